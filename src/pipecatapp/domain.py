@@ -1,0 +1,142 @@
+"""The nouns of the house: messages, tools, turns, facts, experts. Frozen values without behaviour of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant"]
+Source = Literal["voice", "typed", "api"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message as the model sees it. Tool results travel as ``user`` messages (twin/prompt.py)."""
+
+    role: Role
+    content: str
+
+
+class Risk(StrEnum):
+    """What a tool may do to the world. ``ACT`` and ``DANGER`` wait for a person's yes."""
+
+    READ = "read"
+    ACT = "act"
+    DANGER = "danger"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as the model is told of it.
+
+    ``parameters`` is a JSON Schema of type object; its ``properties`` order is the order of arguments in a
+    call; ``required`` lists those that must be there. ``copied`` names the string arguments whose value is always
+    a span of the request (no invented host): constrained decoding uses it.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+    risk: Risk = Risk.READ
+    timeout_s: float = 10.0
+    copied: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model's wish to use a tool with exactly these arguments."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """``text`` is short enough to speak; ``detail`` is everything, for the event log."""
+
+    text: str
+    ok: bool = True
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one or several model requests, from the server's own counts."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    generated_tokens: int = 0
+
+    @property
+    def evaluated_tokens(self) -> int:
+        """Prompt tokens that were not in the server's prefix cache."""
+        return max(0, self.prompt_tokens - self.cached_tokens)
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.generated_tokens + other.generated_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCost:
+    """What one turn cost; seconds, None where it does not apply (a typed turn has no STT).
+
+    ``stt_s``: user's last sample to final transcript. ``first_token_s``: request to first token.
+    ``first_audio_s``: first clause to its first audio. ``total_s``: user's last sample (or Enter) to first audio
+    (or first text where nothing is spoken).
+    """
+
+    stt_s: float | None = None
+    first_token_s: float | None = None
+    first_audio_s: float | None = None
+    total_s: float | None = None
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One finished exchange. ``assistant_text`` is what was really said: after barge-in, only what was heard."""
+
+    id: str
+    user_text: str
+    assistant_text: str
+    source: Source
+    started_at: float
+    interrupted: bool = False
+    tool_calls: Sequence[ToolCall] = ()
+    cost: TurnCost = TurnCost()
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One remembered sentence. ``score`` is the match with the query, 0 to 1."""
+
+    id: str
+    text: str
+    score: float = 0.0
+    kind: str = "note"
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Expert:
+    """A model that answers a kind of question, reachable now."""
+
+    name: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentHealth:
+    """Can this component do its work now? ``progress`` (0 to 1) while it is getting ready."""
+
+    component: str
+    ok: bool
+    reason: str = ""
+    progress: float | None = None

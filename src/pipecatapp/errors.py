@@ -1,0 +1,70 @@
+"""The exceptions of this program.
+
+    PipecatAppError
+    ├── ConfigurationError      a setting, file or name is wrong; says which, why and what to do
+    │   ├── UnknownChoiceError  a name that no registry knows; lists the choices
+    │   └── MissingExtraError   an optional package is absent; carries the install command
+    ├── ModelError              the language model could not answer
+    │   ├── ModelNotReadyError  it is still starting (loading, building, downloading)
+    │   ├── ModelUnreachableError   it was there and is gone, or answers nonsense
+    │   └── ContextOverflowError    the prompt does not fit its context
+    ├── ToolError               a tool could not do its work; its text is fit for the model and for speech
+    ├── DownloadError           a file could not be fetched or does not match its checksum
+    └── SpeechError             speech recognition or synthesis failed
+"""
+
+
+class PipecatAppError(Exception):
+    """Base of everything this program raises on purpose."""
+
+
+class ConfigurationError(PipecatAppError):
+    """A setting, file or name is wrong. The text names the thing, the reason and the next step."""
+
+
+class UnknownChoiceError(ConfigurationError):
+    """A name that is not in a registry."""
+
+    def __init__(self, kind: str, name: str, choices: list[str]) -> None:
+        super().__init__(f"unknown {kind} {name!r}; choose one of: {', '.join(sorted(choices))}")
+        self.kind, self.name, self.choices = kind, name, choices
+
+
+class MissingExtraError(ConfigurationError):
+    """An optional package is needed and absent."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs an extra that is not installed; run: pipecatapp extras install {extra}")
+        self.extra = extra
+
+
+class ModelError(PipecatAppError):
+    """The language model could not answer."""
+
+
+class ModelNotReadyError(ModelError):
+    """The model is still starting. ``progress`` (0 to 1) is set when it is known."""
+
+    def __init__(self, reason: str, progress: float | None = None) -> None:
+        super().__init__(reason)
+        self.progress = progress
+
+
+class ModelUnreachableError(ModelError):
+    """The model server is gone, hangs or answers nonsense."""
+
+
+class ContextOverflowError(ModelError):
+    """The prompt does not fit the model's context."""
+
+
+class ToolError(PipecatAppError):
+    """A tool could not do its work. The text can be read to the model and to the person."""
+
+
+class DownloadError(PipecatAppError):
+    """A file could not be fetched, or does not match its checksum."""
+
+
+class SpeechError(PipecatAppError):
+    """Speech recognition or synthesis failed."""

@@ -1,0 +1,168 @@
+"""What happens, as values: every step of a turn emits one of these into ``ports.EventSink``.
+
+The browser, the log and the benchmark report all read the same stream. The JSON of an event is
+``{"type", "seq", "at", "conversation", ...fields}``; ``type`` is the class's ``type``, ``seq`` counts
+up in each conversation so that a page that reconnects can ask for what it missed.
+docs/reference/events.md is generated from this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
+
+State = Literal["idle", "listening", "thinking", "speaking", "paused"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all events. ``conversation`` is empty for events that concern the whole node."""
+
+    type: ClassVar[str] = "event"
+    conversation: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields and the type, ready for ``json.dumps``."""
+        return {"type": self.type, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChanged(Event):
+    """What the agent is doing in this conversation."""
+
+    type: ClassVar[str] = "state"
+    state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialTranscript(Event):
+    """Words recognized so far in a sentence that is still being spoken. Not replayed."""
+
+    type: ClassVar[str] = "partial"
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserMessage(Event):
+    """The person's finished request."""
+
+    type: ClassVar[str] = "user"
+    turn: str
+    text: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssistantDelta(Event):
+    """More text of the answer as the model writes it. Not replayed once the message is whole."""
+
+    type: ClassVar[str] = "delta"
+    turn: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssistantSpoke(Event):
+    """The part of the answer that has come out of the speaker so far. Not replayed."""
+
+    type: ClassVar[str] = "spoken"
+    turn: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssistantMessage(Event):
+    """The whole answer. After barge-in ``text`` holds only what was heard and ``interrupted`` is true."""
+
+    type: ClassVar[str] = "assistant"
+    turn: str
+    text: str
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolStarted(Event):
+    """A tool begins its work."""
+
+    type: ClassVar[str] = "tool_started"
+    turn: str
+    call_id: str
+    tool: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFinished(Event):
+    """A tool ended. ``detail`` is the full result, ``text`` what the model was told."""
+
+    type: ClassVar[str] = "tool_finished"
+    turn: str
+    call_id: str
+    tool: str
+    ok: bool
+    text: str
+    detail: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnFinished(Event):
+    """What the turn cost: seconds (None where it does not apply) and tokens."""
+
+    type: ClassVar[str] = "turn_finished"
+    turn: str
+    stt_s: float | None
+    first_token_s: float | None
+    first_audio_s: float | None
+    total_s: float | None
+    prompt_tokens: int
+    cached_tokens: int
+    evaluated_tokens: int
+    generated_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationCleared(Event):
+    """Short-term memory of this conversation was cleared; pages start afresh."""
+
+    type: ClassVar[str] = "cleared"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthChanged(Event):
+    """A component became able, or unable, to do its work."""
+
+    type: ClassVar[str] = "health"
+    component: str
+    ok: bool
+    reason: str
+    progress: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorSpoken(Event):
+    """Something failed and the person was told so in a sentence."""
+
+    type: ClassVar[str] = "error"
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine(Event):
+    """One line of the program's log, without what people said."""
+
+    type: ClassVar[str] = "log"
+    level: str
+    logger: str
+    message: str
+
+
+EVENT_TYPES: dict[str, type[Event]] = {
+    cls.type: cls
+    for cls in (
+        StateChanged, PartialTranscript, UserMessage, AssistantDelta, AssistantSpoke, AssistantMessage,
+        ToolStarted, ToolFinished, TurnFinished, ConversationCleared, HealthChanged, ErrorSpoken, LogLine,
+    )
+}  # fmt: skip

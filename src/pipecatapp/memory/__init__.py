@@ -1,0 +1,1 @@
+"""Memory adapters: embeddings and long-term storage."""

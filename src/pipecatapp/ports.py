@@ -1,0 +1,125 @@
+"""What the brain wants from the world, as small Protocols. Adapters implement them; nothing here does work."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from pipecatapp.domain import ComponentHealth, Expert, Fact, Message, ToolResult, ToolSpec, Turn, Usage
+from pipecatapp.events import Event
+
+PromptStyle = Literal["full", "compact"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What a chat model is asked. ``grammar`` is GBNF for the whole answer (ignored where the engine cannot).
+
+    ``slot_key`` names the conversation, so that an engine with several slots keeps each one's prefix cache.
+    """
+
+    messages: Sequence[Message]
+    max_tokens: int = 512
+    temperature: float = 0.3
+    grammar: str | None = None
+    slot_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatChunk:
+    """A piece of the answer. The last chunk has ``finish_reason`` and the ``usage``, its ``text`` may be empty."""
+
+    text: str = ""
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProfile:
+    """What the prompt builder must know of the model: tokens of context, and whether it wants the compact prompt
+    that the starter model was trained on."""
+
+    name: str
+    context_tokens: int
+    prompt_style: PromptStyle = "full"
+    grammars: bool = True
+
+
+class ChatModel(Protocol):
+    """A language model over messages.
+
+    Raises ModelNotReadyError, ModelUnreachableError or ContextOverflowError (errors.py), from the first
+    ``anext`` or in the middle of a stream. Cancelling the consumer cancels the request at the server.
+    """
+
+    async def profile(self) -> ModelProfile:
+        """What is loaded. Raises ModelNotReadyError while nothing is."""
+
+    def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        """Generate the assistant's next message piece by piece."""
+
+    async def prefill(self, messages: Sequence[Message], slot_key: str = "") -> Usage:
+        """Evaluate the messages into the server's prefix cache and generate nothing.
+
+        The last message may be unfinished: its end (end-of-message marker, generation prompt) is not evaluated.
+        """
+
+    async def health(self) -> ComponentHealth:
+        """Whether it can answer now; cheap enough to ask every second."""
+
+
+class Memory(Protocol):
+    """What the twin needs from long-term memory: find related facts, keep a finished turn."""
+
+    async def recall(self, query: str, limit: int = 3) -> list[Fact]:
+        """The facts nearest to ``query``, best first; empty when nothing fits."""
+
+    async def keep(self, turn: Turn) -> None:
+        """Keep what is worth keeping of a finished turn; called off the person's time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """Who asks: the conversation (and through it the person) a tool call belongs to."""
+
+    conversation: str
+    turn: str
+
+
+class Tool(Protocol):
+    """One thing the agent can do. ``run`` gets arguments that fit ``spec.parameters``.
+
+    Raises ToolError with a sentence for the model. Cancelled when the person interrupts or the timeout passes.
+    """
+
+    @property
+    def spec(self) -> ToolSpec:
+        """The name, description, argument schema and risk."""
+
+    async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        """Do it."""
+
+
+class ExpertDirectory(Protocol):
+    """The experts that can answer now (empty on a PC alone)."""
+
+    def experts(self) -> Sequence[Expert]:
+        """The current set, in a stable order."""
+
+    async def ask(self, expert: str, messages: Sequence[Message]) -> AsyncIterator[ChatChunk]:
+        """Stream the expert's answer. Raises ModelError."""
+
+
+class EventSink(Protocol):
+    """Where events go. Never blocks, never raises."""
+
+    def emit(self, event: Event) -> None:
+        """Hand the event to everyone who listens."""
+
+
+class HealthSource(Protocol):
+    """A component that can say whether it works: the engine, STT, TTS, the disk."""
+
+    async def health(self) -> ComponentHealth:
+        """The state now."""

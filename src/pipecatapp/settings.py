@@ -1,0 +1,121 @@
+"""Every setting, from the environment or ``/etc/pipecatapp/pipecatapp.env``; validated together, then frozen.
+
+docs/reference/settings.md is generated from this file. Only ``__main__``, ``app`` and ``agent_factory`` read it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, HttpUrl, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipecatapp.errors import ConfigurationError
+
+CONFIG_FILE = Path("/etc/pipecatapp/pipecatapp.env")
+
+
+class Settings(BaseSettings):
+    """The configuration of one process. Names are those of the environment, in lower case."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    node_role: Literal["standalone", "edge", "core"] = Field(
+        "standalone", description="`standalone`: everything here. `edge`: the LLM is elsewhere. `core`: serves others."
+    )
+    llm_url: HttpUrl | None = Field(
+        None, description="OpenAI-compatible base URL, e.g. `http://core:8080/v1`. Set: no engine of our own, no discovery."
+    )
+    llm_model: str = Field("auto", description="Name in `group_vars/models.yaml`, a path to a GGUF, or `auto`.")
+    llm_api_key: str = Field("", description="Bearer token for `LLM_URL`, if it wants one.")
+    llm_prompt_style: Literal["auto", "full", "compact"] = Field(
+        "auto", description="`compact` is the prompt that the starter model was trained on; `auto` asks the engine."
+    )
+    run_local_llm: bool = Field(
+        False, description="Run the model inside this process with llama-cpp-python instead of a llama-server."
+    )
+    engine_host: str = Field("127.0.0.1", description="Where our own llama-server listens.")
+    engine_port: int = Field(8081, ge=1, le=65535, description="Port of our own llama-server.")
+    engine_dir: Path | None = Field(None, description="Where engines are unpacked and built; default `STATE_DIR/engine`.")
+    models_dir: Path | None = Field(None, description="Where models lie; default `STATE_DIR/models`.")
+    models_file: Path | None = Field(None, description="The catalogue; default the installed `models.yaml`.")
+    tool_mode: Literal["local", "remote"] = Field("local", description="Heavy tools here or on the tool server.")
+    tool_server_url: HttpUrl | None = Field(None, description="Base URL of the tool server for `TOOL_MODE=remote`.")
+    stt_service: str = Field("auto", description="Speech recognition by name, or the best that is installed.")
+    tts_service: str = Field("auto", description="Speech synthesis by name, or the best that is installed.")
+    tts_voice: str = Field("", description="Voice of the TTS service; empty: its default.")
+    melotts_url: HttpUrl | None = Field(None, description="Base URL of a MeloTTS server for `TTS_SERVICE=melotts`.")
+    vision_service: str = Field("none", description="Object detection by name, or `none`.")
+    audio_transport: Literal["browser", "local"] = Field(
+        "browser", description="`local` uses the microphone and speaker of this node."
+    )
+    turn_detection: Literal["auto", "smart", "timeout"] = Field(
+        "auto", description="End of turn by Smart Turn or by a pause; `auto`: Smart Turn where the CPU is quick enough."
+    )
+    prompts_dir: Path | None = Field(None, description="Personas (`router.txt`, `<expert>_expert.txt`).")
+    state_dir: Path = Field(
+        Path("/var/lib/pipecatapp"), description="Everything that must survive: conversations, memory, token, CA."
+    )
+    web_host: str = Field("0.0.0.0", description="Address that Mission Control listens on.")  # noqa: S104
+    web_port: int = Field(8000, ge=0, le=65535, description="Plain HTTP port.")
+    web_tls_port: int = Field(8443, ge=0, le=65535, description="HTTPS port; 0 turns TLS off.")
+    web_allowed_hosts: str = Field(
+        "", description="Further host names the page is reached by, comma separated (for Origin checks and the certificate)."
+    )
+    consul_http_addr: str = Field("", description="Consul agent, `host:port`; empty: no discovery.")
+    nomad_addr: str = Field("", description="Nomad API URL; empty: no cluster.")
+    benchmark_mode: bool = Field(False, description="Print the latency block after each turn.")
+    approval_mode: Literal["ask", "deny"] = Field(
+        "ask", description="What happens to tools that act: ask the person, or refuse them all."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Verbosity of the log.")
+
+    @field_validator("web_tls_port")
+    @classmethod
+    def _ports_differ(cls, value: int, info: object) -> int:
+        data = getattr(info, "data", {})
+        if value and value == data.get("web_port"):
+            raise ValueError("must differ from WEB_PORT")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Settings:
+        if self.tool_mode == "remote" and self.tool_server_url is None:
+            raise ValueError("TOOL_MODE=remote needs TOOL_SERVER_URL")
+        if self.node_role == "edge" and self.llm_url is None and not self.consul_http_addr:
+            raise ValueError("NODE_ROLE=edge needs LLM_URL or CONSUL_HTTP_ADDR: an edge node has no engine of its own")
+        if self.run_local_llm and self.llm_url is not None:
+            raise ValueError("RUN_LOCAL_LLM=true and LLM_URL exclude each other")
+        return self
+
+    @property
+    def engines(self) -> Path:
+        """The folder of engines."""
+        return self.engine_dir or self.state_dir / "engine"
+
+    @property
+    def models(self) -> Path:
+        """The folder of models."""
+        return self.models_dir or self.state_dir / "models"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the configuration file (``PIPECATAPP_CONFIG`` names another) under the environment, validate, freeze.
+
+    Raises:
+        ConfigurationError: a value is wrong; the text names each field, what was given and what is allowed.
+    """
+    import os
+
+    path = Path(os.environ.get("PIPECATAPP_CONFIG", CONFIG_FILE))
+    try:
+        readable = path.is_file() and os.access(path, os.R_OK)
+        return Settings(_env_file=path if readable else None, **overrides)  # type: ignore[call-arg]
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            name = ".".join(str(part) for part in problem["loc"]).upper()
+            given = f" (got {problem['input']!r})" if problem["loc"] else ""
+            lines.append(f"  {name or 'settings'}: {problem['msg'].removeprefix('Value error, ')}{given}")
+        raise ConfigurationError("the configuration does not hold together:\n" + "\n".join(lines)) from error

@@ -1,0 +1,1 @@
+"""The tools, each an adapter of ports.Tool, and their registry."""

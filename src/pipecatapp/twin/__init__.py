@@ -1,0 +1,1 @@
+"""The brain: prompt, tool loop, conversation. Plain asyncio; knows only ports."""

@@ -1,0 +1,1 @@
+"""The pipecat edge: transports, speech recognition, TwinService, speech synthesis."""

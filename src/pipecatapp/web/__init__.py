@@ -1,0 +1,1 @@
+"""The HTTP edge: Mission Control, events, the OpenAI-compatible API."""
