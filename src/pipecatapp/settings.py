@@ -5,8 +5,9 @@ docs/reference/settings.md is generated from this file. Only ``__main__``, ``app
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, HttpUrl, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -106,12 +107,11 @@ def load_settings(**overrides: object) -> Settings:
     Raises:
         ConfigurationError: a value is wrong; the text names each field, what was given and what is allowed.
     """
-    import os
-
     path = Path(os.environ.get("PIPECATAPP_CONFIG", CONFIG_FILE))
     try:
         readable = path.is_file() and os.access(path, os.R_OK)
-        return Settings(_env_file=path if readable else None, **overrides)  # type: ignore[call-arg]
+        values: dict[str, Any] = {"_env_file": path if readable else None, **overrides}
+        return Settings(**values)
     except ValidationError as error:
         lines = []
         for problem in error.errors():
