@@ -26,7 +26,7 @@ class Settings(BaseSettings):
         "standalone", description="`standalone`: everything here. `edge`: the LLM is elsewhere. `core`: serves others."
     )
     llm_url: HttpUrl | None = Field(
-        None, description="OpenAI-compatible base URL, e.g. `http://core:8080/v1`. Set: no engine of our own, no discovery."
+        None, description="OpenAI-compatible base URL, e.g. `http://core:8080/v1`. Set: no own engine, no discovery."
     )
     llm_model: str = Field("auto", description="Name in `group_vars/models.yaml`, a path to a GGUF, or `auto`.")
     llm_api_key: str = Field("", description="Bearer token for `LLM_URL`, if it wants one.")
@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     )
     engine_host: str = Field("127.0.0.1", description="Where our own llama-server listens.")
     engine_port: int = Field(8081, ge=1, le=65535, description="Port of our own llama-server.")
-    engine_dir: Path | None = Field(None, description="Where engines are unpacked and built; default `STATE_DIR/engine`.")
+    engine_dir: Path | None = Field(None, description="Where engines are unpacked and built, or `STATE_DIR/engine`.")
     models_dir: Path | None = Field(None, description="Where models lie; default `STATE_DIR/models`.")
     models_file: Path | None = Field(None, description="The catalogue; default the installed `models.yaml`.")
     tool_mode: Literal["local", "remote"] = Field("local", description="Heavy tools here or on the tool server.")
@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     web_port: int = Field(8000, ge=0, le=65535, description="Plain HTTP port.")
     web_tls_port: int = Field(8443, ge=0, le=65535, description="HTTPS port; 0 turns TLS off.")
     web_allowed_hosts: str = Field(
-        "", description="Further host names the page is reached by, comma separated (for Origin checks and the certificate)."
+        "", description="Further host names of the page, comma separated (Origin checks, certificate)."
     )
     consul_http_addr: str = Field("", description="Consul agent, `host:port`; empty: no discovery.")
     nomad_addr: str = Field("", description="Nomad API URL; empty: no cluster.")
