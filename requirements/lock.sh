@@ -5,28 +5,30 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-usage() { sed -n '2,4p' "$0"; }
+usage() { sed -n '2,4s/^# //p' "$0"; }
 
 lock() { # NAME, uv options...
   local name=$1
   shift
-  uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-    --no-emit-find-links --no-annotate --quiet --custom-compile-command requirements/lock.sh \
-    "$@" -o "requirements/$name.txt"
+  uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+    --no-annotate --quiet --custom-compile-command requirements/lock.sh "$@" -o "requirements/$name.txt"
   echo "wrote requirements/$name.txt"
 }
 
 main() {
-  case ${1:-all} in
+  case ${1:-} in
     -h | --help) usage; return ;;
   esac
   local names=("$@") name
-  [[ ${#names[@]} -gt 0 ]] || names=(default whisper piper kokoro local-audio dev provision)
+  [[ ${#names[@]} -gt 0 ]] ||
+    names=(default whisper piper kokoro realtimestt llama-cpp build dev provision-min provision)
   for name in "${names[@]}"; do
     case $name in
-      default) lock default ;;
-      dev | provision) lock "$name" --group "$name" -c requirements/default.txt ;;
-      *) lock "$name" --extra "$name" -c requirements/default.txt ;;
+      default) lock default pyproject.toml ;;
+      dev) lock dev pyproject.toml --group dev -c requirements/default.txt ;;
+      # Tools with an environment of their own: the app is not in it.
+      build | provision | provision-min) lock "$name" --group "$name" ;;
+      *) lock "$name" pyproject.toml --extra "$name" -c requirements/default.txt ;;
     esac
   done
 }
