@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Runs linters by name, all of them by default, and says which failed. Changes nothing.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+LINTERS=(ruff mypy imports shellcheck markdown biome tsc yaml ansible)
+
+usage() {
+  cat <<'EOF'
+Usage: scripts/lint.sh [NAME...]      (default: all, as `npm run lint` does through scripts/check)
+
+  ruff        Python: style, common bugs, formatting
+  mypy        Python: types, strict
+  imports     the layers of docs/ARCHITECTURE.md (import-linter)
+  shellcheck  every shell script
+  markdown    README and docs (markdownlint)
+  biome       the page: JavaScript, CSS, JSON
+  tsc         the page: types in JSDoc comments
+  yaml        playbooks, roles and variables (yamllint)
+  ansible     playbooks and roles (ansible-lint, production profile)
+
+Example: scripts/lint.sh ruff mypy
+EOF
+}
+
+# Files of the work tree that match, new ones too, ignored and deleted ones not.
+files() {
+  local file
+  git ls-files --cached --others --exclude-standard -- "$@" | while IFS= read -r file; do
+    if [[ -f $file ]]; then printf '%s\n' "$file"; fi
+  done
+}
+
+shell_scripts() {
+  local file
+  files | while IFS= read -r file; do
+    if [[ $file == *.sh ]] || head -n 1 "$file" | grep -aqE '^#!.*\b(ba)?sh$'; then printf '%s\n' "$file"; fi
+  done
+}
+
+lint_ruff() { .venv/bin/ruff check --quiet && .venv/bin/ruff format --check --quiet; }
+lint_mypy() { .venv/bin/mypy --no-error-summary; }
+lint_imports() { .venv/bin/lint-imports --no-logo; }
+lint_shellcheck() { shell_scripts | xargs -r -d '\n' shellcheck --external-sources; }
+lint_markdown() { files '*.md' | xargs -r -d '\n' node_modules/.bin/markdownlint-cli2; }
+lint_biome() { node_modules/.bin/biome ci --colors=off --log-level=warn; }
+lint_tsc() { node_modules/.bin/tsc --project tsconfig.json; }
+lint_yaml() { files '*.yaml' '*.yml' | xargs -r -d '\n' .cache/provision/bin/yamllint --strict; }
+lint_ansible() {
+  if [[ ! -f playbook.yaml ]]; then return 0; fi
+  PATH="$PWD/.cache/provision/bin:$PATH" ansible-lint --offline --quiet --nocolor
+}
+
+main() {
+  local names=("$@") name output failed=() start
+  case ${1:-} in
+    -h | --help) usage; return ;;
+  esac
+  [[ ${#names[@]} -gt 0 ]] || names=("${LINTERS[@]}")
+  for name in "${names[@]}"; do
+    if [[ " ${LINTERS[*]} " != *" $name "* ]]; then
+      echo "unknown linter '$name'; choose from: ${LINTERS[*]}" >&2
+      return 2
+    fi
+    start=$SECONDS
+    if output=$("lint_$name" 2>&1); then
+      printf 'ok    %-10s %3d s\n' "$name" $((SECONDS - start))
+    else
+      printf '%s\nFAIL  %-10s %3d s\n' "$output" "$name" $((SECONDS - start))
+      failed+=("$name")
+    fi
+  done
+  if [[ ${#failed[@]} -gt 0 ]]; then
+    echo "failed: ${failed[*]}; scripts/fmt mends what a machine can mend"
+    return 1
+  fi
+}
+main "$@"

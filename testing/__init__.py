@@ -1,0 +1,1 @@
+"""Tests, benchmarks and their fakes; testing/README.md says how they are arranged."""

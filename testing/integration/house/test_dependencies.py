@@ -1,0 +1,74 @@
+"""Every default dependency imports together with all others in one process, and so does every extra that is here.
+
+Wheels that resolve can still fail beside each other (two copies of a library, a build for another CPU); only
+importing them shows it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[3]
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+# What each requirement is imported as; a new requirement must be added here, else the first test fails.
+MODULES = {
+    "pipecat-ai": ["pipecat.pipeline.pipeline", "pipecat.audio.vad.silero"],
+    "numpy": ["numpy"],
+    "onnxruntime": ["onnxruntime"],
+    "pocketsphinx": ["pocketsphinx"],
+    "tokenizers": ["tokenizers"],
+    "faiss-cpu": ["faiss"],
+    "fastapi": ["fastapi"],
+    "uvicorn": ["uvicorn", "uvloop", "httptools", "websockets"],
+    "httpx": ["httpx"],
+    "pydantic-settings": ["pydantic_settings"],
+    "PyYAML": ["yaml"],
+    "cryptography": ["cryptography.x509"],
+    "prometheus-client": ["prometheus_client"],
+    "sounddevice": ["sounddevice"],
+    "fastjsonschema": ["fastjsonschema"],
+    "faster-whisper": ["faster_whisper"],
+    "piper-tts": ["piper"],
+    "kokoro-onnx": ["kokoro_onnx"],
+    "RealtimeSTT": ["RealtimeSTT"],
+    "torch": ["torch"],
+    "torchaudio": ["torchaudio"],
+    "llama-cpp-python": ["llama_cpp"],
+}
+
+
+def modules(requirements: list[str]) -> list[str]:
+    """The modules of these requirements."""
+    return [module for requirement in requirements for module in MODULES[Requirement(requirement).name]]
+
+
+def import_together(names: list[str]) -> subprocess.CompletedProcess[str]:
+    """Import the modules in one fresh interpreter, in this order."""
+    program = "\n".join(f"import {name}" for name in names) + "\nprint('imported together')"
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=240)
+
+
+def test_default_set_imports_together() -> None:
+    result = import_together(modules(PROJECT["dependencies"]))
+    assert result.stdout.strip().endswith("imported together"), result.stderr
+
+
+@pytest.mark.parametrize("extra", sorted(PROJECT["optional-dependencies"]))
+def test_extra_imports_with_the_default_set(extra: str) -> None:
+    wanted = modules(PROJECT["optional-dependencies"][extra])
+    absent = [name for name in wanted if importlib.util.find_spec(name) is None]
+    if absent:
+        pytest.skip(f"extra not installed: {', '.join(absent)} (pipecatapp extras install {extra})")
+    result = import_together(modules(PROJECT["dependencies"]) + wanted)
+    assert result.stdout.strip().endswith("imported together"), result.stderr
