@@ -1,0 +1,87 @@
+"""What the engine's supervisor says of itself, in one small file that another process can show."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Literal
+
+EngineState = Literal["stopped", "preparing", "loading", "ready", "restarting", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """The state of one engine.
+
+    Attributes:
+        state: ``preparing`` fetches or unpacks an engine, ``loading`` waits for the first completion,
+            ``restarting`` waits out a back-off, ``failed`` needs a person.
+        reason: a sentence for that person.
+        progress: 0 to 1 while something with a known end is under way.
+        engine: where the engine comes from (``path``, ``debian-...``, ``native-...``).
+        model: the alias of the loaded model.
+        pid: the llama-server.
+        supervisor_pid: the process that looks after it and writes this.
+        url: its OpenAI base URL.
+        key_file: the file with its API key.
+        build: what the background build does, empty when none runs.
+        build_progress: 0 to 1 of that build.
+        restarts: how often the engine was started again.
+    """
+
+    state: EngineState
+    reason: str = ""
+    progress: float | None = None
+    engine: str = ""
+    model: str = ""
+    pid: int | None = None
+    supervisor_pid: int | None = None
+    url: str = ""
+    key_file: str = ""
+    build: str = ""
+    build_progress: float | None = None
+    restarts: int = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether the engine has answered a completion and is up."""
+        return self.state == "ready"
+
+
+def write_status(path: Path, status: EngineStatus) -> None:
+    """Replace the file at once: a reader sees the old or the new state, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".status-")
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(asdict(status), file)
+    temporary = Path(name)
+    temporary.chmod(0o640)
+    temporary.replace(path)
+
+
+def read_status(path: Path) -> EngineStatus | None:
+    """The last state written, None where there is none; ``stopped`` when its writer is no longer alive."""
+    try:
+        data = json.loads(path.read_text())
+        known = {field.name for field in fields(EngineStatus)}
+        status = EngineStatus(**{key: value for key, value in data.items() if key in known})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+    if status.supervisor_pid and status.state != "stopped" and not _alive(status.supervisor_pid):
+        return replace(
+            status, state="stopped", reason="the engine's supervisor is not running", progress=None, pid=None
+        )
+    return status
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
