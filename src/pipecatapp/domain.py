@@ -114,6 +114,23 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnRecord:
+    """A turn and the messages of it exactly as the model saw them: sent again they hit its prefix cache."""
+
+    turn: Turn
+    messages: Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationInfo:
+    """A stored conversation: its id, the turns since it was last cleared, when it last changed (epoch seconds)."""
+
+    id: str
+    turns: int
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Fact:
     """One remembered sentence. ``score`` is the match with the query, 0 to 1."""
 

@@ -6,7 +6,19 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from pipecatapp.domain import ComponentHealth, Expert, Fact, Message, ToolResult, ToolSpec, Turn, Usage
+from pipecatapp.domain import (
+    ComponentHealth,
+    ConversationInfo,
+    Expert,
+    Fact,
+    Message,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+    Turn,
+    TurnRecord,
+    Usage,
+)
 from pipecatapp.events import Event
 
 PromptStyle = Literal["full", "compact"]
@@ -79,6 +91,28 @@ class Memory(Protocol):
         """Keep what is worth keeping of a finished turn; called off the person's time."""
 
 
+class ConversationStore(Protocol):
+    """Every finished turn of every conversation, kept over restarts.
+
+    Raises ConfigurationError for an id that is not a conversation's (``memory.conversations.valid_id``).
+    """
+
+    async def load(self, conversation: str) -> list[TurnRecord]:
+        """All turns since the conversation was last cleared, oldest first; empty for a new one."""
+
+    async def append(self, conversation: str, record: TurnRecord) -> None:
+        """Keep a finished turn. When it returns, a kill at any instant finds it again."""
+
+    async def amend(self, conversation: str, turn_id: str, assistant_text: str) -> None:
+        """After barge-in: what was really heard replaces the answer of this turn."""
+
+    async def clear(self, conversation: str) -> None:
+        """The conversation begins afresh: earlier turns are no longer loaded."""
+
+    async def list(self) -> list[ConversationInfo]:
+        """All stored conversations, the latest first."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolContext:
     """Who asks: the conversation (and through it the person) a tool call belongs to."""
@@ -99,6 +133,13 @@ class Tool(Protocol):
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Do it."""
+
+
+class Approvals(Protocol):
+    """Where a call that acts on the world waits for a person."""
+
+    async def decide(self, call: ToolCall, spec: ToolSpec, context: ToolContext) -> ToolCall | None:
+        """The call to run (a person may have edited it), or None when it was refused."""
 
 
 class ExpertDirectory(Protocol):

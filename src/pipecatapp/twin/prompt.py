@@ -71,6 +71,12 @@ def request_text(words: str, facts: Sequence[Fact] = (), observation: str = "") 
     return f"{context}[request]\n{words}" if context else words
 
 
+def late_text(content: str, facts: Sequence[Fact], observation: str = "") -> str:
+    """The user message with what was found after its front was already evaluated: behind the words."""
+    note = context_note(facts, observation)
+    return f"{content}\n{note.rstrip()}" if note else content
+
+
 def context_note(facts: Sequence[Fact], observation: str = "") -> str:
     """The ``[remembered]`` and ``[camera]`` blocks, each line ending in a newline; empty when there is nothing."""
     note = ""
