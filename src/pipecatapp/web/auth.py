@@ -1,0 +1,121 @@
+"""Who may come in: the token, the session cookie made from it, and how often one may guess.
+
+The token is a file that only the service can read. A browser trades it once for a cookie that carries an expiry date
+and a signature made with the token, so that sessions outlive a restart and end when the token is replaced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pipecatapp.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+SESSION_S = 180 * 24 * 3600
+_MIN_TOKEN = 20
+
+
+def load_token(state_dir: Path) -> str:
+    """The token in ``STATE_DIR/token``, made at the first start.
+
+    Raises:
+        ConfigurationError: the file cannot be made or read, or holds no token.
+    """
+    path = state_dir / "token"
+    try:
+        if not path.exists():
+            _write_once(path, secrets.token_urlsafe(32))
+        if path.stat().st_mode & 0o077:
+            log.warning("%s was readable by others; now it is not", path)
+            path.chmod(0o600)
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"cannot read the token in {path}: {error}; run as the service's user, or as root"
+        ) from error
+    if len(token) < _MIN_TOKEN:
+        raise ConfigurationError(f"{path} holds no usable token; delete it and start again: a new one is made")
+    return token
+
+
+def _write_once(path: Path, token: str) -> None:
+    """Create ``path`` whole or not at all, also when two processes start at once."""
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    fresh = path.with_name(f".token.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, token.encode() + b"\n")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    try:
+        path.hardlink_to(fresh)
+    except FileExistsError:
+        log.debug("another process made the token")
+    finally:
+        fresh.unlink()
+
+
+class Access:
+    """Checks tokens and sessions, and slows down who guesses."""
+
+    def __init__(
+        self, token: str, *, attempts: int = 10, window_s: float = 60.0, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._token = token.encode()
+        self._key = hmac.digest(self._token, b"pipecatapp session key", "sha256")
+        self._attempts = attempts
+        self._window_s = window_s
+        self._clock = clock
+        self._failures: dict[str, list[float]] = {}
+
+    def token_fits(self, presented: str, client: str) -> bool:
+        """Whether this is the token. A wrong one counts against ``client`` (its address)."""
+        fits = hmac.compare_digest(presented.encode(), self._token)
+        if fits:
+            self._failures.pop(client, None)
+        else:
+            self._remember_failure(client)
+        return fits
+
+    def must_wait(self, client: str) -> int:
+        """Seconds until ``client`` may try a token again; 0: now."""
+        now = self._clock()
+        recent = [at for at in self._failures.get(client, ()) if now - at < self._window_s]
+        if len(recent) < self._attempts:
+            return 0
+        return max(1, round(self._window_s - (now - recent[0])))
+
+    def new_session(self) -> str:
+        """A cookie value that is good for half a year."""
+        body = f"{int(self._clock()) + SESSION_S}.{secrets.token_urlsafe(9)}"
+        return f"{body}.{self._sign(body)}"
+
+    def session_fits(self, cookie: str) -> bool:
+        """Whether this cookie value was made here, with today's token, and has not expired."""
+        body, _, signature = cookie.rpartition(".")
+        expires = body.partition(".")[0]
+        if (
+            not expires.isascii()
+            or not expires.isdigit()
+            or not hmac.compare_digest(signature.encode(), self._sign(body).encode())
+        ):
+            return False
+        return int(expires) > self._clock()
+
+    def _sign(self, body: str) -> str:
+        return hmac.new(self._key, body.encode(), hashlib.sha256).hexdigest()
+
+    def _remember_failure(self, client: str) -> None:
+        now = self._clock()
+        for name in [n for n, times in self._failures.items() if now - times[-1] >= self._window_s]:
+            del self._failures[name]
+        self._failures[client] = [*self._failures.get(client, ())[-self._attempts + 1 :], now]

@@ -1,0 +1,88 @@
+"""Prometheus metrics, counted from the same events that the page shows."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import Info as BuildInfo
+
+from pipecatapp.events import (
+    AssistantMessage,
+    ErrorSpoken,
+    Event,
+    HealthChanged,
+    ToolFinished,
+    TurnFinished,
+    UserMessage,
+)
+
+# Seconds. An old PC may need half a minute for a first token, a good one a tenth of a second.
+BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """Counts what happens; ``observe`` is a listener of the hub, ``text`` is the answer of ``/metrics``."""
+
+    def __init__(self, *, version: str, pages: Callable[[], int]) -> None:
+        self._registry = registry = CollectorRegistry()
+        build = BuildInfo("pipecatapp_build", "What runs here.", registry=registry)
+        build.info({"version": version, "python": platform.python_version(), "machine": platform.machine()})
+        self._requests = Counter("pipecatapp_requests", "Requests by how they came in.", ["source"], registry=registry)
+        self._turns = Counter("pipecatapp_turns", "Answers by how they ended.", ["outcome"], registry=registry)
+        self._errors = Counter("pipecatapp_errors", "Errors that were told to the person.", ["kind"], registry=registry)
+        self._tools = Counter("pipecatapp_tool_calls", "Tool calls.", ["tool", "outcome"], registry=registry)
+        self._tool_seconds = Histogram(
+            "pipecatapp_tool_seconds", "Seconds a tool took.", ["tool"], buckets=BUCKETS, registry=registry
+        )
+        self._tokens = Counter("pipecatapp_tokens", "Tokens by what they cost.", ["kind"], registry=registry)
+        self._latency = Histogram(
+            "pipecatapp_latency_seconds",
+            "Seconds of each step of a turn.",
+            ["step"],
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self._health = Gauge("pipecatapp_component_ok", "1: the component works.", ["component"], registry=registry)
+        self._voice = Gauge("pipecatapp_voice_sessions", "Browsers that talk now.", registry=registry)
+        Gauge("pipecatapp_pages", "Pages that are open now.", registry=registry).set_function(pages)
+
+    def observe(self, event: Event) -> None:
+        """Count one event."""
+        match event:
+            case UserMessage():
+                self._requests.labels(event.source).inc()
+            case AssistantMessage():
+                self._turns.labels("interrupted" if event.interrupted else "answered").inc()
+            case ErrorSpoken():
+                self._errors.labels(event.kind).inc()
+            case ToolFinished():
+                self._tools.labels(event.tool, "ok" if event.ok else "failed").inc()
+                self._tool_seconds.labels(event.tool).observe(event.seconds)
+            case HealthChanged():
+                self._health.labels(event.component).set(1 if event.ok else 0)
+            case TurnFinished():
+                self._cost(event)
+
+    def voice_session(self, change: int) -> None:
+        """A voice session began (1) or ended (-1)."""
+        self._voice.inc(change)
+
+    def text(self) -> bytes:
+        """All of them, in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def _cost(self, event: TurnFinished) -> None:
+        steps = {
+            "stt": event.stt_s,
+            "first_token": event.first_token_s,
+            "first_audio": event.first_audio_s,
+            "total": event.total_s,
+        }
+        for step, seconds in steps.items():
+            if seconds is not None:
+                self._latency.labels(step).observe(seconds)
+        self._tokens.labels("evaluated").inc(event.evaluated_tokens)
+        self._tokens.labels("cached").inc(event.cached_tokens)
+        self._tokens.labels("generated").inc(event.generated_tokens)

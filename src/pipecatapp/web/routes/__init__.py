@@ -1,0 +1,1 @@
+"""The routes of Mission Control, one module per concern."""

@@ -1,0 +1,91 @@
+"""What the page's buttons do, as plain HTTP; ``pipecatapp ask`` uses it too."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from pipecatapp.web.addresses import host_names
+from pipecatapp.web.gate import is_secure
+from pipecatapp.web.services import WebServices
+
+ConversationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8000)]
+
+
+class Typed(BaseModel):
+    """A typed message."""
+
+    model_config = ConfigDict(extra="forbid")
+    conversation: ConversationId
+    text: Words
+
+
+class Interrupt(BaseModel):
+    """Whom to interrupt."""
+
+    model_config = ConfigDict(extra="forbid")
+    conversation: ConversationId
+
+
+class Pause(Interrupt):
+    """Whom to pause, or to let go on."""
+
+    paused: bool = True
+
+
+def routes(services: WebServices) -> APIRouter:
+    """The routes."""
+    router = APIRouter(prefix="/api")
+
+    @router.post("/messages", status_code=202)
+    async def message(body: Typed) -> dict[str, str]:
+        return {"turn": await services.runner.submit(body.conversation, body.text, "typed")}
+
+    @router.post("/interrupt")
+    async def interrupt(body: Interrupt) -> dict[str, bool]:
+        await services.runner.interrupt(body.conversation)
+        return {"ok": True}
+
+    @router.post("/pause")
+    async def pause(body: Pause) -> dict[str, bool]:
+        await services.runner.pause(body.conversation, body.paused)
+        return {"paused": body.paused}
+
+    @router.get("/status")
+    async def status(request: Request) -> dict[str, object]:
+        states = await services.health.fresh()
+        return {
+            "version": services.version,
+            "boot": services.hub.boot,
+            "host": host_names()[0],
+            "secure": is_secure(request.scope),
+            "tls_port": services.tls_port,
+            "ok": bool(states) and all(state.ok for state in states),
+            "components": [asdict(state) for state in states],
+        }
+
+    @router.get("/tools")
+    async def tools() -> dict[str, object]:
+        return {
+            "tools": [
+                {
+                    "name": tool.name,
+                    "description": tool.description,
+                    "risk": str(tool.risk),
+                    "parameters": dict(tool.parameters),
+                }
+                for tool in services.tools()
+            ]
+        }
+
+    @router.get("/conversations")
+    async def conversations() -> dict[str, object]:
+        recent = await asyncio.to_thread(services.journal.recent)
+        return {"conversations": [asdict(summary) for summary in recent]}
+
+    return router

@@ -1,0 +1,33 @@
+"""Can it answer, and how has it been doing: for supervisors and Prometheus."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import JSONResponse, Response
+
+from pipecatapp.web.services import WebServices
+
+
+def routes(services: WebServices) -> APIRouter:
+    """The routes."""
+    router = APIRouter()
+
+    @router.get("/health")
+    async def health() -> Response:
+        states = await services.health.fresh()
+        ok = bool(states) and all(state.ok for state in states)
+        body = {
+            "ok": ok,
+            "version": services.version,
+            "components": {state.component: asdict(state) for state in states},
+        }
+        return JSONResponse(body, 200 if ok else 503)
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(services.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    return router

@@ -1,0 +1,211 @@
+"""The agent as an OpenAI-compatible endpoint: any client that speaks chat completions can use it.
+
+The client's messages are the history: nothing is stored. Its tools are those of this node; what a client offers as
+``tools`` is ignored, and so are sampling parameters, which belong to the node's model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from pipecatapp.domain import Message
+from pipecatapp.errors import ModelError
+from pipecatapp.twin.turn import TurnProgress
+from pipecatapp.web.services import WebServices
+
+log = logging.getLogger(__name__)
+
+MODEL = "pipecatapp"
+ENGINE = "engine"
+
+
+class Part(BaseModel):
+    """A piece of a message. Only text can be read here."""
+
+    model_config = ConfigDict(extra="ignore")
+    type: str
+    text: str = ""
+
+
+class ChatMessage(BaseModel):
+    """One message as clients send it."""
+
+    model_config = ConfigDict(extra="ignore")
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[Part] | None = None
+
+
+class StreamOptions(BaseModel):
+    """Whether the last chunk tells the usage."""
+
+    model_config = ConfigDict(extra="ignore")
+    include_usage: bool = False
+
+
+class ChatCompletionRequest(BaseModel):
+    """The fields that matter here; others are accepted and ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+    model: str = MODEL
+    messages: list[ChatMessage] = Field(default_factory=list)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    n: int | None = 1
+
+
+class _BadRequestError(Exception):
+    """What the client sent cannot be answered."""
+
+    def __init__(self, text: str, param: str, status: int = 400, code: str | None = None) -> None:
+        super().__init__(text)
+        self.param, self.status, self.code = param, status, code
+
+
+def openai_error(status: int, text: str, kind: str, param: str | None = None, code: str | None = None) -> JSONResponse:
+    """An error in OpenAI's format."""
+    return JSONResponse({"error": {"message": text, "type": kind, "param": param, "code": code}}, status)
+
+
+def routes(services: WebServices) -> APIRouter:
+    """The routes."""
+    router = APIRouter(prefix="/v1")
+    started = int(time.time())
+    model = {"id": MODEL, "object": "model", "created": started, "owned_by": "pipecatapp"}
+
+    @router.get("/models")
+    async def models() -> dict[str, object]:
+        return {"object": "list", "data": [model]}
+
+    @router.get("/models/{name}")
+    async def one_model(name: str) -> Response:
+        if name != MODEL:
+            return openai_error(
+                404, f"no model {name!r} here; there is: {MODEL}", "invalid_request_error", "model", "model_not_found"
+            )
+        return JSONResponse(model)
+
+    @router.post("/chat/completions")
+    async def chat_completions(body: ChatCompletionRequest) -> Response:
+        try:
+            messages = _messages(body)
+        except _BadRequestError as error:
+            return openai_error(error.status, str(error), "invalid_request_error", error.param, error.code)
+        for state in await services.health.fresh():
+            if state.component == ENGINE and not state.ok:
+                return openai_error(
+                    503, f"the engine is not ready: {state.reason}", "server_error", code="engine_not_ready"
+                )
+        answer = _Answer(services, messages)
+        if not body.stream:
+            return await answer.whole()
+        include_usage = body.stream_options is not None and body.stream_options.include_usage
+        return StreamingResponse(answer.chunks(include_usage), media_type="text/event-stream")
+
+    return router
+
+
+class _Answer:
+    """One completion on its way out."""
+
+    def __init__(self, services: WebServices, messages: list[Message]) -> None:
+        self._id = f"chatcmpl-{secrets.token_hex(12)}"
+        self._created = int(time.time())
+        self._progress = TurnProgress(conversation=f"api-{secrets.token_hex(8)}", source="api")
+        self._pieces = services.completions.complete(messages, self._progress)
+
+    async def whole(self) -> Response:
+        """Wait for the end, answer once."""
+        try:
+            text = "".join([piece async for piece in self._pieces])
+        except ModelError as error:
+            return openai_error(503, str(error), "server_error", code="engine_failed")
+        message = {"role": "assistant", "content": text, "refusal": None}
+        choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+        return JSONResponse({**self._head("chat.completion"), "choices": [choice], "usage": self._usage()})
+
+    async def chunks(self, include_usage: bool) -> AsyncIterator[str]:
+        """Answer piece by piece as server-sent events; a client that goes away cancels the turn."""
+        rest: dict[str, Any] = {"usage": None} if include_usage else {}
+        try:
+            yield self._chunk({"role": "assistant", "content": ""}, None, rest)
+            async for piece in self._pieces:
+                yield self._chunk({"content": piece}, None, rest)
+            yield self._chunk({}, "stop", rest)
+            if include_usage:
+                yield _event({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()})
+            yield "data: [DONE]\n\n"
+        except ModelError as error:
+            yield _event(
+                {"error": {"message": str(error), "type": "server_error", "param": None, "code": "engine_failed"}}
+            )
+        finally:
+            close = getattr(self._pieces, "aclose", None)
+            if close is not None:
+                with contextlib.suppress(RuntimeError):  # it is being closed already
+                    await close()
+
+    def _head(self, kind: str) -> dict[str, object]:
+        return {"id": self._id, "object": kind, "created": self._created, "model": MODEL, "system_fingerprint": None}
+
+    def _chunk(self, delta: dict[str, str], finish_reason: str | None, rest: dict[str, Any]) -> str:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
+        return _event({**self._head("chat.completion.chunk"), "choices": [choice], **rest})
+
+    def _usage(self) -> dict[str, object]:
+        usage = self._progress.usage
+        return {
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.generated_tokens,
+            "total_tokens": usage.prompt_tokens + usage.generated_tokens,
+            "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        }
+
+
+def _event(data: dict[str, object]) -> str:
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+def _messages(body: ChatCompletionRequest) -> list[Message]:
+    """The client's messages as the brain's; the last one must be a request."""
+    if body.model != MODEL:
+        raise _BadRequestError(f"no model {body.model!r} here; there is: {MODEL}", "model", 404, "model_not_found")
+    if body.n not in (None, 1):
+        raise _BadRequestError("only n=1 is supported", "n")
+    if not body.messages:
+        raise _BadRequestError("messages is empty: send at least one message with role 'user'", "messages")
+    messages = []
+    for index, message in enumerate(body.messages):
+        if message.role in ("tool", "function"):
+            raise _BadRequestError(
+                f"role {message.role!r} is not supported: tools run on this node", f"messages.{index}.role"
+            )
+        text = _text(message, index)
+        role: Literal["system", "user", "assistant"] = "system"
+        if message.role in ("user", "assistant"):
+            role = "user" if message.role == "user" else "assistant"
+        if text:
+            messages.append(Message(role, text))
+    if not messages or messages[-1].role != "user" or body.messages[-1].role != "user":
+        raise _BadRequestError("the last message must have role 'user' and some text", "messages")
+    return messages
+
+
+def _text(message: ChatMessage, index: int) -> str:
+    if message.content is None or isinstance(message.content, str):
+        return (message.content or "").strip()
+    for part in message.content:
+        if part.type not in ("text", "input_text"):
+            raise _BadRequestError(
+                f"a part of type {part.type!r} cannot be read: send text", f"messages.{index}.content"
+            )
+    return "\n".join(part.text for part in message.content).strip()

@@ -1,0 +1,74 @@
+"""Logging in and out: the printed link, the login form, the cookie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from pipecatapp.web.auth import Access
+from pipecatapp.web.gate import client_address, is_secure, session_cookie
+
+WRONG = "That token is not the right one. On the machine itself, run: pipecatapp link"
+WAIT = "Too many wrong tokens came from your address. Try again in {} seconds."
+
+_PROBLEM = "<!-- problem -->"
+
+
+class LoginPages:
+    """The login page, and what happens with a token that somebody brings."""
+
+    def __init__(self, access: Access, page: Path) -> None:
+        self._access = access
+        self._page = page.read_text(encoding="utf-8")
+
+    def page(self, problem: str = "", status: int = 401) -> HTMLResponse:
+        """The form; ``problem`` is one of our own sentences."""
+        note = f'<p class="problem" role="alert">{problem}</p>' if problem else ""
+        return HTMLResponse(self._page.replace(_PROBLEM, note), status)
+
+    def try_token(self, request: Request, token: str) -> Response:
+        """Trade a token for a session, and take it out of the address line."""
+        client, secure = client_address(request.scope), is_secure(request.scope)
+        if wait := self._access.must_wait(client):
+            answer = self.page(WAIT.format(wait), 429)
+            answer.headers["retry-after"] = str(wait)
+            return answer
+        if not self._access.token_fits(token, client):
+            return self.page(WRONG)
+        redirect = RedirectResponse("/", 303)
+        redirect.headers.append("set-cookie", session_cookie(self._access.new_session(), secure))
+        return redirect
+
+    async def denied(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a browser that came without a session, perhaps with a token in the link."""
+        request = Request(scope, receive)
+        token = request.query_params.get("token") if scope["path"] == "/" else None
+        answer = self.try_token(request, token) if token else self.page()
+        await answer(scope, receive, send)
+
+
+def routes(pages: LoginPages) -> APIRouter:
+    """The routes."""
+    router = APIRouter()
+
+    @router.get("/login")
+    async def login_form(request: Request) -> Response:
+        token = request.query_params.get("token")
+        return pages.try_token(request, token) if token else pages.page(status=200)
+
+    @router.post("/login")
+    async def login(request: Request) -> Response:
+        form = parse_qs((await request.body()).decode("utf-8", "replace"))
+        return pages.try_token(request, form.get("token", [""])[0].strip())
+
+    @router.post("/logout")
+    async def logout(request: Request) -> Response:
+        redirect = RedirectResponse("/login", 303)
+        redirect.headers.append("set-cookie", session_cookie("", is_secure(request.scope), max_age=0))
+        return redirect
+
+    return router

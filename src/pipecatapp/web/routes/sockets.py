@@ -1,0 +1,72 @@
+"""The two WebSockets: events to the page, and voice both ways."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from pipecatapp.web.hub import Subscription
+from pipecatapp.web.journal import valid_conversation
+from pipecatapp.web.services import WebServices
+
+log = logging.getLogger(__name__)
+
+# Close codes of our own (4000 to 4999); the page reads them.
+BAD_CONVERSATION = 4400
+GOING_AWAY = 1001
+
+
+def routes(services: WebServices) -> APIRouter:
+    """The routes."""
+    router = APIRouter()
+
+    @router.websocket("/ws")
+    async def events(socket: WebSocket, conversation: str = "", after: str = "0", boot: str = "") -> None:
+        await socket.accept()
+        if not valid_conversation(conversation):
+            await socket.close(BAD_CONVERSATION, "not a conversation id")
+            return
+        seen = int(after) if after.isascii() and after.isdigit() else 0
+        with services.hub.subscribe(conversation, seen, boot) as page:
+            gone = asyncio.create_task(_until_gone(socket))
+            try:
+                sender = asyncio.create_task(_send_all(socket, page))
+                await asyncio.wait([gone, sender], return_when=asyncio.FIRST_COMPLETED)
+                sender.cancel()
+                with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
+                    await sender
+            finally:
+                gone.cancel()
+        with contextlib.suppress(RuntimeError):  # the browser closed it first
+            await socket.close(GOING_AWAY)
+
+    @router.websocket("/ws/voice")
+    async def voice(socket: WebSocket, conversation: str = "") -> None:
+        await socket.accept()
+        if not valid_conversation(conversation):
+            await socket.close(BAD_CONVERSATION, "not a conversation id")
+            return
+        services.metrics.voice_session(1)
+        try:
+            await services.voice.serve(socket, conversation)
+        except WebSocketDisconnect:
+            log.debug("a voice session ended with its socket")
+        finally:
+            services.metrics.voice_session(-1)
+
+    return router
+
+
+async def _until_gone(socket: WebSocket) -> None:
+    """Pages say nothing here; reading notices when they go."""
+    with contextlib.suppress(WebSocketDisconnect):
+        while True:
+            await socket.receive_text()
+
+
+async def _send_all(socket: WebSocket, page: Subscription) -> None:
+    async for message in page:
+        await socket.send_text(message)

@@ -1,0 +1,64 @@
+"""What Mission Control needs from the rest of the program, as small Protocols. ``app.py`` puts the real ones in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from starlette.websockets import WebSocket
+
+from pipecatapp.domain import Message, Source, ToolSpec
+from pipecatapp.twin.turn import TurnProgress
+from pipecatapp.web.auth import Access
+from pipecatapp.web.health import HealthBoard
+from pipecatapp.web.hub import EventHub
+from pipecatapp.web.journal import Journal
+from pipecatapp.web.metrics import Metrics
+
+
+class Runner(Protocol):
+    """Runs typed requests (``twin.turns.TurnRunner``)."""
+
+    async def submit(self, conversation: str, text: str, source: Source = "typed") -> str:
+        """Queue a request; returns the id of its turn at once."""
+
+    async def interrupt(self, conversation: str) -> None:
+        """Stop what is being said or thought."""
+
+    async def pause(self, conversation: str, on: bool) -> None:
+        """Be quiet and wait, or go on."""
+
+
+class VoiceEndpoint(Protocol):
+    """Talks over one WebSocket (``voice.sessions.VoiceSessions``)."""
+
+    async def serve(self, websocket: WebSocket, conversation: str) -> None:
+        """Run the voice pipeline until the socket closes."""
+
+
+class Completions(Protocol):
+    """Answers a conversation that the client keeps, for the OpenAI-compatible API."""
+
+    def complete(self, messages: Sequence[Message], progress: TurnProgress) -> AsyncIterator[str]:
+        """Stream the answer to the last message; ``progress.usage`` is set when it ends. Closing it early cancels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebServices:
+    """Everything that the routes reach. ``ca_certificate`` and ``tls_port`` are empty where TLS is off."""
+
+    access: Access
+    hub: EventHub
+    journal: Journal
+    runner: Runner
+    voice: VoiceEndpoint
+    completions: Completions
+    health: HealthBoard
+    metrics: Metrics
+    tools: Callable[[], Sequence[ToolSpec]]
+    tls_port: int = 0
+    ca_certificate: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    version: str = ""

@@ -1,0 +1,177 @@
+"""Serves one app on a plain and a TLS port in one event loop, and ends both cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Iterator, Sequence
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from pipecatapp.errors import ConfigurationError
+from pipecatapp.web.addresses import host_names, local_addresses
+from pipecatapp.web.links import open_links
+from pipecatapp.web.tls import LocalAuthority
+
+log = logging.getLogger(__name__)
+
+# How long open requests and sockets may take to end.
+GRACE_S = 3
+_CERTIFICATE_CHECK_S = 600.0
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the program has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+class Servers:
+    """The HTTP and HTTPS servers of Mission Control.
+
+    Args:
+        app: what to serve.
+        host: address to listen on.
+        port: plain port; 0 takes a free one.
+        tls_port: TLS port; with ``authority`` None there is no TLS.
+        token: for the links.
+        authority: makes the certificates.
+        extra_names: further names in the certificate (``WEB_ALLOWED_HOSTS``).
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        tls_port: int,
+        *,
+        token: str,
+        authority: LocalAuthority | None = None,
+        extra_names: Sequence[str] = (),
+    ) -> None:
+        self._app, self._host = app, host
+        self._ports = (port, tls_port)
+        self._token = token
+        self._authority = authority
+        self._extra_names = tuple(extra_names)
+        self._servers: list[_Server] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def port(self) -> int:
+        """The plain port that is really used."""
+        return self._ports[0]
+
+    @property
+    def tls_port(self) -> int:
+        """The TLS port that is really used; 0: no TLS."""
+        return self._ports[1] if self._authority is not None else 0
+
+    def open_links(self) -> list[str]:
+        """The links to print, the best first."""
+        return open_links(
+            self._token,
+            host=self._host,
+            port=self.port,
+            tls_port=self.tls_port,
+            names=host_names(self._extra_names),
+            addresses=local_addresses(),
+        )
+
+    async def start(self) -> None:
+        """Listen on both ports; returns once connections are accepted.
+
+        Raises:
+            ConfigurationError: a port is taken or a certificate cannot be made.
+        """
+        plain = _listen(self._host, self._ports[0], "WEB_PORT")
+        self._ports = (plain.getsockname()[1], self._ports[1])
+        await self._serve(self._config(lifespan="on"), plain)
+        if self._authority is None:
+            return
+        await asyncio.to_thread(self._authority.ensure, host_names(self._extra_names), local_addresses())
+        secure = _listen(self._host, self._ports[1], "WEB_TLS_PORT")
+        self._ports = (self._ports[0], secure.getsockname()[1])
+        files = self._authority.files
+        config = self._config(lifespan="off", ssl_certfile=str(files.certificate), ssl_keyfile=str(files.key))
+        await self._serve(config, secure)
+        self._tasks.append(asyncio.create_task(self._renew(config), name="certificate check"))
+
+    async def stop(self) -> None:
+        """Stop accepting, give open requests a moment, end."""
+        for server in self._servers:
+            server.should_exit = True
+        renewals, serving = self._tasks[len(self._servers) :], self._tasks[: len(self._servers)]
+        for task in renewals:
+            task.cancel()
+        await asyncio.gather(*serving, *renewals, return_exceptions=True)
+        self._servers.clear()
+        self._tasks.clear()
+
+    def _config(
+        self, *, lifespan: str, ssl_certfile: str | None = None, ssl_keyfile: str | None = None
+    ) -> uvicorn.Config:
+        return uvicorn.Config(
+            self._app,
+            lifespan="on" if lifespan == "on" else "off",
+            ssl_certfile=ssl_certfile,
+            ssl_keyfile=ssl_keyfile,
+            # A request line may hold the token: nobody writes request lines down.
+            access_log=False,
+            log_config=None,
+            log_level=logging.WARNING,
+            server_header=False,
+            ws="websockets-sansio",
+            ws_ping_interval=20.0,
+            ws_ping_timeout=20.0,
+            ws_max_size=1024 * 1024,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+
+    async def _serve(self, config: uvicorn.Config, listener: socket.socket) -> None:
+        server = _Server(config)
+        task = asyncio.create_task(server.serve(sockets=[listener]), name=f"web {listener.getsockname()[1]}")
+        self._servers.append(server)
+        self._tasks.insert(len(self._servers) - 1, task)
+        while not server.started:
+            if task.done():
+                listener.close()
+                raise ConfigurationError("Mission Control could not start; the log says why") from task.exception()
+            await asyncio.sleep(0.01)
+
+    async def _renew(self, config: uvicorn.Config) -> None:
+        """Follow the machine to new addresses: connections from then on get the new certificate."""
+        authority, context = self._authority, config.ssl
+        if authority is None or context is None:
+            return
+        while True:
+            await asyncio.sleep(_CERTIFICATE_CHECK_S)
+            try:
+                changed = await asyncio.to_thread(authority.ensure, host_names(self._extra_names), local_addresses())
+                if changed:
+                    context.load_cert_chain(authority.files.certificate, authority.files.key)
+            except (ConfigurationError, OSError) as error:
+                log.error("the certificate could not be renewed: %s", error)
+
+
+def _listen(host: str, port: int, setting: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another {setting}"
+        ) from error
+    listener.setblocking(False)
+    return listener
