@@ -1,0 +1,380 @@
+"""The brain: a request becomes words, with the model, the tools and what is remembered. Knows only ports.
+
+One turn: wait for the conversation's turn -> recall -> prompt -> stream; words go out as they come, a tool call is run
+and its result goes back to the model; at the end the turn joins the history and is stored. Whatever fails is said in a
+sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipecatapp.domain import Message, Source, ToolSpec, Turn, TurnRecord
+from pipecatapp.errors import ModelError
+from pipecatapp.events import (
+    AssistantDelta,
+    AssistantMessage,
+    ConversationCleared,
+    ErrorSpoken,
+    Event,
+    TurnFinished,
+    UserMessage,
+)
+from pipecatapp.ports import (
+    Approvals,
+    ChatModel,
+    ConversationStore,
+    EventSink,
+    ExpertDirectory,
+    Memory,
+    ModelProfile,
+    Tool,
+    ToolContext,
+)
+from pipecatapp.twin.conversation import INTERRUPTED, History, TokenEstimate, history_of
+from pipecatapp.twin.preparation import Preparation, recall
+from pipecatapp.twin.prompt import compact_system, full_system, late_text, request_text
+from pipecatapp.twin.routing import Routing, route_spec
+from pipecatapp.twin.sentences import BUG, apology
+from pipecatapp.twin.streams import closing
+from pipecatapp.twin.toolbox import Toolbox
+from pipecatapp.twin.toolloop import Exchange, SpeechlessError, ToolLoop
+from pipecatapp.twin.turn import TurnProgress
+
+logger = logging.getLogger(__name__)
+
+
+class _Silence:
+    """An ``EventSink`` that tells nobody."""
+
+    def emit(self, event: Event) -> None:
+        """Nobody listens."""
+
+
+@dataclass(slots=True)
+class _Conversation:
+    """What the agent holds of one conversation."""
+
+    id: str
+    history: History
+    preparation: Preparation
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(slots=True)
+class _RunningTurn:
+    """A turn between its first and its last word."""
+
+    text: str
+    source: Source
+    progress: TurnProgress
+    started_at: float
+    exchange: Exchange | None = None
+    failed_at: int | None = None  # characters that were said before the apology
+    whole: bool = False
+
+    def messages(self) -> list[Message]:
+        """What the model will see of it later. A turn of which nothing came but an apology leaves no trace."""
+        if self.exchange is None or not self.exchange.messages:
+            return []
+        if self.failed_at == 0 and not self.exchange.calls:
+            return []
+        messages = list(self.exchange.messages)
+        if messages[-1].role == "user":
+            said = self.progress.text[self.exchange.told :].strip()
+            messages.append(Message("assistant", said or INTERRUPTED))
+        return messages
+
+
+class Agent:
+    """Answers requests in any number of conversations, one turn at a time in each.
+
+    Args:
+        model: writes the answers.
+        tools: what it may use.
+        sink: where every step is told.
+        conversations: keeps finished turns.
+        memory: long-term memory, or None.
+        experts: other models to hand a request to, or None on a PC alone.
+        persona: the text in front of everything, asked at every turn.
+        expert_persona: the persona for an expert's name.
+        approvals: asks a person before a tool acts; without it such tools are refused.
+        restarts_engine: the engine runs on this PC, under somebody who restarts it (said when it is gone).
+    """
+
+    def __init__(
+        self,
+        model: ChatModel,
+        tools: Sequence[Tool],
+        sink: EventSink,
+        conversations: ConversationStore,
+        *,
+        memory: Memory | None = None,
+        experts: ExpertDirectory | None = None,
+        persona: Callable[[], str],
+        expert_persona: Callable[[str], str] | None = None,
+        approvals: Approvals | None = None,
+        restarts_engine: bool = True,
+    ) -> None:
+        self._model = model
+        self._sink = sink
+        self._store = conversations
+        self._memory = memory
+        self._persona = persona
+        self._routing = Routing(experts, expert_persona or (lambda _: persona()))
+        self._toolbox = Toolbox(tools, sink, approvals)
+        self._quiet_toolbox = Toolbox(tools, _Silence(), approvals)
+        self._restarts_engine = restarts_engine
+        self._estimate = TokenEstimate()
+        self._conversations: dict[str, _Conversation] = {}
+        self._opening = asyncio.Lock()
+        self._background: set[asyncio.Task[None]] = set()
+
+    @property
+    def tools(self) -> list[ToolSpec]:
+        """The tools as the model is told of them now."""
+        experts = self._routing.experts()
+        specs = self._toolbox.specs + ([route_spec(experts)] if experts else [])
+        return sorted(specs, key=lambda spec: spec.name)
+
+    async def prepare(self, conversation: str, words: str) -> None:
+        """Do while the person speaks what can be done: recall, and the prompt up to ``words`` into the engine's cache.
+
+        ``words`` is the part of the transcript that will not change; empty readies only what stands in front of it.
+        Never raises. Newer words supersede, ``respond`` ends it.
+        """
+        try:
+            state = await self._open(conversation)
+            if not state.lock.locked():
+                await state.preparation.prepare(words)
+        except Exception:
+            logger.exception("preparing a turn failed; it only costs time")
+
+    async def respond(
+        self, conversation: str, text: str, source: Source, progress: TurnProgress | None = None
+    ) -> AsyncGenerator[str, None]:
+        """Answer a request: yields pieces of text that can be spoken, as the model writes them.
+
+        Waits while another turn of the same conversation runs. Closing the iterator early (``contextlib.aclosing``) or
+        cancelling ends the turn as interrupted; ``heard`` then says what was really heard.
+        """
+        progress = progress or TurnProgress(conversation, source)
+        state = await self._open(conversation)
+        async with state.lock:
+            turn = _RunningTurn(text, source, progress, time.time())
+            self._sink.emit(UserMessage(conversation=conversation, turn=progress.id, text=text, source=source))
+            try:
+                async with closing(self._spoken(state, turn)) as pieces:
+                    async for piece in pieces:
+                        if progress.total_s is None and not progress.spoken:
+                            progress.total_s = time.monotonic() - progress.started
+                        progress.text += piece
+                        self._sink.emit(AssistantDelta(conversation=conversation, turn=progress.id, text=piece))
+                        yield piece
+                turn.whole = True
+            finally:
+                self._end(state, turn)
+
+    async def answer(
+        self, messages: Sequence[Message], progress: TurnProgress | None = None
+    ) -> AsyncGenerator[str, None]:
+        """Answer the last of a client's own messages (the OpenAI endpoint): nothing is stored, no event told.
+
+        The client's system messages are added behind the persona. Unlike ``respond`` it raises what went wrong.
+
+        Raises:
+            ValueError: the last message is not the user's.
+            ModelError: the model could not answer.
+        """
+        progress = progress or TurnProgress("", "api")
+        added = "\n".join(message.content for message in messages if message.role == "system")
+        talk = [message for message in messages if message.role != "system"]
+        if not talk or talk[-1].role != "user":
+            raise ValueError("the last message must be the user's")
+        words = talk[-1].content
+        profile = await self._model.profile()
+        exchange = self._exchange(profile, words, progress, history_of(talk[:-1]), added)
+        exchange.messages.append(Message("user", request_text(words, await recall(self._memory, words))))
+        loop = ToolLoop(self._model, self._quiet_toolbox, self._routing, self._estimate)
+        try:
+            async with closing(loop.run(exchange)) as pieces:
+                async for piece in pieces:
+                    progress.text += piece
+                    yield piece
+        except SpeechlessError as error:
+            progress.text += error.apology.text
+            yield error.apology.text
+
+    async def heard(self, conversation: str, turn_id: str, text: str) -> None:
+        """After barge-in: only ``text`` came out of the speaker, so only that was said. Unknown turns are ignored."""
+        state = await self._open(conversation)
+        if state.history.heard(turn_id, text) is None:
+            return
+        self._sink.emit(AssistantMessage(conversation=conversation, turn=turn_id, text=text, interrupted=True))
+        self._later(self._store.amend(conversation, turn_id, text))
+
+    def finish(self, progress: TurnProgress) -> None:
+        """Tell what the turn cost, once."""
+        if progress.finished:
+            return
+        progress.finished = True
+        usage = progress.usage
+        self._sink.emit(
+            TurnFinished(
+                conversation=progress.conversation,
+                turn=progress.id,
+                stt_s=progress.stt_s,
+                first_token_s=progress.first_token_s,
+                first_audio_s=progress.first_audio_s,
+                total_s=progress.total_s,
+                prompt_tokens=usage.prompt_tokens,
+                cached_tokens=usage.cached_tokens,
+                evaluated_tokens=usage.evaluated_tokens,
+                generated_tokens=usage.generated_tokens,
+            )
+        )
+
+    async def clear(self, conversation: str) -> None:
+        """Forget what was said in this conversation; a turn that runs goes on and is the first of the new one."""
+        state = await self._open(conversation)
+        state.history.clear()
+        await self._store.clear(conversation)
+        self._sink.emit(ConversationCleared(conversation=conversation))
+
+    async def aclose(self) -> None:
+        """Wait for what is still being stored; for the end of the program."""
+        for state in self._conversations.values():
+            await state.preparation.stop()
+        while self._background:
+            await asyncio.wait(set(self._background))
+
+    async def _open(self, conversation: str) -> _Conversation:
+        """The state of a conversation, read from the store the first time."""
+        if (state := self._conversations.get(conversation)) is not None:
+            return state
+        async with self._opening:
+            if conversation not in self._conversations:
+                history = History.resumed(await self._stored(conversation))
+
+                async def base() -> list[Message]:
+                    return [self._system(await self._model.profile()), *history.messages()]
+
+                self._conversations[conversation] = _Conversation(
+                    conversation, history, Preparation(self._model, self._memory, base, conversation)
+                )
+            return self._conversations[conversation]
+
+    async def _stored(self, conversation: str) -> list[TurnRecord]:
+        try:
+            return await self._store.load(conversation)
+        except OSError:
+            logger.exception("conversation %s cannot be read; it begins afresh", conversation)
+            return []
+
+    async def _spoken(self, state: _Conversation, turn: _RunningTurn) -> AsyncGenerator[str, None]:
+        """The answer, and where it fails the sentence that says so."""
+        try:
+            async with closing(self._answered(state, turn)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
+        except ModelError as error:
+            logger.warning("the model could not answer: %s", error)
+            sorry = apology(error, restarts_engine=self._restarts_engine)
+        except SpeechlessError as error:
+            sorry = error.apology
+        except Exception:
+            logger.exception("a turn failed")
+            sorry = BUG
+        self._sink.emit(ErrorSpoken(conversation=state.id, kind=sorry.kind, text=sorry.text))
+        said = turn.progress.text
+        turn.failed_at = len(said)
+        yield sorry.text if not said or said[-1].isspace() else f" {sorry.text}"
+
+    async def _answered(self, state: _Conversation, turn: _RunningTurn) -> AsyncGenerator[str, None]:
+        front = await state.preparation.stop()
+        profile = await self._model.profile()
+        exchange = turn.exchange = self._exchange(profile, turn.text, turn.progress, state.history)
+        facts = await recall(self._memory, turn.text)
+        if front is None:
+            content = request_text(turn.text, facts)
+        else:
+            known = {fact.id for fact in front}
+            content = late_text(request_text(turn.text, front), [fact for fact in facts if fact.id not in known])
+        exchange.messages.append(Message("user", content))
+        loop = ToolLoop(self._model, self._toolbox, self._routing, self._estimate)
+        async with closing(loop.run(exchange)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def _exchange(
+        self, profile: ModelProfile, words: str, progress: TurnProgress, history: History, added: str = ""
+    ) -> Exchange:
+        return Exchange(
+            words=words,
+            context=ToolContext(progress.conversation, progress.id),
+            profile=profile,
+            system=self._system(profile, added),
+            history=history,
+            tools=self.tools,
+            experts=self._routing.experts(),
+            progress=progress,
+            messages=[],
+        )
+
+    def _system(self, profile: ModelProfile, added: str = "") -> Message:
+        """The front of every prompt: the same text as long as persona, tools and experts stay."""
+        tools, experts = self.tools, self._routing.experts()
+        if profile.prompt_style == "compact":
+            return Message("system", compact_system([t.name for t in tools], [e.name for e in experts]))
+        persona = "\n\n".join(part for part in (self._persona().strip(), added.strip()) if part)
+        return Message("system", full_system(persona, tools, experts))
+
+    def _end(self, state: _Conversation, turn: _RunningTurn) -> None:
+        """The turn is over, whole or not: history, events, storage. Does not wait, for it also runs on cancellation."""
+        progress = turn.progress
+        said = progress.text.strip()
+        record = TurnRecord(
+            Turn(
+                id=progress.id,
+                user_text=turn.text,
+                assistant_text=said,
+                source=turn.source,
+                started_at=turn.started_at,
+                interrupted=not turn.whole,
+                tool_calls=tuple(turn.exchange.calls) if turn.exchange else (),
+                cost=progress.cost(),
+            ),
+            tuple(turn.messages()),
+        )
+        cut = state.history.add(record)
+        self._sink.emit(
+            AssistantMessage(conversation=state.id, turn=progress.id, text=said, interrupted=not turn.whole)
+        )
+        if not progress.spoken:
+            self.finish(progress)
+        self._later(self._keep(state.id, record))
+        if cut:
+            # The prompt's front has changed: evaluate it now, while nobody waits.
+            state.preparation.begin("")
+
+    async def _keep(self, conversation: str, record: TurnRecord) -> None:
+        await self._store.append(conversation, record)
+        if self._memory is not None and not record.turn.interrupted:
+            await self._memory.keep(record.turn)
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        async def logged() -> None:
+            try:
+                await work
+            except Exception:
+                logger.exception("storing a turn failed")
+
+        task = asyncio.create_task(logged())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)

@@ -1,0 +1,299 @@
+"""One request to its answer: ask the model, run the tools it asks for, ask again, until it speaks.
+
+Never silence and never JSON: a broken call is repaired once under a grammar, then the model must answer in words; after
+``MAX_CALLS`` tools too. What cannot be saved raises ``SpeechlessError`` with the sentence to say instead.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from pipecatapp.domain import Expert, Message, ToolCall, ToolResult, ToolSpec
+from pipecatapp.errors import ContextOverflowError, ModelError, PipecatAppError
+from pipecatapp.ports import ChatChunk, ChatModel, ChatRequest, ModelProfile, ToolContext
+from pipecatapp.twin.conversation import History, TokenEstimate
+from pipecatapp.twin.prompt import TOOL_CALL_CLOSE, TOOL_CALL_OPEN, tool_call_text, tool_response_text
+from pipecatapp.twin.routing import ROUTE, Routing
+from pipecatapp.twin.sentences import EMPTY, NO_CALL, TOO_MANY_CALLS, Apology
+from pipecatapp.twin.speakable import SpeakableFilter
+from pipecatapp.twin.streams import closing
+from pipecatapp.twin.toolbox import Toolbox, failure
+from pipecatapp.twin.toolcalls import MalformedCallError, ToolCallParser, parse_call
+from pipecatapp.twin.turn import TurnProgress
+
+MAX_CALLS = 4
+_IGNORED_AFTER_CALL = 200  # characters; a model that babbles on behind its call is cut off
+_LAST_CALL_NOTE = "That was the last tool for this request. Answer in words now."
+
+
+class SpeechlessError(PipecatAppError):
+    """The model gave nothing to say; ``apology`` is said instead."""
+
+    def __init__(self, apology: Apology) -> None:
+        super().__init__(apology.kind)
+        self.apology = apology
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request on its way: what the model is shown, and what came of it so far.
+
+    ``messages`` begins with the request and grows by calls, results and the answer; ``calls`` are those that ran.
+    """
+
+    words: str
+    context: ToolContext
+    profile: ModelProfile
+    system: Message
+    history: History
+    tools: list[ToolSpec]
+    experts: list[Expert]
+    progress: TurnProgress
+    messages: list[Message]
+    calls: list[ToolCall] = field(default_factory=list)
+    told: int = 0  # characters of progress.text that belong to the messages before the last
+
+    @property
+    def max_tokens(self) -> int:
+        """Room for one message of the model."""
+        wanted = 200 if self.profile.prompt_style == "compact" else 512
+        return min(wanted, self.profile.context_tokens // 3)
+
+
+class _Form(Enum):
+    """What the model's next message may be."""
+
+    FREE = auto()
+    CONSTRAINED = auto()
+    WORDS = auto()
+
+
+@dataclass(slots=True)
+class _Reply:
+    """One message of the model. ``raw`` as it was written, ``said`` what of it was spoken, ``body`` its call."""
+
+    raw: str = ""
+    said: str = ""
+    body: str | None = None
+
+    def as_words(self) -> str:
+        """The message for the history: as written, unless it holds more than words."""
+        return self.said if any(marker in self.raw for marker in ("<tool_", "<think>")) else self.raw
+
+    def as_call(self, call: ToolCall) -> str:
+        """The message for the history: as written where it has the form, so that the cache holds; else set right."""
+        if TOOL_CALL_OPEN in self.raw and self.raw.rstrip().endswith(TOOL_CALL_CLOSE):
+            return self.raw
+        return "\n".join(part for part in (self.said.strip(), tool_call_text(call)) if part)
+
+
+class ToolLoop:
+    """Streams the answer to an exchange.
+
+    Args:
+        model: writes the messages.
+        toolbox: runs the calls.
+        routing: reaches the experts.
+        estimate: learns how long this model's tokens are.
+    """
+
+    def __init__(self, model: ChatModel, toolbox: Toolbox, routing: Routing, estimate: TokenEstimate) -> None:
+        self._model = model
+        self._toolbox = toolbox
+        self._routing = routing
+        self._estimate = estimate
+
+    async def run(self, exchange: Exchange) -> AsyncGenerator[str, None]:
+        """The words of the answer as they come.
+
+        Raises:
+            ModelError: the model could not answer.
+            SpeechlessError: it did, and there is nothing in it to say.
+        """
+        form = _Form.FREE
+        correction: list[Message] = []
+        last: ToolResult | None = None
+        exchange.history.fit(
+            [exchange.system, *exchange.messages],
+            self._estimate,
+            exchange.profile.context_tokens - exchange.max_tokens,
+        )
+        while True:
+            reply = _Reply()
+            async with closing(self._ask(exchange, form, correction, reply)) as words:
+                async for piece in words:
+                    yield piece
+            if reply.body is None:
+                if not reply.said.strip():
+                    reply.raw = reply.said = _spoken_result(last)
+                    yield reply.said
+                exchange.messages.append(Message("assistant", reply.as_words()))
+                return
+            if reply.said and not reply.said.endswith("\n"):
+                yield "\n"  # speak these words now, not together with what comes after the tool
+            if form is _Form.WORDS:
+                raise SpeechlessError(TOO_MANY_CALLS if exchange.calls else NO_CALL)
+            try:
+                call = parse_call(reply.body, f"call-{len(exchange.calls) + 1}")
+            except MalformedCallError as error:
+                correction = _correction(exchange, reply, error, again=form is _Form.FREE)
+                form = _Form.CONSTRAINED if form is _Form.FREE else _Form.WORDS
+                continue
+            form, correction = _Form.FREE, []
+            exchange.calls.append(call)
+            if call.name == ROUTE:
+                route = _Route(reply.as_call(call), call)
+                async with closing(self._route(exchange, route)) as words:
+                    async for piece in words:
+                        yield piece
+                if route.result.ok:
+                    return
+                last = route.result
+            else:
+                last = await self._toolbox.run(call, exchange.context)
+            told = last.text
+            if len(exchange.calls) >= MAX_CALLS:
+                form = _Form.WORDS
+                told = f"{told}\n{_LAST_CALL_NOTE}" if _needs_notes(exchange.profile) else told
+            exchange.messages += [
+                Message("assistant", reply.as_call(call)),
+                Message("user", tool_response_text(told)),
+            ]
+            exchange.told = len(exchange.progress.text)
+
+    async def _ask(
+        self, exchange: Exchange, form: _Form, correction: list[Message], reply: _Reply
+    ) -> AsyncGenerator[str, None]:
+        """One message of the model; forgets old turns when the prompt does not fit."""
+        while True:
+            request = ChatRequest(
+                messages=[exchange.system, *exchange.history.messages(), *exchange.messages, *correction],
+                max_tokens=exchange.max_tokens,
+                temperature=0.0 if exchange.profile.prompt_style == "compact" or form is not _Form.FREE else 0.3,
+                grammar=_grammar(exchange, form),
+                slot_key=exchange.context.conversation,
+            )
+            try:
+                async with closing(self._stream(request, exchange.progress, reply)) as words:
+                    async for piece in words:
+                        yield piece
+            except ContextOverflowError:
+                if reply.raw or not exchange.history.drop_block():
+                    raise
+            else:
+                return
+
+    async def _stream(self, request: ChatRequest, progress: TurnProgress, reply: _Reply) -> AsyncGenerator[str, None]:
+        parser, clean = ToolCallParser(), SpeakableFilter()
+        asked = time.monotonic()
+
+        def spoken(words: str) -> str:
+            words = words if reply.said else words.lstrip()
+            reply.said += words
+            return words
+
+        async with closing(self._model.stream(request)) as chunks:
+            async for chunk in chunks:
+                if chunk.usage is not None:
+                    progress.usage += chunk.usage
+                    self._estimate.learn(request.messages, chunk.usage)
+                if not chunk.text:
+                    continue
+                if progress.first_token_s is None:
+                    progress.first_token_s = time.monotonic() - asked
+                reply.raw += chunk.text
+                if words := spoken(clean.feed(parser.feed(chunk.text))):
+                    yield words
+                if parser.ignored > _IGNORED_AFTER_CALL:
+                    break
+        if words := spoken(clean.feed(parser.finish()) + clean.finish()):
+            yield words
+        reply.body = parser.body
+        reply.raw = reply.raw[: len(reply.raw) - parser.ignored]
+
+    async def _route(self, exchange: Exchange, route: _Route) -> AsyncGenerator[str, None]:
+        """Let an expert speak. A failure before its first word is a result for the model, a later one is raised."""
+        clean = SpeakableFilter()
+        said = ""
+        with self._toolbox.told(route.call, exchange.context) as outcome:
+            try:
+                async with closing(self._expert(exchange, route.call)) as chunks:
+                    async for chunk in chunks:
+                        exchange.progress.usage += chunk.usage or type(exchange.progress.usage)()
+                        if words := clean.feed(chunk.text):
+                            said += words
+                            yield words
+                if words := clean.finish():
+                    said += words
+                    yield words
+                outcome.result = ToolResult("the expert answered") if said.strip() else failure("it said nothing")
+            except LookupError as error:
+                outcome.result = failure(str(error.args[0]))
+            except ModelError:
+                outcome.result = failure("the expert does not answer")
+                if said:
+                    raise
+        route.result = outcome.result
+        if outcome.result.ok:
+            exchange.messages += [
+                Message("assistant", route.raw),
+                Message("user", tool_response_text(outcome.result.text)),
+                Message("assistant", said),
+            ]
+
+    def _expert(self, exchange: Exchange, call: ToolCall) -> AsyncIterator[ChatChunk]:
+        talk = [
+            message
+            for record in exchange.history.turns
+            for message in (
+                Message("user", record.turn.user_text),
+                Message("assistant", record.turn.assistant_text),
+            )
+        ]
+        return self._routing.ask(call.arguments, talk)
+
+
+@dataclass(slots=True)
+class _Route:
+    """A call that goes to an expert: the message it came in, and how it ended."""
+
+    raw: str
+    call: ToolCall
+    result: ToolResult = field(default_factory=lambda: failure("it was stopped"))
+
+
+def _needs_notes(profile: ModelProfile) -> bool:
+    """A model that no grammar holds must be told in words what it may write."""
+    return not profile.grammars
+
+
+def _grammar(exchange: Exchange, form: _Form) -> str | None:
+    """The starter model always writes under a grammar; a large one only when it got a call wrong: a grammar over a
+    large vocabulary costs time at every token, and large models rarely need it."""
+    if not exchange.profile.grammars:
+        return None
+    from pipecatapp.twin.grammar import turn_grammar
+
+    if form is _Form.WORDS:
+        return turn_grammar([], [], exchange.words)
+    if form is _Form.CONSTRAINED or exchange.profile.prompt_style == "compact":
+        return turn_grammar(exchange.tools, [expert.name for expert in exchange.experts], exchange.words)
+    return None
+
+
+def _correction(exchange: Exchange, reply: _Reply, error: Exception, *, again: bool) -> list[Message]:
+    """What the model is shown of its broken call. Under a grammar nothing: the prompt stays as the cache has it."""
+    if not _needs_notes(exchange.profile):
+        return []
+    advice = "Send it again as one JSON object, or answer in words." if again else "Answer in words, without a tool."
+    return [Message("assistant", reply.raw), Message("user", tool_response_text(f"error: {error}. {advice}"))]
+
+
+def _spoken_result(result: ToolResult | None) -> str:
+    """A model that has nothing to say about a result: the result itself is short enough to speak."""
+    if result is None or not result.text.strip():
+        raise SpeechlessError(EMPTY)
+    return result.text.removeprefix("error: ")

@@ -1,0 +1,159 @@
+"""Typed requests: one turn after the other in each conversation, aloud when a voice session is attached."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pipecatapp.domain import Source
+from pipecatapp.events import State, StateChanged
+from pipecatapp.ports import EventSink
+from pipecatapp.twin.agent import Agent
+from pipecatapp.twin.turn import TurnProgress, benchmark_block, new_turn_id
+
+logger = logging.getLogger(__name__)
+
+
+class Speaker(Protocol):
+    """A voice session that answers aloud what was typed into the same conversation."""
+
+    async def request(self, text: str, source: Source, turn_id: str) -> None:
+        """Take the request into the voice pipeline; it runs ``Agent.respond`` with this turn's id."""
+
+    async def interrupt(self) -> None:
+        """Stop speaking now, as if the person had spoken."""
+
+
+@dataclass(slots=True)
+class _Request:
+    text: str
+    source: Source
+    turn_id: str
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The typed requests of one conversation."""
+
+    waiting: deque[_Request] = field(default_factory=deque)
+    worker: asyncio.Task[None] | None = None
+    running: asyncio.Task[None] | None = None
+    speaker: Speaker | None = None
+    paused: bool = False
+
+
+class TurnRunner:
+    """Runs typed and API requests through the agent.
+
+    Args:
+        agent: the brain.
+        sink: where state changes go.
+        benchmark: print the latency block after each turn that is not spoken (voice prints its own).
+    """
+
+    def __init__(self, agent: Agent, sink: EventSink, *, benchmark: bool = False) -> None:
+        self._agent = agent
+        self._sink = sink
+        self._benchmark = benchmark
+        self._lanes: dict[str, _Lane] = {}
+
+    async def submit(self, conversation: str, text: str, source: Source = "typed") -> str:
+        """Queue a request behind those that wait already; returns the id of its turn at once."""
+        lane = self._lane(conversation)
+        request = _Request(text, source, new_turn_id())
+        lane.waiting.append(request)
+        self._work(conversation, lane)
+        return request.turn_id
+
+    async def interrupt(self, conversation: str) -> None:
+        """Stop what is being said or thought, and forget what waits behind it."""
+        lane = self._lane(conversation)
+        lane.waiting.clear()
+        await self._stop(lane)
+
+    async def pause(self, conversation: str, on: bool) -> None:
+        """Paused: quiet at once, and requests wait until resumed."""
+        lane = self._lane(conversation)
+        if lane.paused == on:
+            return
+        lane.paused = on
+        if on:
+            await self._stop(lane)
+        self._state(conversation, "paused" if on else "idle")
+        if not on:
+            self._work(conversation, lane)
+
+    def paused(self, conversation: str) -> bool:
+        """Whether the person paused this conversation (voice then does not listen)."""
+        lane = self._lanes.get(conversation)
+        return lane is not None and lane.paused
+
+    def attach(self, conversation: str, speaker: Speaker) -> None:
+        """From now on typed requests of this conversation are answered aloud by ``speaker``."""
+        self._lane(conversation).speaker = speaker
+
+    def detach(self, conversation: str, speaker: Speaker) -> None:
+        """The voice session ended (another one that was attached since stays)."""
+        lane = self._lane(conversation)
+        if lane.speaker is speaker:
+            lane.speaker = None
+
+    async def aclose(self) -> None:
+        """Stop everything that runs; for the end of the program."""
+        tasks = [lane.worker for lane in self._lanes.values() if lane.worker]
+        for lane in self._lanes.values():
+            lane.waiting.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _lane(self, conversation: str) -> _Lane:
+        return self._lanes.setdefault(conversation, _Lane())
+
+    def _work(self, conversation: str, lane: _Lane) -> None:
+        if lane.waiting and not lane.paused and (lane.worker is None or lane.worker.done()):
+            lane.worker = asyncio.create_task(self._drain(conversation, lane), name=f"turns {conversation}")
+
+    async def _drain(self, conversation: str, lane: _Lane) -> None:
+        while lane.waiting and not lane.paused:
+            request = lane.waiting.popleft()
+            lane.running = asyncio.create_task(self._run(conversation, lane.speaker, request))
+            try:
+                await asyncio.wait([lane.running])
+            finally:
+                lane.running.cancel()
+            if not lane.running.cancelled() and (error := lane.running.exception()) is not None:
+                logger.error("a turn ended with an error that nobody spoke", exc_info=error)
+
+    async def _run(self, conversation: str, speaker: Speaker | None, request: _Request) -> None:
+        if speaker is not None:
+            await speaker.request(request.text, request.source, request.turn_id)
+            return
+        progress = TurnProgress(conversation, request.source, request.turn_id)
+        self._state(conversation, "thinking")
+        try:
+            async with contextlib.aclosing(
+                self._agent.respond(conversation, request.text, request.source, progress)
+            ) as pieces:
+                async for _ in pieces:
+                    pass
+        finally:
+            self._state(conversation, "paused" if self.paused(conversation) else "idle")
+        if self._benchmark:
+            sys.stdout.write(benchmark_block(progress) + "\n")
+            sys.stdout.flush()
+
+    async def _stop(self, lane: _Lane) -> None:
+        if lane.speaker is not None:
+            await lane.speaker.interrupt()
+        if lane.running is not None and not lane.running.done():
+            lane.running.cancel()
+            await asyncio.wait([lane.running])
+
+    def _state(self, conversation: str, state: State) -> None:
+        self._sink.emit(StateChanged(conversation=conversation, state=state))
