@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant"]
 Source = Literal["voice", "typed", "api"]
+
+INTERRUPTED = "(interrupted)"  # what the model reads in place of an answer of which nothing was heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,13 @@ class TurnRecord:
 
     turn: Turn
     messages: Sequence[Message]
+
+    def heard(self, text: str) -> TurnRecord:
+        """The same turn after barge-in: only ``text`` came out of the speaker, so only that was said."""
+        messages = tuple(self.messages)
+        if messages and messages[-1].role == "assistant":
+            messages = (*messages[:-1], Message("assistant", text or INTERRUPTED))
+        return TurnRecord(replace(self.turn, assistant_text=text, interrupted=True), messages)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ class ConversationStore(Protocol):
     async def clear(self, conversation: str) -> None:
         """The conversation begins afresh: earlier turns are no longer loaded."""
 
-    async def list(self) -> list[ConversationInfo]:
+    async def all(self) -> list[ConversationInfo]:
         """All stored conversations, the latest first."""
 
 

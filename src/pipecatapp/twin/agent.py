@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipecatapp.domain import Message, Source, ToolSpec, Turn, TurnRecord
+from pipecatapp.domain import INTERRUPTED, Message, Source, ToolSpec, Turn, TurnRecord
 from pipecatapp.errors import ModelError
 from pipecatapp.events import (
     AssistantDelta,
@@ -36,7 +36,7 @@ from pipecatapp.ports import (
     Tool,
     ToolContext,
 )
-from pipecatapp.twin.conversation import INTERRUPTED, History, TokenEstimate, history_of
+from pipecatapp.twin.conversation import History, TokenEstimate, history_of
 from pipecatapp.twin.preparation import Preparation, recall
 from pipecatapp.twin.prompt import compact_system, full_system, late_text, request_text
 from pipecatapp.twin.routing import Routing, route_spec
@@ -180,12 +180,13 @@ class Agent:
             finally:
                 self._end(state, turn)
 
-    async def answer(
+    async def complete(
         self, messages: Sequence[Message], progress: TurnProgress | None = None
     ) -> AsyncGenerator[str, None]:
         """Answer the last of a client's own messages (the OpenAI endpoint): nothing is stored, no event told.
 
         The client's system messages are added behind the persona. Unlike ``respond`` it raises what went wrong.
+        ``progress.usage`` is set when it ends; closing it early cancels.
 
         Raises:
             ValueError: the last message is not the user's.

@@ -13,7 +13,6 @@ from pipecatapp.domain import Message, Turn, TurnRecord, Usage
 
 KEPT_TURNS = 10  # never fewer than these, as long as they fit the context
 BLOCK = 5  # dropped at once
-INTERRUPTED = "(interrupted)"  # the answer of which nothing was heard
 
 _MESSAGE_OVERHEAD = 6  # markers around a message, in tokens
 _CAUTION = 0.95  # the estimate may be this far off
@@ -85,7 +84,7 @@ class History:
         """After barge-in ``text`` is all that was said in this turn; gives back what is now on record."""
         for index, record in enumerate(self._records):
             if record.turn.id == turn_id:
-                self._records[index] = heard_record(record, text)
+                self._records[index] = record.heard(text)
                 return self._records[index]
         return None
 
@@ -107,11 +106,3 @@ def history_of(messages: Sequence[Message]) -> History:
             turn = replace(turn, assistant_text=message.content)
         records[-1] = TurnRecord(turn, (*records[-1].messages, message))
     return History(records)
-
-
-def heard_record(record: TurnRecord, text: str) -> TurnRecord:
-    """The record of a turn of which only ``text`` came out of the speaker."""
-    messages = list(record.messages)
-    if messages and messages[-1].role == "assistant":
-        messages[-1] = Message("assistant", text or INTERRUPTED)
-    return TurnRecord(replace(record.turn, assistant_text=text, interrupted=True), tuple(messages))
