@@ -89,14 +89,13 @@ class SlotTable:
 
     async def _prepare(self, slot: int, key: str, messages: Sequence[Message]) -> int:
         system = messages[0].content if messages and messages[0].role == "system" else ""
-        wanted = f"{key}|{hashlib.sha256(system.encode()).hexdigest()}"
         async with self._warming.setdefault(slot, asyncio.Lock()):
-            if self._warm.get(slot) == wanted:
+            if self._warm.get(slot) == key:
                 return 0
             evaluated = 0
             if self._snapshots and len(system) >= SNAPSHOT_MIN_CHARACTERS:
                 evaluated = await self._load_system(slot, system)
-            self._warm[slot] = wanted
+            self._warm[slot] = key
             return evaluated
 
     async def _load_system(self, slot: int, system: str) -> int:

@@ -1,0 +1,89 @@
+"""What an engine is: a llama-server that can be started, and the pins of those that we fetch ourselves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from pipecatapp.errors import PipecatAppError
+
+# (what is being done, 0 to 1 or None while the end is not known)
+Progress = Callable[[str, float | None], None]
+PINS_FILE = Path(__file__).with_name("engine_pins.yaml")
+
+
+class EngineError(PipecatAppError):
+    """No engine could be had this way; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A llama-server: the beginning of its command line, where to start it, and where it comes from."""
+
+    name: str
+    command: Sequence[str]
+    folder: Path | None = None
+
+    def environment(self) -> dict[str, str]:
+        """The environment to start it in: nothing that changes its own settings behind our back."""
+        return {key: value for key, value in os.environ.items() if not key.startswith(("LLAMA_", "GGML_", "LD_"))}
+
+    def run(self, *arguments: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
+        """Run it once to the end, for ``--help`` or ``--version``.
+
+        Raises:
+            EngineError: it does not start here.
+        """
+        try:
+            return subprocess.run(
+                [*self.command, *arguments],
+                cwd=self.folder,
+                env=self.environment(),
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout,
+                check=True,
+            )
+        except subprocess.CalledProcessError as error:
+            reason = f"signal {-error.returncode}" if error.returncode < 0 else (error.stderr or "").strip()[-300:]
+            raise EngineError(f"{self.command[-1]} does not run on this PC: {reason}") from error
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise EngineError(f"{self.command[-1]} does not run on this PC: {error}") from error
+
+    def options(self) -> frozenset[str]:
+        """The command line options that this build knows, from its help."""
+        text = self.run("--help").stdout
+        words = (word.strip(",") for line in text.splitlines() for word in line.split() if word.startswith("-"))
+        return frozenset(words)
+
+
+@dataclass(frozen=True, slots=True)
+class DebianPin:
+    """Debian's packages: their suite, and version and checksum of each."""
+
+    version: str
+    suite: str
+    architecture: str
+    packages: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NativePin:
+    """The sdist that llama-server is built from."""
+
+    package: str
+    version: str
+    sha256: str
+    tools: Sequence[str] = ()
+
+
+def load_pins(path: Path = PINS_FILE) -> tuple[DebianPin, NativePin]:
+    """The pinned engines of this release."""
+    data = yaml.safe_load(path.read_text())
+    return DebianPin(**data["debian"]), NativePin(**data["native"])

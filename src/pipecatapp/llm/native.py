@@ -1,0 +1,233 @@
+"""llama-server built on this PC for exactly its CPU, from the pinned PyPI sdist of llama-cpp-python.
+
+On a CPU without AVX2 this is two to four times as fast as Debian's build. A binary stays on the PC that built it: it
+uses every instruction of this CPU (``GGML_NATIVE``).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from pipecatapp.llm.engines import Engine, EngineError, NativePin, Progress, load_pins
+from pipecatapp.llm.machine import CpuClass, Machine, detect
+
+logger = logging.getLogger(__name__)
+
+CMAKE_OPTIONS: Mapping[str, str] = {
+    "CMAKE_BUILD_TYPE": "Release",
+    "GGML_NATIVE": "ON",
+    "GGML_CCACHE": "OFF",
+    "GGML_RPC": "ON",
+    "BUILD_SHARED_LIBS": "OFF",
+    "LLAMA_OPENSSL": "OFF",
+    "LLAMA_BUILD_UI": "OFF",
+    "LLAMA_USE_PREBUILT_UI": "OFF",
+    "LLAMA_BUILD_TESTS": "OFF",
+    "LLAMA_BUILD_EXAMPLES": "OFF",
+    "LLAMA_BUILD_SERVER": "ON",
+}
+# What a compiler of this size of program wants at once, in MB.
+MEMORY_PER_JOB = 1200
+DISK_NEEDED = 1_500_000_000
+_STEP = re.compile(r"^\[(\d+)/(\d+)\]")
+
+
+def wanted(machine: Machine) -> bool:
+    """Whether a build of its own pays on this PC: Debian's has no fast path below AVX2."""
+    return not machine.cpu.at_least(CpuClass.AVX2)
+
+
+def folder_name(pin: NativePin, machine: Machine) -> str:
+    """The name carries all that the binary depends on: source, options and instructions."""
+    parts = [pin.sha256, json.dumps(CMAKE_OPTIONS, sort_keys=True), " ".join(sorted(machine.flags))]
+    stamp = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:10]
+    return f"native-{pin.version}-{machine.cpu}-{stamp}"
+
+
+def installed(engines: Path, pin: NativePin, machine: Machine) -> Engine | None:
+    """The build for this CPU and these options, if it is there."""
+    binary = engines / folder_name(pin, machine) / "llama-server"
+    return Engine(binary.parent.name, [str(binary)]) if os.access(binary, os.X_OK) else None
+
+
+def build(engines: Path, pin: NativePin, machine: Machine, progress: Progress) -> Engine:
+    """Fetch the source, build at the lowest priority, check that it runs. An interrupted build goes on.
+
+    Raises:
+        EngineError: no compiler, no disk, no source, or the build fails; the text says what to do.
+    """
+    present = installed(engines, pin, machine)
+    if present:
+        return present
+    work = engines / ".build"
+    work.mkdir(parents=True, exist_ok=True)
+    with (engines / ".build.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise EngineError("another build of an engine is running") from error
+        return _build(engines, work, pin, machine, progress)
+
+
+def _build(engines: Path, work: Path, pin: NativePin, machine: Machine, progress: Progress) -> Engine:
+    _check_disk(work)
+    tools = _Tools(work / "tools", pin, progress)
+    source = _unpack(_download(work, pin, progress), work / f"source-{pin.version}", progress)
+    output = work / folder_name(pin, machine)
+    log = engines / "build.log"
+    _compile(source, output, tools, _jobs(machine), log, progress)
+    target = engines / output.name
+    with tempfile.TemporaryDirectory(dir=engines, prefix=".install-") as name:
+        tree = Path(name) / "tree"
+        tree.mkdir(mode=0o755)
+        binary = tree / "llama-server"
+        shutil.copy2(output / "bin/llama-server", binary)
+        if shutil.which("strip"):
+            subprocess.run(["strip", str(binary)], check=False)
+        Engine(target.name, [str(binary)]).run("--version")
+        (tree / "stamp.json").write_text(json.dumps({"sdist": pin.sha256, "options": dict(CMAKE_OPTIONS)}, indent=1))
+        shutil.rmtree(target, ignore_errors=True)
+        tree.rename(target)
+    shutil.rmtree(work, ignore_errors=True)
+    progress("the engine for this CPU is built", 1.0)
+    return Engine(target.name, [str(target / "llama-server")])
+
+
+class _Tools:
+    """cmake, ninja and a compiler: the system's, or for the first two the wheels."""
+
+    def __init__(self, folder: Path, pin: NativePin, progress: Progress) -> None:
+        if not (shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")):
+            raise EngineError("building an engine needs a C++ compiler; run: apt-get install g++")
+        self._folder = folder
+        missing = [tool for tool in pin.tools if shutil.which(tool) is None and not (folder / "bin" / tool).exists()]
+        if missing:
+            progress(f"fetching {' and '.join(missing)}", None)
+            _pip(["install", "--only-binary=:all:", "--target", str(folder), *missing], folder.parent)
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PATH": f"{os.environ.get('PATH', os.defpath)}:{self._folder / 'bin'}",
+            "PYTHONPATH": str(self._folder),
+            "LC_ALL": "C",
+        }
+
+
+def _download(work: Path, pin: NativePin, progress: Progress) -> Path:
+    file = next(work.glob("*.tar.gz"), None)
+    if file and _sha256(file) == pin.sha256:
+        return file
+    progress("downloading the source (77 MB)", None)
+    requirements = work / "source.txt"
+    requirements.write_text(f"{pin.package}=={pin.version} --hash=sha256:{pin.sha256}\n")
+    arguments = ["download", "--no-deps", "--no-binary", pin.package, "--require-hashes", "--dest", str(work)]
+    _pip([*arguments, "--requirement", str(requirements)], work)
+    file = next(work.glob("*.tar.gz"), None)
+    if file is None or _sha256(file) != pin.sha256:
+        raise EngineError(f"the source of {pin.package} {pin.version} did not arrive whole")
+    return file
+
+
+def _unpack(archive: Path, target: Path, progress: Progress) -> Path:
+    if not target.is_dir():
+        progress("unpacking the source", None)
+        with tempfile.TemporaryDirectory(dir=target.parent) as name, tarfile.open(archive) as tar:
+            tar.extractall(name, filter="data")
+            next(Path(name).iterdir()).rename(target)
+    return target / "vendor/llama.cpp"
+
+
+def _compile(source: Path, output: Path, tools: _Tools, jobs: int, log: Path, progress: Progress) -> None:
+    options = [f"-D{key}={value}" for key, value in CMAKE_OPTIONS.items()]
+    configure = ["cmake", "-G", "Ninja", "-S", str(source), "-B", str(output), *options]
+    compile_ = ["cmake", "--build", str(output), "--target", "llama-server", "-j", str(jobs)]
+    with log.open("w") as file:
+        for command in (configure, compile_):
+            _logged(command, tools.environment(), file.fileno(), log, progress)
+
+
+def _logged(command: Sequence[str], environment: Mapping[str, str], log: int, path: Path, progress: Progress) -> None:
+    quiet = [*(["ionice", "-c", "3"] if shutil.which("ionice") else []), "nice", "-n", "19", *command]
+    try:
+        process = subprocess.Popen(
+            quiet, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=dict(environment), text=True, errors="replace"
+        )
+    except OSError as error:
+        raise EngineError(f"{command[0]} does not start: {error}") from error
+    with process:
+        for line in process.stdout or ():
+            os.write(log, line.encode())
+            step = _STEP.match(line)
+            if step:
+                done, total = int(step[1]), int(step[2])
+                progress(f"building an engine for this CPU, step {done} of {total}", done / total)
+    if process.returncode:
+        last = " ".join(path.read_text(errors="replace").splitlines()[-5:])[-500:]
+        raise EngineError(f"the build failed, see {path}: {last}")
+
+
+def _jobs(machine: Machine) -> int:
+    return max(1, min(machine.cores, machine.ram_mb // MEMORY_PER_JOB - 1))
+
+
+def _check_disk(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < DISK_NEEDED:
+        raise EngineError(f"building needs {DISK_NEEDED >> 20} MB of disk, {folder} has {free >> 20} MB")
+
+
+def _pip(arguments: Sequence[str], cwd: Path) -> None:
+    if find_spec("pip") is None:
+        raise EngineError(f"pip is missing beside {sys.executable}; run: {sys.executable} -m ensurepip")
+    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    try:
+        subprocess.run(command, cwd=cwd, capture_output=True, text=True, errors="replace", timeout=1800, check=True)
+    except subprocess.CalledProcessError as error:
+        lines = [line for line in error.stderr.splitlines() if line.startswith("ERROR")] or error.stderr.splitlines()
+        raise EngineError(f"pip could not fetch what a build needs: {' '.join(lines[-2:])[-400:]}") from error
+    except subprocess.TimeoutExpired as error:
+        raise EngineError("pip took more than 30 minutes to fetch what a build needs") from error
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Build as a process of its own: JSON lines of progress on stdout, ended as a group with what it started."""
+    signal.signal(signal.SIGTERM, _end_group)
+    try:
+        build(Path(arguments[0]), load_pins()[1], detect(), _print_progress)
+    except EngineError as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+        return 1
+    return 0
+
+
+def _print_progress(doing: str, progress: float | None) -> None:
+    print(json.dumps({"doing": doing, "progress": progress}), flush=True)
+
+
+def _end_group(number: int, frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.killpg(0, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
