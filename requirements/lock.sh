@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Writes the hashed lock of every dependency group from pyproject.toml. Needs uv (`pip install uv`).
+# Writes the hashed lock of every dependency group from pyproject.toml. Needs uv (in .venv by scripts/setup).
 #   requirements/lock.sh            # all groups
 #   requirements/lock.sh whisper    # one
 set -euo pipefail
 cd "$(dirname "$0")/.."
+PATH="$PWD/.venv/bin:$PATH"
 
 usage() { sed -n '2,4s/^# //p' "$0"; }
 

@@ -1,0 +1,56 @@
+"""The scripts of the house do what scripts/README.md says."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=240)
+
+
+def test_locks_are_what_pyproject_resolves_to(tmp_path: Path) -> None:
+    shutil.copy2(ROOT / "pyproject.toml", tmp_path)
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    result = run("requirements/lock.sh", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    for lock in sorted((ROOT / "requirements").glob("*.txt")):
+        fresh = (tmp_path / "requirements" / lock.name).read_text(encoding="utf-8")
+        assert fresh == lock.read_text(encoding="utf-8"), f"run requirements/lock.sh {lock.stem}"
+
+
+def test_scripts_test_runs_a_selection_and_ends_with_the_summary() -> None:
+    result = run("scripts/test", "--only", "unit", "-k", "test_every_group_has_a_lock")
+    assert result.returncode == 0, result.stdout
+    assert "1 passed" in result.stdout.strip().splitlines()[-1]
+
+
+def test_scripts_test_fails_when_nothing_matches() -> None:
+    assert run("scripts/test", "--only", "unit", "-k", "no_test_has_this_name").returncode != 0
+
+
+def test_npm_run_lint_is_the_check() -> None:
+    result = run("npm", "run", "--silent", "lint", "--", "--help")
+    assert "runs all linters" in result.stdout
+
+
+@pytest.mark.parametrize("script", ["setup", "lint.sh", "check", "fmt", "test", "bench", "docs"])
+def test_every_script_explains_itself(script: str) -> None:
+    result = run(f"scripts/{script}", "--help")
+    assert result.returncode == 0
+    assert "usage" in result.stdout.lower()
+
+
+def test_a_linter_that_nobody_knows_lists_the_choices() -> None:
+    result = run("scripts/lint.sh", "nonsense")
+    assert result.returncode == 2
+    assert "choose from: ruff" in result.stderr
