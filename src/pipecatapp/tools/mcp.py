@@ -1,0 +1,136 @@
+"""``mcp.*``: what the agent can say of itself: its components, its memory of the conversation, and forgetting that."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from pipecatapp.domain import ComponentHealth, ToolResult, ToolSpec
+from pipecatapp.errors import ToolError
+from pipecatapp.ports import ConversationStore, Tool, ToolContext
+from pipecatapp.tools.registry import ToolServices
+
+_SPOKEN = {"llm": "the language engine", "stt": "speech recognition", "tts": "speech output", "web": "the web page"}
+
+
+class Status:
+    """Says which components work, and for how long the agent has been up.
+
+    Args:
+        health: asks every component.
+        uptime: seconds since the start.
+    """
+
+    spec = ToolSpec(
+        name="mcp.get_status",
+        description="The state of this assistant: its components, the model it runs, how long it is up.",
+    )
+
+    def __init__(self, health: Callable[[], Awaitable[Sequence[ComponentHealth]]], uptime: Callable[[], float]) -> None:
+        self._health = health
+        self._uptime = uptime
+
+    async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        """Say it in a few sentences."""
+        states = await self._health()
+        bad = [_complaint(state) for state in states if not state.ok]
+        model = next((state.reason for state in states if state.component == "llm" and state.ok), "")
+        sentences = bad or [f"All {len(states)} components are ok." if states else "Nothing reports a problem."]
+        if model:
+            sentences.append(f"The model is {model.partition(',')[0]}.")
+        sentences.append(f"Up for {_duration(self._uptime())}.")
+        detail = [f"{s.component}: {'ok' if s.ok else 'not ok'} {s.reason}".rstrip() for s in states]
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        return ToolResult(" ".join(sentences), detail="\n".join([*detail, f"peak memory: {memory} MB"]))
+
+
+class MemorySummary:
+    """Says how much is remembered, and what this conversation began and ended with.
+
+    Args:
+        conversations: where turns are kept.
+    """
+
+    spec = ToolSpec(
+        name="mcp.get_memory_summary", description="What is remembered: this conversation and earlier ones."
+    )
+
+    def __init__(self, conversations: ConversationStore) -> None:
+        self._conversations = conversations
+
+    async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        """Count, and name the first and the latest subject."""
+        records = await self._conversations.load(context.conversation) if context.conversation else []
+        others = [info for info in await self._conversations.all() if info.id != context.conversation and info.turns]
+        if not records and not others:
+            return ToolResult("There is nothing in my memory yet.")
+        sentences = [f"In this conversation: {_count(len(records), 'turn')}."]
+        if records:
+            sentences.append(f"The last one was about: {_short(records[-1].turn.user_text)}.")
+        if others:
+            sentences.append(f"I also keep {_count(len(others), 'other conversation')}.")
+        detail = "\n".join(f"{r.turn.user_text}\n  {r.turn.assistant_text}" for r in records[-10:])
+        return ToolResult(" ".join(sentences), detail=detail)
+
+
+class ClearShortTermMemory:
+    """Begins the conversation afresh. What is on disk stays: a misheard word destroys nothing.
+
+    Args:
+        clear: does it for a conversation.
+    """
+
+    spec = ToolSpec(
+        name="mcp.clear_short_term_memory",
+        description="Forget what was said in this conversation, and begin afresh.",
+    )
+
+    def __init__(self, clear: Callable[[str], Awaitable[None]]) -> None:
+        self._clear = clear
+
+    async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        """Clear it."""
+        if not context.conversation:
+            raise ToolError("this conversation is kept by its client, so there is nothing to clear here")
+        await self._clear(context.conversation)
+        return ToolResult("Done. We start fresh.")
+
+
+def create_status(services: ToolServices) -> Tool:
+    """``mcp.get_status``, for the registry."""
+    return Status(services.health, lambda: time.monotonic() - services.started)
+
+
+def create_memory_summary(services: ToolServices) -> Tool:
+    """``mcp.get_memory_summary``, for the registry."""
+    return MemorySummary(services.conversations)
+
+
+def create_clear(services: ToolServices) -> Tool:
+    """``mcp.clear_short_term_memory``, for the registry."""
+    return ClearShortTermMemory(services.clear)
+
+
+def _complaint(state: ComponentHealth) -> str:
+    name = _SPOKEN.get(state.component, state.component)
+    progress = f" {round(state.progress * 100)} percent done." if state.progress is not None else ""
+    reason = state.reason.rstrip(".") or "it does not say why"
+    return f"{name[:1].upper()}{name[1:]} is not ready: {reason}.{progress}"
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            return _count(int(seconds // size), unit)
+    return _count(int(seconds), "second")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _short(text: str, limit: int = 60) -> str:
+    words = " ".join(text.split()).rstrip(".?!")
+    return words if len(words) <= limit else words[:limit].rsplit(" ", 1)[0]
