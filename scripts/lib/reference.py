@@ -12,7 +12,7 @@ import difflib
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from pipecatapp import events
+from pipecatapp.domain import ComponentHealth
+from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.settings import CONFIG_FILE, Settings
+from pipecatapp.tools.registry import ToolServices, create_tools
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "reference"
@@ -109,9 +112,46 @@ def event_type(kind: Any) -> str:
     return words.get(kind, "object")
 
 
+def tools_page() -> str:
+    """docs/reference/tools.md."""
+
+    async def nothing(*_: object) -> Sequence[ComponentHealth]:
+        return []
+
+    async def clear(conversation: str) -> None:
+        del conversation
+
+    services = ToolServices(health=nothing, conversations=JsonlConversations(Path()), clear=clear, started=0.0)
+    parts = [
+        "# Tools\n",
+        NOTICE.format(source="src/pipecatapp/tools"),
+        "What the agent can do for a person, by the name that the model uses. `read` tools run at once; `act` and",
+        "`danger` wait for a person's yes. [How to add one](../howto/add-a-tool.md).\n",
+    ]
+    for tool in sorted(create_tools(services), key=lambda tool: tool.spec.name):
+        spec = tool.spec
+        parts.append(f"## `{spec.name}`\n")
+        parts.append(f"{spec.description} Risk: `{spec.risk}`. At most {spec.timeout_s:g} seconds.\n")
+        required = spec.parameters.get("required", ())
+        rows = [
+            (
+                f"`{name}`",
+                str(schema.get("type", "any")),
+                "yes" if name in required else "no",
+                "yes" if name in spec.copied else "no",
+                str(schema.get("description", "")),
+            )
+            for name, schema in spec.parameters.get("properties", {}).items()
+        ]
+        if rows:
+            parts.append(table(("Argument", "Type", "Required", "Copied from the request", "Meaning"), rows))
+    return "\n".join(parts)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "events.md": events_page,
+    "tools.md": tools_page,
 }
 
 

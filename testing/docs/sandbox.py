@@ -1,6 +1,7 @@
-"""Where the commands of the pages run: a copy of the work tree, a network of its own, the agent already running.
+"""Where the commands of the pages run: as on an installed node, with the agent running, and without touching this one.
 
-The network namespace gives every command port 8000 of its own, and shows that none of them needs the internet.
+A namespace of their own gives them port 8000, shows that none of them needs the internet, and lays throw-away copies
+over /etc and /var/lib, so that the paths on the pages are the real ones.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Sandbox:
         try:
             self._copy()
             self._enter_namespace()
+            self._install()
             self._start_agent()
         except BaseException:
             self.__exit__()
@@ -83,19 +85,47 @@ class Sandbox:
 
     def _enter_namespace(self) -> None:
         become = [] if os.geteuid() == 0 else ["--map-root-user", "--user"]
-        self._namespace = subprocess.Popen(["unshare", *become, "--net", "sleep", "infinity"])
+        entered = self._folder / "entered"
+        scratch = self._folder / "scratch"
+        scratch.mkdir()
+        script = f"""
+            mount -t tmpfs tmpfs {scratch}
+            for name in etc var/lib; do
+              mkdir -p {scratch}/$name {scratch}/work/$name
+              mount -t overlay overlay -o lowerdir=/$name,upperdir={scratch}/$name,workdir={scratch}/work/$name /$name
+            done
+            ip link set lo up
+            touch {entered}
+            exec sleep infinity
+        """
+        self._namespace = subprocess.Popen(["unshare", *become, "--net", "--mount", "sh", "-euc", script])
         deadline = time.monotonic() + 10
-        up = [*self._inside(), "ip", "link", "set", "lo", "up"]
-        while subprocess.run(up, capture_output=True).returncode != 0:
-            if time.monotonic() > deadline:
-                raise TimeoutError("no network namespace: unshare and iproute2 are needed (scripts/setup system)")
+        while not entered.exists():
+            if self._namespace.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("no namespace for the commands: root (or user namespaces) and iproute2 are needed")
             time.sleep(0.05)
+
+    def _install(self) -> None:
+        """What the role `pipecatapp` puts under /etc and /var/lib."""
+        installed = self.run(
+            f"""
+            install -d /etc/pipecatapp/prompts /var/lib/pipecatapp/engine
+            install -m 0644 ansible/roles/pipecatapp/files/prompts/*.txt /etc/pipecatapp/prompts/
+            install -m 0644 group_vars/models.yaml /etc/pipecatapp/models.yaml
+            printf '%s\n' STATE_DIR=/var/lib/pipecatapp PROMPTS_DIR=/etc/pipecatapp/prompts \\
+              MODELS_FILE=/etc/pipecatapp/models.yaml >/etc/pipecatapp/pipecatapp.env
+            ln -s {ROOT}/.cache/engine/* /var/lib/pipecatapp/engine/
+            """
+        )
+        if installed.returncode != 0:
+            raise RuntimeError(f"the node could not be laid out:\n{installed.stdout}")
 
     def _inside(self) -> list[str]:
         if self._namespace is None:
             raise RuntimeError("the sandbox is not open")
         user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
-        return ["nsenter", "--target", str(self._namespace.pid), *user, "--net"]
+        # nsenter changes to the root of the mounts: back to the tree.
+        return ["nsenter", "--target", str(self._namespace.pid), *user, "--net", "--mount", f"--wd={self.tree}"]
 
     def _start_agent(self) -> None:
         with self._log.open("wb") as log:
@@ -120,7 +150,4 @@ class Sandbox:
             "HOME": str(self._folder),
             "PATH": f"{self._folder / 'bin'}:{ROOT / '.venv/bin'}:{os.environ['PATH']}",
             "PYTHONPATH": str(self.tree / "src"),
-            "PIPECATAPP_CONFIG": str(self._folder / "none.env"),
-            "STATE_DIR": str(self._folder / "state"),
-            "ENGINE_DIR": str(ROOT / ".cache/engine"),
         }
