@@ -20,6 +20,8 @@ from pipecatapp.errors import ConfigurationError
 log = logging.getLogger(__name__)
 
 SESSION_S = 180 * 24 * 3600
+# A person may have to click through the browser's warning before a ticket arrives.
+TICKET_S = 600
 _MIN_TOKEN = 20
 
 
@@ -76,6 +78,7 @@ class Access:
         self._window_s = window_s
         self._clock = clock
         self._failures: dict[str, list[float]] = {}
+        self._tickets: dict[str, float] = {}
 
     def token_fits(self, presented: str, client: str) -> bool:
         """Whether this is the token. A wrong one counts against ``client`` (its address)."""
@@ -110,6 +113,18 @@ class Access:
         ):
             return False
         return int(expires) > self._clock()
+
+    def new_ticket(self) -> str:
+        """Signs in once, soon: it takes a session from the plain page to the secure one."""
+        now = self._clock()
+        self._tickets = {ticket: until for ticket, until in self._tickets.items() if until > now}
+        ticket = secrets.token_urlsafe(24)
+        self._tickets[ticket] = now + TICKET_S
+        return ticket
+
+    def ticket_fits(self, presented: str) -> bool:
+        """Whether this ticket was given out and is still unused. Afterwards it is used."""
+        return self._tickets.pop(presented, 0.0) > self._clock()
 
     def _sign(self, body: str) -> str:
         return hmac.new(self._key, body.encode(), hashlib.sha256).hexdigest()

@@ -43,7 +43,17 @@ SECURITY_HEADERS = {
 MAX_BODY = 2 * 1024 * 1024
 
 # What the login page is made of. /health tells no secrets and is asked by supervisors.
-PUBLIC_PATHS = frozenset({"/health", "/login", "/logout", "/favicon.ico", "/static/favicon.svg", "/static/js/login.js"})
+PUBLIC_PATHS = frozenset(
+    {
+        "/health",
+        "/login",
+        "/logout",
+        "/favicon.ico",
+        "/static/favicon.svg",
+        "/static/js/login.js",
+        "/static/js/theme.js",
+    }
+)
 PUBLIC_PREFIXES = ("/static/css/", "/static/vendor/fonts/")
 
 Pass = Literal["public", "cookie", "bearer"]

@@ -65,6 +65,10 @@ class Metrics:
             case TurnFinished():
                 self._cost(event)
 
+    def api_request(self) -> None:
+        """A client asked over the OpenAI-compatible API (it tells no events)."""
+        self._requests.labels("api").inc()
+
     def voice_session(self, change: int) -> None:
         """A voice session began (1) or ended (-1)."""
         self._voice.inc(change)

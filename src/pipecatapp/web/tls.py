@@ -131,6 +131,14 @@ class LocalAuthority:
         _write(self.files.certificate, chain, 0o644)
 
 
+def fingerprint(certificate: Path) -> str:
+    """The SHA-256 fingerprint, as browsers show it; empty where there is no certificate."""
+    if not certificate.exists():
+        return ""
+    digest = x509.load_pem_x509_certificate(certificate.read_bytes()).fingerprint(hashes.SHA256())
+    return digest.hex(":").upper()
+
+
 def _builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime.datetime, days: int
 ) -> x509.CertificateBuilder:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from pipecatapp.web.addresses import host_names
 from pipecatapp.web.gate import is_secure
 from pipecatapp.web.services import WebServices
+from pipecatapp.web.tls import fingerprint
 
 ConversationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8000)]
@@ -56,6 +57,10 @@ def routes(services: WebServices) -> APIRouter:
         await services.runner.pause(body.conversation, body.paused)
         return {"paused": body.paused}
 
+    @router.post("/ticket")
+    async def ticket() -> dict[str, str]:
+        return {"ticket": services.access.new_ticket()}
+
     @router.get("/status")
     async def status(request: Request) -> dict[str, object]:
         states = await services.health.fresh()
@@ -65,6 +70,7 @@ def routes(services: WebServices) -> APIRouter:
             "host": host_names()[0],
             "secure": is_secure(request.scope),
             "tls_port": services.tls_port,
+            "ca_fingerprint": fingerprint(services.ca_certificate) if services.ca_certificate else "",
             "ok": bool(states) and all(state.ok for state in states),
             "components": [asdict(state) for state in states],
         }

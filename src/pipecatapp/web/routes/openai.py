@@ -105,6 +105,7 @@ def routes(services: WebServices) -> APIRouter:
                 return openai_error(
                     503, f"the engine is not ready: {state.reason}", "server_error", code="engine_not_ready"
                 )
+        services.metrics.api_request()
         answer = _Answer(services, messages)
         if not body.stream:
             return await answer.whole()

@@ -16,7 +16,7 @@ def routes(services: WebServices, static: Path) -> APIRouter:
 
     @router.get("/")
     async def index(request: Request) -> Response:
-        if "token" in request.query_params:  # already logged in: only take the token out of the address line
+        if request.query_params:  # logged in already: only take the token out of the address line
             return RedirectResponse("/", 303)
         return FileResponse(static / "index.html")
 

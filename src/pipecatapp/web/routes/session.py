@@ -13,6 +13,7 @@ from pipecatapp.web.auth import Access
 from pipecatapp.web.gate import client_address, is_secure, session_cookie
 
 WRONG = "That token is not the right one. On the machine itself, run: pipecatapp link"
+OLD_TICKET = "That link was used already or is too old. Press the button on the plain page again, or use your token."
 WAIT = "Too many wrong tokens came from your address. Try again in {} seconds."
 
 _PROBLEM = "<!-- problem -->"
@@ -25,7 +26,7 @@ class LoginPages:
         self._access = access
         self._page = page.read_text(encoding="utf-8")
 
-    def page(self, problem: str = "", status: int = 401) -> HTMLResponse:
+    def page(self, problem: str = "", status: int = 401) -> Response:
         """The form; ``problem`` is one of our own sentences."""
         note = f'<p class="problem" role="alert">{problem}</p>' if problem else ""
         return HTMLResponse(self._page.replace(_PROBLEM, note), status)
@@ -39,6 +40,13 @@ class LoginPages:
             return answer
         if not self._access.token_fits(token, client):
             return self.page(WRONG)
+        return self._welcome(secure)
+
+    def try_ticket(self, request: Request, ticket: str) -> Response:
+        """The same with a ticket that the plain page gave out."""
+        return self._welcome(is_secure(request.scope)) if self._access.ticket_fits(ticket) else self.page(OLD_TICKET)
+
+    def _welcome(self, secure: bool) -> Response:
         redirect = RedirectResponse("/", 303)
         redirect.headers.append("set-cookie", session_cookie(self._access.new_session(), secure))
         return redirect
@@ -46,8 +54,13 @@ class LoginPages:
     async def denied(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a browser that came without a session, perhaps with a token in the link."""
         request = Request(scope, receive)
-        token = request.query_params.get("token") if scope["path"] == "/" else None
-        answer = self.try_token(request, token) if token else self.page()
+        query = request.query_params if scope["path"] == "/" else {}
+        if token := query.get("token"):
+            answer = self.try_token(request, token)
+        elif ticket := query.get("ticket"):
+            answer = self.try_ticket(request, ticket)
+        else:
+            answer = self.page()
         await answer(scope, receive, send)
 
 

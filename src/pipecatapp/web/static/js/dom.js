@@ -1,0 +1,60 @@
+// @ts-check
+// Small helpers for the document. Text enters the page through textContent alone.
+
+/**
+ * The element, or an error that names what is missing.
+ * @param {string} selector
+ * @returns {HTMLElement}
+ */
+export function $(selector) {
+  const found = document.querySelector(selector);
+  if (!(found instanceof HTMLElement)) throw new Error(`the page has no element ${selector}`);
+  return found;
+}
+
+/**
+ * @param {string} selector
+ * @returns {HTMLButtonElement}
+ */
+export function button(selector) {
+  return /** @type {HTMLButtonElement} */ ($(selector));
+}
+
+/**
+ * A new element with a class, text and children.
+ * @param {string} tag
+ * @param {{class?: string, text?: string}} [looks]
+ * @param {Node[]} [children]
+ * @returns {HTMLElement}
+ */
+export function make(tag, looks = {}, children = []) {
+  const element = document.createElement(tag);
+  if (looks.class) element.className = looks.class;
+  if (looks.text !== undefined) element.textContent = looks.text;
+  element.append(...children);
+  return element;
+}
+
+/**
+ * One of the icons that index.html defines.
+ * @param {string} name
+ * @returns {SVGSVGElement}
+ */
+export function icon(name) {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS(space, "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {string} name
+ */
+export function setIcon(element, name) {
+  element.querySelector("use")?.setAttribute("href", `#i-${name}`);
+}

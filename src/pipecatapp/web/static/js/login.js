@@ -1,0 +1,9 @@
+// @ts-check
+// The login page. A link followed from another site arrives without its Strict cookie: then the session is there
+// already and only a request of our own shows it.
+
+const answer = await fetch("/api/status", { headers: { accept: "application/json" } });
+if (answer.ok) location.replace("/");
+else document.querySelector("input")?.focus();
+
+export {};

@@ -1,0 +1,56 @@
+// @ts-check
+// Tool activity: the newest call first, with its exact arguments and its full result.
+
+import { on } from "./bus.js";
+import { $, make } from "./dom.js";
+
+/** @typedef {import("./types.js").WireEvent} WireEvent */
+
+const MOST = 40;
+
+/** @type {Map<string, HTMLElement>} */
+const calls = new Map();
+
+/** @param {WireEvent} event */
+function key(event) {
+  return `${event.turn}/${event.call_id}`;
+}
+
+/** @param {WireEvent} event */
+function began(event) {
+  const list = $("#tools");
+  if (calls.size === 0) list.replaceChildren();
+  const result = make("span", { class: "result muted", text: "running" });
+  const summary = make("summary", {}, [make("span", { class: "mono", text: event.tool ?? "" }), result]);
+  const details = make("details", {}, [summary, make("pre", { text: JSON.stringify(event.arguments ?? {}, null, 2) })]);
+  const item = make("li", {}, [details]);
+  calls.set(key(event), item);
+  list.prepend(item);
+  if (calls.size > MOST) {
+    const [oldest, element] = /** @type {[string, HTMLElement]} */ (calls.entries().next().value);
+    calls.delete(oldest);
+    element.remove();
+  }
+}
+
+/** @param {WireEvent} event */
+function ended(event) {
+  const item = calls.get(key(event));
+  const result = item?.querySelector(".result");
+  if (!item || !result) return;
+  item.classList.toggle("failed", !event.ok);
+  result.textContent = `${event.ok ? "done" : "failed"}, ${(event.seconds ?? 0).toFixed(2)} s`;
+  item.querySelector("details")?.append(make("pre", { text: event.detail || event.text || "" }));
+}
+
+function clear() {
+  calls.clear();
+  $("#tools").replaceChildren(make("li", { class: "muted", text: "No tool was used in this conversation." }));
+}
+
+export function start() {
+  on("tool_started", began);
+  on("tool_finished", ended);
+  on("page:reset", clear);
+  on("cleared", clear);
+}
