@@ -9,7 +9,10 @@
     │   ├── ModelUnreachableError   it was there and is gone, or answers nonsense
     │   └── ContextOverflowError    the prompt does not fit its context
     ├── ToolError               a tool could not do its work; its text is fit for the model and for speech
+    ├── EngineError             no llama-server can be had or started on this PC
     ├── DownloadError           a file could not be fetched or does not match its checksum
+    │   ├── SourceUnreachableError  the hub or registry cannot be reached; nothing is wrong with the file
+    │   └── ChecksumError       what arrived is not the pinned file
     └── SpeechError             speech recognition or synthesis failed
 """
 
@@ -64,6 +67,18 @@ class ToolError(PipecatAppError):
 
 class DownloadError(PipecatAppError):
     """A file could not be fetched, or does not match its checksum."""
+
+
+class SourceUnreachableError(DownloadError):
+    """The hub or registry cannot be reached from here."""
+
+
+class ChecksumError(DownloadError):
+    """What arrived is not the pinned file."""
+
+
+class EngineError(PipecatAppError):
+    """No engine can be had or started on this PC. The text says why and what to do."""
 
 
 class SpeechError(PipecatAppError):

@@ -16,7 +16,8 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pipecatapp.llm.engines import DebianPin, Engine, EngineError, Progress
+from pipecatapp.errors import EngineError
+from pipecatapp.llm.engines import DebianPin, Engine, Progress
 
 logger = logging.getLogger(__name__)
 

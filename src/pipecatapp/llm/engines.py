@@ -10,15 +10,11 @@ from pathlib import Path
 
 import yaml
 
-from pipecatapp.errors import PipecatAppError
+from pipecatapp.errors import EngineError
 
 # (what is being done, 0 to 1 or None while the end is not known)
 Progress = Callable[[str, float | None], None]
 PINS_FILE = Path(__file__).with_name("engine_pins.yaml")
-
-
-class EngineError(PipecatAppError):
-    """No engine could be had this way; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)

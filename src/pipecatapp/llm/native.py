@@ -22,7 +22,8 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from pipecatapp.llm.engines import Engine, EngineError, NativePin, Progress, load_pins
+from pipecatapp.errors import EngineError
+from pipecatapp.llm.engines import Engine, NativePin, Progress, load_pins
 from pipecatapp.llm.machine import CpuClass, Machine, detect
 
 logger = logging.getLogger(__name__)
