@@ -13,6 +13,7 @@
     ├── DownloadError           a file could not be fetched or does not match its checksum
     │   ├── SourceUnreachableError  the hub or registry cannot be reached; nothing is wrong with the file
     │   └── ChecksumError       what arrived is not the pinned file
+    ├── StorageError            what must survive a restart could not be written or read
     └── SpeechError             speech recognition or synthesis failed
 """
 
@@ -79,6 +80,10 @@ class ChecksumError(DownloadError):
 
 class EngineError(PipecatAppError):
     """No engine can be had or started on this PC. The text says why and what to do."""
+
+
+class StorageError(PipecatAppError):
+    """What must survive a restart could not be written or read. The text names the file, the reason and the next step."""
 
 
 class SpeechError(PipecatAppError):
