@@ -1,0 +1,91 @@
+# shellcheck shell=bash disable=SC2034
+# Gets Ansible for bootstrap.sh, which sources this: sets the array PLAYBOOK to the command that runs a playbook.
+# From apt where it is installed and new enough, else locked by requirements/provision-min.txt into a folder of its own.
+
+NEEDED=(ca-certificates python3 python3-venv python3-apt)
+
+# The callback of ansible.cfg is written for this one and newer.
+OLDEST_ANSIBLE=2.19
+# Nothing is left in the clone, whoever owns it.
+export PYTHONDONTWRITEBYTECODE=1
+
+missing_packages() {
+  local package
+  for package in "${NEEDED[@]}"; do
+    dpkg-query --show --showformat '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || echo "$package"
+  done
+}
+
+installed_ansible() {
+  local version
+  command -v ansible-playbook >/dev/null || return 1
+  version=$(ansible-playbook --version 2>/dev/null | sed -n '1s/.*core \([0-9.]*\).*/\1/p')
+  [[ -n $version && $(printf '%s\n' "$OLDEST_ANSIBLE" "$version" | sort -V | head -1) == "$OLDEST_ANSIBLE" ]]
+}
+
+quietly() { # STEP NEXT COMMAND...: silent unless it fails
+  local step=$1 next=$2 output
+  shift 2
+  output=$("$@" 2>&1) || die "$step" "$(tail -n 5 <<<"$output")" "$next"
+}
+
+get_ansible() {
+  local missing python=$HOME_DIR/ansible/bin/python lock=$REPO/requirements/provision-min.txt
+  [[ -z $(dpkg --audit) ]] || quietly "finishing interrupted installations" "run: dpkg --configure -a" \
+    env DEBIAN_FRONTEND=noninteractive dpkg --configure -a
+  mapfile -t missing < <(missing_packages)
+  if [[ ${#missing[@]} -gt 0 ]]; then
+    say "[0] Get Python from Debian: ${missing[*]}"
+    quietly "apt-get update" "check the network and /etc/apt/sources.list" apt-get -qq -o DPkg::Lock::Timeout=300 update
+    quietly "apt-get install ${missing[*]}" "check the network and that apt-get update works" \
+      env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends "${missing[@]}"
+  fi
+  export ANSIBLE_HOME=$HOME_DIR/ansible/home
+  if installed_ansible; then
+    PLAYBOOK=(ansible-playbook)
+    return
+  fi
+  if ! sha256sum --check --status "$HOME_DIR/ansible/lock.sha256" 2>/dev/null || ! "$python" -c 'import ansible' 2>/dev/null; then
+    say "[0] Get Ansible"
+    quietly "making a Python environment" "check the free disk with df" python3 -m venv --clear "$HOME_DIR/ansible"
+    quietly "downloading Ansible" "check that the Python package index can be reached (or set PIP_INDEX_URL, https_proxy)" \
+      "$python" -m pip install --no-cache-dir --disable-pip-version-check --require-hashes --requirement "$lock"
+    sha256sum "$lock" >"$HOME_DIR/ansible/lock.sha256"
+  fi
+  PLAYBOOK=("$python" -m ansible playbook)
+}
+
+# For --dry-run: everything in a temporary folder, Python too if this machine has none, and nothing installed.
+get_ansible_for_a_moment() {
+  SCRATCH=$(mktemp -d)
+  trap 'rm -rf --one-file-system "$SCRATCH"' EXIT
+  export ANSIBLE_HOME=$SCRATCH/home ANSIBLE_REMOTE_TEMP=$SCRATCH/remote TMPDIR=$SCRATCH HOME=$SCRATCH
+  # apt looks at today's packages without touching the machine's lists.
+  export APT_CONFIG=$SCRATCH/apt.conf
+  mkdir -p "$SCRATCH"/{lists,cache/archives,debian,ansible}/partial
+  printf '%s\n' "Dir::State::lists \"$SCRATCH/lists\";" "Dir::Cache \"$SCRATCH/cache\";" 'APT::Sandbox::User "root";' \
+    'Debug::NoLocking "true";' >"$APT_CONFIG"
+  say "[0] Get Ansible into $SCRATCH, for this run only"
+  quietly "apt-get update" "check the network and /etc/apt/sources.list" apt-get -qq update
+  local missing deb python=$SCRATCH/python3 tree=$SCRATCH/debian
+  mapfile -t missing < <(missing_packages)
+  if [[ ${#missing[@]} -gt 0 ]]; then
+    quietly "apt-get download" "check the network" \
+      apt-get -qq install --yes --no-install-recommends --download-only "${missing[@]}"
+    for deb in "$SCRATCH"/cache/archives/*.deb; do dpkg --extract "$deb" "$tree"; done
+  fi
+  if [[ -x /usr/bin/python3 ]]; then
+    printf '#!/bin/sh\nPYTHONPATH=%s exec /usr/bin/python3 "$@"\n' "$SCRATCH/ansible:$tree/usr/lib/python3/dist-packages" >"$python"
+  else
+    printf '#!/bin/sh\nLD_LIBRARY_PATH=%s PYTHONHOME=%s PYTHONPATH=%s exec %s "$@"\n' \
+      "$tree/usr/lib/x86_64-linux-gnu:$tree/lib/x86_64-linux-gnu" "$tree/usr" \
+      "$SCRATCH/ansible:$tree/usr/lib/python3/dist-packages" "$tree/usr/bin/python3" >"$python"
+  fi
+  chmod +x "$python"
+  local wheels=("$tree"/usr/share/python-wheels/pip-*.whl /usr/share/python-wheels/pip-*.whl)
+  for deb in "${wheels[@]}"; do [[ ! -e $deb ]] || break; done
+  quietly "downloading Ansible" "check that the Python package index can be reached (or set PIP_INDEX_URL, https_proxy)" \
+    "$python" "$deb/pip" install --no-cache-dir --disable-pip-version-check --require-hashes \
+    --requirement "$REPO/requirements/provision-min.txt" --target "$SCRATCH/ansible"
+  PLAYBOOK=("$python" -m ansible playbook --extra-vars "ansible_python_interpreter=$python")
+}
