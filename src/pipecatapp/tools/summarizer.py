@@ -25,8 +25,8 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[^\s])|\n+")
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _STOP = frozenset(
     _WORD.findall(
-        "a about again all am an and any are as at be been but by can could did do does earlier everything for from had "
-        "has have he her him his how i if in is it its just me my no not of on or our out said say she so some "
+        "a about again all am an and any are as at be been but by can could did do does earlier everything for from "
+        "had has have he her him his how i if in is it its just me my no not of on or our out said say she so some "
         "summarize summary talk talked tell than that the their them then there they this to up us was we were what "
         "when where which who will with would you your"
     )

@@ -15,6 +15,7 @@ from pipecatapp.domain import Expert, Message, ToolCall, ToolResult, ToolSpec
 from pipecatapp.errors import ContextOverflowError, ModelError, PipecatAppError
 from pipecatapp.ports import ChatChunk, ChatModel, ChatRequest, ModelProfile, ToolContext
 from pipecatapp.twin.conversation import History, TokenEstimate
+from pipecatapp.twin.grammar import turn_grammar
 from pipecatapp.twin.prompt import TOOL_CALL_CLOSE, TOOL_CALL_OPEN, tool_call_text, tool_response_text
 from pipecatapp.twin.routing import ROUTE, Routing
 from pipecatapp.twin.sentences import EMPTY, NO_CALL, TOO_MANY_CALLS, Apology
@@ -275,8 +276,6 @@ def _grammar(exchange: Exchange, form: _Form) -> str | None:
     large vocabulary costs time at every token, and large models rarely need it."""
     if not exchange.profile.grammars:
         return None
-    from pipecatapp.twin.grammar import turn_grammar
-
     if form is _Form.WORDS:
         return turn_grammar([], [], exchange.words)
     if form is _Form.CONSTRAINED or exchange.profile.prompt_style == "compact":

@@ -1,0 +1,124 @@
+"""A language model that says what the test wrote down, and counts tokens like a server with a prefix cache."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from pipecatapp.domain import ComponentHealth, Message, Usage
+from pipecatapp.ports import ChatChunk, ChatRequest, ModelProfile
+
+
+@dataclass(slots=True)
+class Gate:
+    """A place in an answer where the model stops until the test opens it."""
+
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def open(self) -> None:
+        self.opened.set()
+
+
+Piece = str | Exception | Gate
+Answer = str | Exception | Sequence[Piece]
+
+FULL = ModelProfile("scripted", context_tokens=4096, prompt_style="full", grammars=True)
+COMPACT = ModelProfile("starter", context_tokens=4096, prompt_style="compact", grammars=True)
+PLAIN = ModelProfile("plain", context_tokens=4096, prompt_style="full", grammars=False)
+
+
+def tokens(text: str) -> list[str]:
+    """A tokenizer good enough to compare prompts: words and single other characters."""
+    return re.findall(r"\w+|[^\w\s]|\n", text)
+
+
+class ScriptedChatModel:
+    """``ports.ChatModel`` that gives the listed answers one after the other.
+
+    An answer is a text (sent word by word), an exception, or a list of pieces: texts, exceptions and Gates. When the
+    list is used up the test fails. ``requests`` and ``prefilled`` keep what was asked.
+    """
+
+    def __init__(self, *answers: Answer, profile: ModelProfile | Exception = FULL) -> None:
+        self._answers = list(answers)
+        self.profile_now = profile
+        self.requests: list[ChatRequest] = []
+        self.prefilled: list[list[Message]] = []
+        self.prefill_gate: Gate | None = None
+        self.prefill_error: Exception | None = None
+        self.cancelled = 0
+        self.evaluated: list[int] = []
+        self._cache: dict[str, list[str]] = {}
+
+    def script(self, *answers: Answer) -> None:
+        """Further answers."""
+        self._answers += answers
+
+    async def profile(self) -> ModelProfile:
+        if isinstance(self.profile_now, Exception):
+            raise self.profile_now
+        return self.profile_now
+
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        self.requests.append(request)
+        assert self._answers, f"the model was asked once more than the test wrote down: {request.messages[-1]}"
+        answer = self._answers.pop(0)
+        pieces: Sequence[Piece]
+        if isinstance(answer, str):
+            pieces = re.findall(r"\s*\S+\s*$|\s*\S+|\s+", answer)
+        elif isinstance(answer, Exception):
+            pieces = [answer]
+        else:
+            pieces = answer
+        said = ""
+        try:
+            for piece in pieces:
+                if isinstance(piece, Exception):
+                    raise piece
+                if isinstance(piece, Gate):
+                    piece.reached.set()
+                    await piece.opened.wait()
+                    continue
+                said += piece
+                yield ChatChunk(piece)
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled += 1
+            raise
+        yield ChatChunk(finish_reason="stop", usage=self._count(request, said))
+
+    async def prefill(self, messages: Sequence[Message], slot_key: str = "") -> Usage:
+        self.prefilled.append(list(messages))
+        if self.prefill_gate is not None:
+            self.prefill_gate.reached.set()
+            await self.prefill_gate.opened.wait()
+        if self.prefill_error is not None:
+            raise self.prefill_error
+        prompt = tokens(_rendered(messages))
+        known = self._known(slot_key, prompt)
+        self._cache[slot_key] = prompt
+        return Usage(len(prompt), known, 0)
+
+    async def health(self) -> ComponentHealth:
+        return ComponentHealth("llm", not isinstance(self.profile_now, Exception))
+
+    def _count(self, request: ChatRequest, said: str) -> Usage:
+        prompt = tokens(_rendered(request.messages) + "\n<assistant>\n")
+        known = self._known(request.slot_key, prompt)
+        self._cache[request.slot_key] = prompt + tokens(said)
+        self.evaluated.append(len(prompt) - known)
+        return Usage(len(prompt), known, len(tokens(said)))
+
+    def _known(self, slot_key: str, prompt: list[str]) -> int:
+        known = 0
+        for mine, theirs in zip(self._cache.get(slot_key, []), prompt, strict=False):
+            if mine != theirs:
+                break
+            known += 1
+        return known
+
+
+def _rendered(messages: Sequence[Message]) -> str:
+    return "\n".join(f"<{message.role}>\n{message.content}" for message in messages)

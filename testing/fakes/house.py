@@ -1,0 +1,72 @@
+"""Small stand-ins around the brain: a sink that remembers, a store in memory, tools that the test wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from pipecatapp.domain import Fact, Risk, ToolResult, ToolSpec, Turn
+from pipecatapp.events import Event
+from pipecatapp.ports import ToolContext
+
+E = TypeVar("E", bound=Event)
+
+
+class RecordingSink:
+    """``ports.EventSink`` that keeps everything."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def emit(self, event: Event) -> None:
+        self.events.append(event)
+
+    def of(self, kind: type[E]) -> list[E]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+class ScriptedTool:
+    """``ports.Tool`` that gives the result, raises the exception or runs the function it was made with."""
+
+    def __init__(
+        self,
+        name: str,
+        result: str | ToolResult | Exception | Callable[[Mapping[str, Any]], Awaitable[ToolResult]] = "Done.",
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        risk: Risk = Risk.READ,
+        timeout_s: float = 10.0,
+    ) -> None:
+        self._result = result
+        self.spec = ToolSpec(
+            name=name,
+            description=f"does {name}",
+            parameters=parameters or {"type": "object", "properties": {}},
+            risk=risk,
+            timeout_s=timeout_s,
+        )
+        self.calls: list[tuple[dict[str, Any], ToolContext]] = []
+
+    async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        self.calls.append((dict(arguments), context))
+        if isinstance(self._result, Exception):
+            raise self._result
+        if isinstance(self._result, str):
+            return ToolResult(self._result)
+        if isinstance(self._result, ToolResult):
+            return self._result
+        return await self._result(arguments)
+
+
+class ScriptedMemory:
+    """``ports.Memory`` that recalls what the test gave for a query, and keeps turns in a list."""
+
+    def __init__(self, facts: Mapping[str, list[Fact]]) -> None:
+        self._facts = facts
+        self.kept: list[Turn] = []
+
+    async def recall(self, query: str, limit: int = 3) -> list[Fact]:
+        return [fact for words, facts in self._facts.items() if words in query for fact in facts][:limit]
+
+    async def keep(self, turn: Turn) -> None:
+        self.kept.append(turn)
