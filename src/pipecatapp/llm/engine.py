@@ -102,7 +102,7 @@ class EngineSupervisor:
     @property
     def api_key(self) -> str:
         """The engine's own API key, made at the first start."""
-        return _api_key(self.key_file)
+        return shared_key(self.key_file)
 
     @property
     def log_file(self) -> Path:
@@ -123,7 +123,7 @@ class EngineSupervisor:
         """Begin; returns at once, ``health`` and ``wait_ready`` tell how far it is."""
         if self._task is None:
             self._engines.mkdir(parents=True, exist_ok=True)
-            _api_key(self.key_file)
+            shared_key(self.key_file)
             self._task = asyncio.create_task(self._run(), name="engine supervisor")
 
     async def stop(self) -> None:
@@ -285,12 +285,17 @@ class EngineSupervisor:
             write_status(self.status_file, status)
 
 
-def _api_key(path: Path) -> str:
+def shared_key(path: Path) -> str:
+    """The engine's API key, made by whoever comes first: the engine's process or the app's."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(24) + "\n")
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, path)
+        fresh.unlink()
     return path.read_text().strip()
 
 
