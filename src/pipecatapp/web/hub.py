@@ -38,7 +38,8 @@ from pipecatapp.events import (
     TurnFinished,
     UserMessage,
 )
-from pipecatapp.web.journal import Journal, valid_conversation
+from pipecatapp.memory.conversations import valid_id
+from pipecatapp.web.journal import Journal
 
 log = logging.getLogger(__name__)
 
@@ -229,7 +230,7 @@ class EventHub:
     def _emit(self, event: Event) -> None:
         try:
             if event.conversation:
-                if not valid_conversation(event.conversation):
+                if not valid_id(event.conversation):
                     raise ValueError(f"not a conversation id: {event.conversation!r}")
                 self._emit_to_conversation(event)
             else:

@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import queue
-import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,17 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from pipecatapp.errors import ConfigurationError
+from pipecatapp.memory.conversations import valid_id
 
 log = logging.getLogger(__name__)
 
 Record = dict[str, Any]
-
-_CONVERSATION = re.compile(r"[A-Za-z0-9_-]{8,64}")
-
-
-def valid_conversation(name: str) -> bool:
-    """Whether ``name`` can be a conversation's id: it becomes a file name, so nothing but letters, digits, - and _."""
-    return _CONVERSATION.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +126,7 @@ class Journal:
                 log.error("an event could not be written to %s: %s", self._folder, error)
 
     def _path(self, conversation: str) -> Path:
-        if not valid_conversation(conversation):
+        if not valid_id(conversation):
             raise ValueError(f"not a conversation id: {conversation!r}")
         return self._folder / f"{conversation}.jsonl"
 

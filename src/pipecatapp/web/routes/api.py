@@ -14,7 +14,7 @@ from pipecatapp.web.gate import is_secure
 from pipecatapp.web.services import WebServices
 from pipecatapp.web.tls import fingerprint
 
-ConversationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
+ConversationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8000)]
 
 

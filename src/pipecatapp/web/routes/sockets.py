@@ -8,8 +8,8 @@ import logging
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from pipecatapp.memory.conversations import valid_id
 from pipecatapp.web.hub import Subscription
-from pipecatapp.web.journal import valid_conversation
 from pipecatapp.web.services import WebServices
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def routes(services: WebServices) -> APIRouter:
     @router.websocket("/ws")
     async def events(socket: WebSocket, conversation: str = "", after: str = "0", boot: str = "") -> None:
         await socket.accept()
-        if not valid_conversation(conversation):
+        if not valid_id(conversation):
             await socket.close(BAD_CONVERSATION, "not a conversation id")
             return
         seen = int(after) if after.isascii() and after.isdigit() else 0
@@ -46,7 +46,7 @@ def routes(services: WebServices) -> APIRouter:
     @router.websocket("/ws/voice")
     async def voice(socket: WebSocket, conversation: str = "") -> None:
         await socket.accept()
-        if not valid_conversation(conversation):
+        if not valid_id(conversation):
             await socket.close(BAD_CONVERSATION, "not a conversation id")
             return
         services.metrics.voice_session(1)

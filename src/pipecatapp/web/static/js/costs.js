@@ -40,7 +40,7 @@ function show(event) {
     const seconds = event[key];
     if (typeof seconds !== "number") continue;
     const part = make("span", { class: name });
-    part.style.flexGrow = String(Math.max(seconds, 0.001));
+    part.style.flexGrow = String(1000 * Math.max(seconds, 0.001));
     share.append(part);
     figures.append(make("dt", { text: label }), make("dd", { text: time(seconds) }));
   }

@@ -12,7 +12,7 @@ function fresh() {
 /** @returns {string} */
 export function conversation() {
   const known = localStorage.getItem(KEY);
-  return known && /^[A-Za-z0-9_-]{8,64}$/.test(known) ? known : change(fresh());
+  return known && /^[A-Za-z0-9_-]{1,64}$/.test(known) ? known : change(fresh());
 }
 
 /** Begin a new one. */

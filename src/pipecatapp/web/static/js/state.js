@@ -11,7 +11,7 @@ const WORDS = {
   connecting: ["Connecting", ""],
   disconnected: ["Disconnected", "trying to reach the server"],
   waking: ["Waking up", "the engine is not ready yet"],
-  paused: ["Paused", "press Pause again to go on"],
+  paused: ["Paused", "it answers again when you go on"],
   speaking: ["Speaking", "talk over it, or press Esc"],
   thinking: ["Thinking", ""],
   muted: ["Muted", "your microphone is off"],

@@ -25,7 +25,6 @@ function show() {
   const talk = button("#talk");
   talk.setAttribute("aria-pressed", String(talking));
   setIcon(talk, talking ? (muted ? "mute" : "end") : "mic");
-  $("#talk-label").textContent = talking ? "End the talk" : "Talk";
   const mute = button("#mute");
   mute.disabled = !talking;
   mute.setAttribute("aria-pressed", String(muted));
