@@ -48,7 +48,7 @@ lint_tsc() { node_modules/.bin/tsc --project tsconfig.json; }
 lint_yaml() { files '*.yaml' '*.yml' | xargs -r -d '\n' .cache/provision/bin/yamllint --strict; }
 lint_ansible() {
   if [[ ! -f playbook.yaml ]]; then return 0; fi
-  PATH="$PWD/.cache/provision/bin:$PATH" ansible-lint --offline --quiet --nocolor
+  PATH="$PWD/.cache/provision/bin:$PATH" ansible-lint --offline -q --nocolor
 }
 
 main() {
