@@ -43,7 +43,7 @@ lint_mypy() { .venv/bin/mypy --no-error-summary; }
 lint_imports() { .venv/bin/lint-imports --no-logo; }
 lint_shellcheck() { shell_scripts | xargs -r -d '\n' shellcheck --external-sources; }
 lint_markdown() { files '*.md' | xargs -r -d '\n' node_modules/.bin/markdownlint-cli2; }
-lint_biome() { node_modules/.bin/biome ci --colors=off --log-level=warn; }
+lint_biome() { node_modules/.bin/biome ci --colors=off --log-level=warn --error-on-warnings; }
 lint_tsc() { node_modules/.bin/tsc --project tsconfig.json; }
 lint_yaml() { files '*.yaml' '*.yml' | xargs -r -d '\n' .cache/provision/bin/yamllint --strict; }
 lint_ansible() {
