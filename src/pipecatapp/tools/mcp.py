@@ -12,7 +12,7 @@ from pipecatapp.errors import ToolError
 from pipecatapp.ports import ConversationStore, Tool, ToolContext
 from pipecatapp.tools.registry import ToolServices
 
-_SPOKEN = {"llm": "the language engine", "stt": "speech recognition", "tts": "speech output", "web": "the web page"}
+_SPOKEN = {"engine": "the language engine", "stt": "speech recognition", "tts": "speech output"}
 
 
 class Status:
@@ -20,6 +20,7 @@ class Status:
 
     Args:
         health: asks every component.
+        model: the name of the language model, empty while there is none.
         uptime: seconds since the start.
     """
 
@@ -28,18 +29,23 @@ class Status:
         description="The state of this assistant: its components, the model it runs, how long it is up.",
     )
 
-    def __init__(self, health: Callable[[], Awaitable[Sequence[ComponentHealth]]], uptime: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        health: Callable[[], Awaitable[Sequence[ComponentHealth]]],
+        model: Callable[[], Awaitable[str]],
+        uptime: Callable[[], float],
+    ) -> None:
         self._health = health
+        self._model = model
         self._uptime = uptime
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Say it in a few sentences."""
         states = await self._health()
         bad = [_complaint(state) for state in states if not state.ok]
-        model = next((state.reason for state in states if state.component == "llm" and state.ok), "")
         sentences = bad or [f"All {len(states)} components are ok." if states else "Nothing reports a problem."]
-        if model:
-            sentences.append(f"The model is {model.partition(',')[0]}.")
+        if model := await self._model():
+            sentences.append(f"The model is {model}.")
         sentences.append(f"Up for {_duration(self._uptime())}.")
         detail = [f"{s.component}: {'ok' if s.ok else 'not ok'} {s.reason}".rstrip() for s in states]
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -100,7 +106,7 @@ class ClearShortTermMemory:
 
 def create_status(services: ToolServices) -> Tool:
     """``mcp.get_status``, for the registry."""
-    return Status(services.health, lambda: time.monotonic() - services.started)
+    return Status(services.health, services.model, lambda: time.monotonic() - services.started)
 
 
 def create_memory_summary(services: ToolServices) -> Tool:

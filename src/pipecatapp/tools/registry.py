@@ -18,11 +18,12 @@ from pipecatapp.ports import ConversationStore, Memory, Tool
 class ToolServices:
     """What the program offers its tools; each takes what it needs.
 
-    ``clear`` begins a conversation afresh; ``health`` asks every component; ``started`` is ``time.monotonic()`` of the
-    program's start.
+    ``clear`` begins a conversation afresh; ``health`` asks every component; ``model`` is the name of the language
+    model, empty while there is none; ``started`` is ``time.monotonic()`` of the program's start.
     """
 
     health: Callable[[], Awaitable[Sequence[ComponentHealth]]]
+    model: Callable[[], Awaitable[str]]
     conversations: ConversationStore
     clear: Callable[[str], Awaitable[None]]
     started: float

@@ -20,6 +20,8 @@ from pipecatapp.tools.registry import ToolServices
 
 _SENTENCES = 3
 _SAME = 0.6  # share of words from which on two sentences say the same
+_ECHO = 0.7  # what the agent said counts less: it often repeats the person
+_PERSON, _AGENT = "You said:", "I said:"
 _K1, _B = 1.2, 0.75
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[^\s])|\n+")
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
@@ -100,7 +102,7 @@ def _sentences(records: Sequence[TurnRecord]) -> list[_Sentence]:
     for record in records:
         if any(call.name == Summarizer.spec.name for call in record.turn.tool_calls):
             continue
-        for speaker, text in (("You said:", record.turn.user_text), ("I said:", record.turn.assistant_text)):
+        for speaker, text in ((_PERSON, record.turn.user_text), (_AGENT, record.turn.assistant_text)):
             for part in _SENTENCE_END.split(text):
                 sentence = " ".join(part.split())
                 if words := _words(sentence):
@@ -116,7 +118,8 @@ def _bm25(sentences: Sequence[_Sentence], asked: Counter[str]) -> list[float]:
     scores = []
     for s in sentences:
         length = _K1 * (1 - _B + _B * s.words.total() / average)
-        scores.append(sum(weight[w] * s.words[w] * (_K1 + 1) / (s.words[w] + length) for w in asked if w in s.words))
+        score = sum(weight[w] * s.words[w] * (_K1 + 1) / (s.words[w] + length) for w in asked if w in s.words)
+        scores.append(score if s.speaker == _PERSON else score * _ECHO)
     return scores
 
 

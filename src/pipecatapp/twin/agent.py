@@ -199,7 +199,9 @@ class Agent:
             raise ValueError("the last message must be the user's")
         words = talk[-1].content
         profile = await self._model.profile()
-        exchange = self._exchange(profile, words, progress, history_of(talk[:-1]), added)
+        # Tools must not find a stored conversation behind this one.
+        context = ToolContext("", progress.id)
+        exchange = self._exchange(profile, words, progress, context, history_of(talk[:-1]), added)
         exchange.messages.append(Message("user", request_text(words, await recall(self._memory, words))))
         loop = ToolLoop(self._model, self._quiet_toolbox, self._routing, self._estimate)
         try:
@@ -300,7 +302,8 @@ class Agent:
     async def _answered(self, state: _Conversation, turn: _RunningTurn) -> AsyncGenerator[str, None]:
         front = await state.preparation.stop()
         profile = await self._model.profile()
-        exchange = turn.exchange = self._exchange(profile, turn.text, turn.progress, state.history)
+        context = ToolContext(state.id, turn.progress.id)
+        exchange = turn.exchange = self._exchange(profile, turn.text, turn.progress, context, state.history)
         facts = await recall(self._memory, turn.text)
         if front is None:
             content = request_text(turn.text, facts)
@@ -314,11 +317,17 @@ class Agent:
                 yield piece
 
     def _exchange(
-        self, profile: ModelProfile, words: str, progress: TurnProgress, history: History, added: str = ""
+        self,
+        profile: ModelProfile,
+        words: str,
+        progress: TurnProgress,
+        context: ToolContext,
+        history: History,
+        added: str = "",
     ) -> Exchange:
         return Exchange(
             words=words,
-            context=ToolContext(progress.conversation, progress.id),
+            context=context,
             profile=profile,
             system=self._system(profile, added),
             history=history,

@@ -1,0 +1,207 @@
+"""The first tools: short sentences, and nothing that fails without one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+
+import pytest
+
+from pipecatapp.domain import ComponentHealth, Message, Risk, ToolCall, Turn, TurnRecord
+from pipecatapp.errors import MissingExtraError, ToolError, UnknownChoiceError
+from pipecatapp.memory.conversations import JsonlConversations
+from pipecatapp.ports import ToolContext
+from pipecatapp.tools.clock import Clock, find_zone
+from pipecatapp.tools.mcp import ClearShortTermMemory, MemorySummary, Status
+from pipecatapp.tools.registry import TOOLS, ToolEntry, ToolServices, create_tool, create_tools
+from pipecatapp.tools.summarizer import Summarizer, summarize
+
+pytestmark = pytest.mark.unit
+
+HERE = ToolContext("c", "t")
+NOWHERE = ToolContext("", "t")
+
+
+def turn(number: int, user: str, assistant: str = "All right.", *tools: str) -> TurnRecord:
+    calls = tuple(ToolCall("1", name, {}) for name in tools)
+    said = Turn(f"t{number}", user, assistant, "typed", float(number), tool_calls=calls)
+    return TurnRecord(said, (Message("user", user), Message("assistant", assistant)))
+
+
+async def kept(folder: Path, *records: TurnRecord, conversation: str = "c") -> JsonlConversations:
+    store = JsonlConversations(folder)
+    for record in records:
+        await store.append(conversation, record)
+    return store
+
+
+# --- registry
+
+
+def services(folder: Path) -> ToolServices:
+    async def health() -> Sequence[ComponentHealth]:
+        return []
+
+    async def model() -> str:
+        return ""
+
+    async def clear(_: str) -> None:
+        raise AssertionError
+
+    return ToolServices(health=health, model=model, conversations=JsonlConversations(folder), clear=clear, started=0.0)
+
+
+def test_every_tool_can_be_made_and_is_harmless(tmp_path: Path) -> None:
+    tools = create_tools(services(tmp_path))
+    assert [tool.spec.name for tool in tools] == list(TOOLS)
+    assert {tool.spec.risk for tool in tools} == {Risk.READ}
+
+
+def test_an_unknown_tool_lists_the_choices(tmp_path: Path) -> None:
+    with pytest.raises(UnknownChoiceError, match=r"clock\.now"):
+        create_tool("clock.then", services(tmp_path))
+
+
+def test_a_missing_extra_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TOOLS, "x", ToolEntry("pipecatapp.tools.absent:create", extra="web"))
+    with pytest.raises(MissingExtraError, match="pipecatapp extras install web"):
+        create_tool("x", services(tmp_path))
+
+
+# --- clock
+
+
+def clock(zone: tzinfo | None) -> datetime:
+    return datetime(2026, 11, 20, 9, 5, tzinfo=UTC).astimezone(zone or UTC)
+
+
+async def test_the_time_is_a_sentence() -> None:
+    result = await Clock(clock).run({}, HERE)
+    assert result.text == "It is 09:05 on Friday, 20 November 2026."
+
+
+async def test_the_time_elsewhere() -> None:
+    assert (await Clock(clock).run({"timezone": "tokyo"}, HERE)).text == (
+        "It is 18:05 on Friday, 20 November 2026 in tokyo."
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "zone"),
+    [
+        ("Europe/Berlin", "Europe/Berlin"),
+        ("new york", "America/New_York"),
+        ("Japan", "Japan"),
+        ("Austria", "Europe/Vienna"),
+        ("UTC", "Etc/UTC"),
+        ("los-angeles.", "America/Los_Angeles"),
+        ("Pacific time", "America/Los_Angeles"),
+    ],
+)
+def test_places_are_understood(place: str, zone: str) -> None:
+    found = datetime(2026, 7, 1, tzinfo=find_zone(place)).utcoffset()
+    assert found == datetime(2026, 7, 1, tzinfo=find_zone(zone)).utcoffset()
+
+
+@pytest.mark.parametrize(("place", "problem"), [("Narnia", "do not know"), ("Brazil", "name a city")])
+async def test_an_unknown_place_is_said(place: str, problem: str) -> None:
+    with pytest.raises(ToolError, match=problem):
+        await Clock(clock).run({"timezone": place}, HERE)
+
+
+# --- status
+
+
+async def status(*states: ComponentHealth, model: str = "starter", uptime: float = 7260.0) -> str:
+    async def health() -> Sequence[ComponentHealth]:
+        return states
+
+    async def name() -> str:
+        return model
+
+    return (await Status(health, name, lambda: uptime).run({}, HERE)).text
+
+
+async def test_all_well_is_one_sentence() -> None:
+    text = await status(ComponentHealth("engine", True, "ready"), ComponentHealth("stt", True))
+    assert text == "All 2 components are ok. The model is starter. Up for 2 hours."
+
+
+async def test_what_is_not_well_is_named_with_its_reason() -> None:
+    text = await status(
+        ComponentHealth("engine", False, "it is being built", 0.42), ComponentHealth("tts", True), model="", uptime=61
+    )
+    assert text == "The language engine is not ready: it is being built. 42 percent done. Up for 1 minute."
+
+
+# --- memory summary and clearing
+
+
+async def test_an_empty_memory_says_so(tmp_path: Path) -> None:
+    assert (await MemorySummary(await kept(tmp_path)).run({}, HERE)).text == "There is nothing in my memory yet."
+
+
+async def test_the_memory_is_summed_up(tmp_path: Path) -> None:
+    await kept(tmp_path, turn(1, "hello"), conversation="other")
+    store = await kept(tmp_path, turn(1, "hello"), turn(2, "what time is it in Oslo?"))
+    assert (await MemorySummary(store).run({}, HERE)).text == (
+        "In this conversation: 2 turns. The last one was about: what time is it in Oslo. "
+        "I also keep 1 other conversation."
+    )
+
+
+async def test_clearing_clears_this_conversation() -> None:
+    cleared: list[str] = []
+
+    async def clear(conversation: str) -> None:
+        cleared.append(conversation)
+
+    result = await ClearShortTermMemory(clear).run({}, HERE)
+    assert cleared == ["c"]
+    assert result.text == "Done. We start fresh."
+    with pytest.raises(ToolError):
+        await ClearShortTermMemory(clear).run({}, NOWHERE)
+
+
+# --- summary
+
+
+TALK = [
+    turn(1, "The garden needs water every evening.", "I will remember the watering of the garden."),
+    turn(2, "What is the weather?", "It rains."),
+    *(turn(number, f"Tell me joke number {number}.", f"Here is joke {number}.") for number in range(3, 20)),
+    turn(20, "We planted tomatoes behind the shed. They grow well.", "Good for the tomatoes."),
+    turn(21, "What did we say about the tomatoes?", "You said they grow well.", "summarizer.get_summary"),
+]
+
+
+def test_the_sentences_about_the_subject_are_found_also_long_ago() -> None:
+    assert summarize(TALK, "the garden")[0] == "You said: The garden needs water every evening."
+    found = summarize(TALK, "tomatoes")
+    assert "You said: We planted tomatoes behind the shed." in found
+    assert all("joke" not in sentence for sentence in found)
+
+
+def test_a_summary_does_not_say_the_same_twice_nor_quote_summaries() -> None:
+    talk = [*TALK, turn(22, "We planted tomatoes behind the shed!"), turn(23, "Tomatoes need sun.")]
+    found = summarize(talk, "the planted tomatoes")
+    assert sum("behind the shed" in sentence for sentence in found) == 1
+    assert all("What did we say" not in sentence for sentence in found)
+
+
+def test_a_question_about_everything_takes_what_is_typical() -> None:
+    assert 0 < len(summarize(TALK, "everything we talked about")) <= 3
+
+
+async def test_nothing_said_is_said(tmp_path: Path) -> None:
+    empty = Summarizer(await kept(tmp_path))
+    assert "not talked" in (await empty.run({"query": "tea"}, HERE)).text
+    assert "not talked" in (await empty.run({"query": "tea"}, NOWHERE)).text
+    some = Summarizer(await kept(tmp_path, *TALK))
+    assert (await some.run({"query": "submarines"}, HERE)).text == "I found nothing about submarines."
+
+
+def test_any_text_can_be_summed_up() -> None:
+    assert summarize([turn(1, "...", "!?")], "x") == []
+    assert summarize([turn(1, "ok", "")], "") != []
