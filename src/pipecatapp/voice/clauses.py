@@ -1,0 +1,176 @@
+"""Where an answer may be cut so that it can be spoken while it is still being written.
+
+The first piece goes out at the first clause (comma, colon, dash, conjunction), later ones by sentence. When the model
+is slow, ``hurry`` cuts earlier, between words. Nothing is ever cut inside a number, a URL or an abbreviation, and the
+pieces joined are always exactly the text that came in.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_WORD = re.compile(r"\S+")
+_CLOSERS = "\"')]}»\u201d\u2019*_"
+_OPENERS = "\"'([«\u201c\u2018*_"
+_SENTENCE_ENDS = ".!?…"
+_CLAUSE_ENDS = ",;:"
+_DASHES = frozenset({"-", "\u2013", "\u2014"})  # hyphen, en dash, em dash between spaces
+_ABBREVIATIONS = frozenset(
+    {
+        "dr", "mr", "mrs", "ms", "st", "vs", "prof", "gen", "col", "sgt", "rev", "jr", "sr", "no", "nr", "fig",
+        "approx", "ca", "cf", "e.g", "i.e", "eg", "ie", "p.m", "a.m", "u.s", "u.k", "inc", "ltd", "dept", "est",
+        "min", "max", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr", "jun", "jul",
+        "aug", "sep", "sept", "oct", "nov", "dec",
+    }
+)  # fmt: skip
+_CONJUNCTIONS = frozenset(
+    {
+        "and", "but", "or", "because", "so", "which", "while", "although", "though", "unless", "if", "when", "where",
+    }
+)  # fmt: skip
+# A piece that ends in one of these sounds broken off.
+_LEANING = frozenset(
+    {
+        "a", "an", "the", "of", "to", "in", "on", "at", "by", "for", "with", "from", "and", "or", "but", "as", "is",
+        "are", "was", "were", "be", "been", "am", "that", "this", "these", "those", "my", "your", "his", "her",
+        "its", "our", "their", "very", "more", "most", "no", "not", "i", "you", "he", "she", "we", "they", "it",
+        "it's", "i'm", "there's", "there",
+    }
+)  # fmt: skip
+_NUMBER_WORDS = frozenset(
+    {
+        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+        "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty",
+        "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million", "billion",
+        "point", "minus", "plus", "percent", "degrees", "half", "third", "quarter",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    text: str
+    start: int
+    end: int
+
+    @property
+    def bare(self) -> str:
+        return self.text.strip(_SENTENCE_ENDS + _CLAUSE_ENDS + _CLOSERS + _OPENERS).lower()
+
+    @property
+    def number_like(self) -> bool:
+        return any(c.isdigit() for c in self.text) or self.bare.split("-")[0] in _NUMBER_WORDS
+
+
+class ClauseSplitter:
+    """Cuts a growing text into speakable pieces.
+
+    Args:
+        conjunction_words: the first piece may end before a conjunction once it has this many words.
+        hurry_words: the fewest words that ``hurry`` hands out.
+        long_words: a later sentence longer than this is cut at its clauses too.
+    """
+
+    def __init__(self, *, conjunction_words: int = 4, hurry_words: int = 3, long_words: int = 16) -> None:
+        self._conjunction_words = conjunction_words
+        self._hurry_words = hurry_words
+        self._long_words = long_words
+        self._rest = ""
+        self._first = True
+
+    @property
+    def waiting(self) -> bool:
+        """Whether words wait for the end of their clause."""
+        return bool(self._rest.strip())
+
+    def feed(self, text: str) -> list[str]:
+        """More of the answer; returns the pieces that are whole now."""
+        self._rest += text
+        pieces = []
+        while (cut := self._cut()) is not None:
+            pieces.append(self._take(cut))
+        return pieces
+
+    def hurry(self) -> list[str]:
+        """What can be said at once of the unfinished clause: whole words, broken off where it sounds least so."""
+        words = list(self._words())[:-1]  # The last word may still grow.
+        if len(words) < self._hurry_words:
+            return []
+        following = list(self._words())[1:]
+        for count in range(len(words), self._hurry_words - 1, -1):
+            word, after = words[count - 1], following[count - 1]
+            if word.bare in _LEANING or word.number_like or after.number_like or _is_abbreviation(word):
+                continue
+            return [self._take(after.start)]
+        return []
+
+    def finish(self) -> list[str]:
+        """The end of the answer; returns what is left."""
+        rest, self._rest = self._rest, ""
+        self._first = True
+        return [rest] if rest else []
+
+    def _take(self, cut: int) -> str:
+        piece, self._rest = self._rest[:cut], self._rest[cut:]
+        self._first = False
+        return piece
+
+    def _words(self) -> Iterator[_Word]:
+        for match in _WORD.finditer(self._rest):
+            yield _Word(match.group(), match.start(), match.end())
+
+    def _cut(self) -> int | None:
+        """The first place to cut, at the start of a word. A word is judged once the next one has begun."""
+        words = list(self._words())
+        for index, (word, after) in enumerate(itertools.pairwise(words)):
+            count = index + 1
+            if "\n" in self._rest[word.end : after.start] or _ends_sentence(word, first_word=index == 0):
+                return after.start
+            if not self._first and count < self._long_words:
+                continue
+            if _ends_clause(word, after):
+                return after.start
+            # The conjunction itself may still be growing ("or" of "orange"): wait for the word behind it.
+            grown = len(words) > index + 2
+            if self._first and count >= self._conjunction_words and grown and after.bare in _CONJUNCTIONS:
+                return after.start
+        if words and self._ends_surely(words[-1], len(words)):
+            return len(self._rest)
+        return None
+
+    def _ends_surely(self, word: _Word, count: int) -> bool:
+        """Whether the last word ends its clause whatever follows ("Sure," does, "1," and "example." may go on)."""
+        if not word.text[:-1].isalpha() or word.end != len(self._rest):
+            return False
+        return word.text[-1] in "!?" or (word.text[-1] in ",;" and (self._first or count >= self._long_words))
+
+
+def _ends_sentence(word: _Word, *, first_word: bool) -> bool:
+    bare = word.text.rstrip(_CLOSERS)
+    if not bare or bare[-1] not in _SENTENCE_ENDS:
+        return False
+    if bare[-1] != ".":
+        return True
+    # "1." at the start of a line is a list item, "J." an initial.
+    return not (_is_abbreviation(word) or (first_word and bare[:-1].isdigit()))
+
+
+def _is_abbreviation(word: _Word) -> bool:
+    bare = word.text.rstrip(_CLOSERS).lstrip(_OPENERS)
+    if not bare.endswith("."):
+        return False
+    stem = bare[:-1].lower()
+    return stem in _ABBREVIATIONS or (len(stem) == 1 and stem.isalpha() and stem != "i")
+
+
+def _ends_clause(word: _Word, after: _Word) -> bool:
+    if word.text in _DASHES:
+        return True
+    bare = word.text.rstrip(_CLOSERS)
+    if not bare or bare[-1] not in _CLAUSE_ENDS:
+        return False
+    # "10, 20" and "8: 30" are read as one.
+    return not (word.number_like and after.number_like)

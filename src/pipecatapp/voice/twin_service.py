@@ -1,0 +1,370 @@
+"""TwinService: the processor between hearing and speaking. Frames become requests, answers become clauses.
+
+While the person speaks, the stable part of the words goes to ``Agent.prepare``. When the turn ends, ``Agent.respond``
+writes the answer, which is spoken clause by clause. When the person speaks over it, the speaker is silent at once;
+recognized words then end the turn, anything else lets it go on (voice/false_alarms.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipecat.frames.frames import (
+    CancelFrame,
+    EndFrame,
+    Frame,
+    InterimTranscriptionFrame,
+    TranscriptionFrame,
+    UserStoppedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+
+from pipecatapp.domain import Source
+from pipecatapp.events import AssistantSpoke, ErrorSpoken, PartialTranscript, State, StateChanged
+from pipecatapp.ports import EventSink
+from pipecatapp.twin.turn import TurnProgress, benchmark_block
+from pipecatapp.voice.clauses import ClauseSplitter
+from pipecatapp.voice.false_alarms import ALARMS_TOLERATED, means_interruption
+from pipecatapp.voice.frames import HearingFailedFrame, NothingHeardFrame
+from pipecatapp.voice.mouth import Mouth
+from pipecatapp.voice.stable import StableTranscript
+from pipecatapp.voice.synthesis import Synthesizer
+
+logger = logging.getLogger(__name__)
+
+# A clause that the model is slow to finish is spoken as far as it is known after this long, if the speaker is dry.
+HURRY_AFTER_S = 0.3
+# Sound without words holds the answer back no longer than this (a television, music).
+HOLD_AT_MOST_S = 2.5
+# Who goes on speaking this soon after the end of a turn that nobody answered yet goes on with the same request.
+CONTINUES_WITHIN_S = 6.0
+
+HEARING_FAILED = "Sorry, something went wrong while I was listening. Please say that again."
+
+
+class Brain(Protocol):
+    """What voice needs of ``twin.agent.Agent``."""
+
+    async def prepare(self, conversation: str, words: str) -> None:
+        """Start what can be started on the words so far."""
+
+    def respond(
+        self, conversation: str, text: str, source: Source, progress: TurnProgress | None = None
+    ) -> AsyncGenerator[str, None]:
+        """The answer, piece by piece."""
+
+    async def heard(self, conversation: str, turn_id: str, text: str) -> None:
+        """Only this came out of the speaker."""
+
+    def finish(self, progress: TurnProgress) -> None:
+        """What the turn cost is known."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    """The answer that is being thought or spoken."""
+
+    text: str
+    progress: TurnProgress
+    task: asyncio.Task[None]
+    false_alarms: int = 0
+
+
+class TwinService(FrameProcessor):
+    """One conversation's dialogue.
+
+    Args:
+        agent: the brain.
+        conversation: its id.
+        sink: where states, partial transcripts and errors go.
+        synthesizer: the voice.
+        benchmark: print the latency block after each turn.
+    """
+
+    def __init__(
+        self, agent: Brain, conversation: str, sink: EventSink, synthesizer: Synthesizer, *, benchmark: bool = False
+    ) -> None:
+        super().__init__(name="TwinService")
+        self._agent = agent
+        self._conversation = conversation
+        self._sink = sink
+        self._benchmark = benchmark
+        self.mouth = Mouth(synthesizer, self._cannot_speak, self._was_heard)
+        self._stable = StableTranscript()
+        self._words: list[str] = []
+        self._continued = ""
+        self._user_speaking = False
+        self._last_sample = 0.0
+        self._final_at: float | None = None
+        self._failed_hearing = False
+        self._turn: _Turn | None = None
+        self._held = False
+        self._hold_ends: asyncio.TimerHandle | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._preparing: set[asyncio.Task[None]] = set()
+        self._state_now: State | None = None
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Turns and words do the work; everything passes on."""
+        await super().process_frame(frame, direction)
+        await self.push_frame(frame, direction)
+        if direction != FrameDirection.DOWNSTREAM:
+            return
+        match frame:
+            case VADUserStartedSpeakingFrame():
+                await self._speech_started()
+            case VADUserStoppedSpeakingFrame():
+                self._user_speaking = False
+                self._last_sample = time.monotonic() - frame.stop_secs
+            case InterimTranscriptionFrame():
+                await self._heard_so_far(frame.text)
+            case TranscriptionFrame():
+                await self._heard_words(frame.text)
+            case NothingHeardFrame():
+                await self._heard_nothing()
+            case HearingFailedFrame():
+                await self._hearing_failed(frame.reason)
+            case UserStoppedSpeakingFrame():
+                await self._turn_ended()
+            case EndFrame() | CancelFrame():
+                await self._interrupt()
+
+    async def cleanup(self) -> None:
+        """End what runs."""
+        await self._interrupt()
+        for task in list(self._preparing):
+            await self.cancel_task(task)
+        await super().cleanup()
+
+    # A typed request, through twin/turns.py.
+
+    async def request(self, text: str, source: Source, turn_id: str) -> None:
+        """Answer aloud what was typed; returns when it was spoken or interrupted."""
+        async with self._one_at_a_time:
+            if self._turn is not None:
+                await asyncio.wait([self._turn.task])
+            turn = self._start_turn(text, TurnProgress(self._conversation, source, turn_id, spoken=True))
+        try:
+            await asyncio.wait([turn.task])
+        except asyncio.CancelledError:
+            await self._interrupt(turn)
+            raise
+
+    async def interrupt(self) -> None:
+        """Stop speaking and thinking now."""
+        self._words.clear()
+        self._continued = ""
+        await self._interrupt()
+
+    # Hearing.
+
+    async def _speech_started(self) -> None:
+        self._user_speaking = True
+        turn = self._turn
+        if turn is None:
+            self._state("listening")
+            if not self._words:
+                self._stable.reset()
+                self._prepare("")
+        elif turn.false_alarms < ALARMS_TOLERATED and not self._held:
+            self._held = True
+            self._stable.reset()
+            await self.mouth.hold()
+            self._state("listening")
+            self._hold_ends = asyncio.get_running_loop().call_later(HOLD_AT_MOST_S, self._false_alarm)
+
+    async def _heard_so_far(self, words: str) -> None:
+        if self._turn is not None:
+            if not means_interruption(words, self._turn.progress.text):
+                return
+            await self._take_over()
+        so_far = self._so_far(words)
+        self._sink.emit(PartialTranscript(conversation=self._conversation, text=so_far))
+        stable = self._stable.update(so_far)
+        if stable is not None:
+            self._prepare(stable)
+
+    async def _heard_words(self, words: str) -> None:
+        if self._turn is not None:
+            if not means_interruption(words, self._turn.progress.text, final=True):
+                self._false_alarm()
+                return
+            await self._take_over()
+        self._failed_hearing = False
+        self._final_at = time.monotonic()
+        self._words.append(words)
+        so_far = self._so_far()
+        self._sink.emit(PartialTranscript(conversation=self._conversation, text=so_far))
+        self._prepare(so_far)
+
+    async def _heard_nothing(self) -> None:
+        if self._turn is not None:
+            self._false_alarm()
+        elif not self._words and not self._continued:
+            self._state("idle")
+
+    async def _hearing_failed(self, reason: str) -> None:
+        if self._turn is not None or self._failed_hearing:
+            # Said once; a second failure in a row must not talk over itself.
+            self._false_alarm()
+            return
+        self._failed_hearing = True
+        logger.warning("speech recognition failed: %s", reason)
+        self._words.clear()
+        self._sink.emit(ErrorSpoken(conversation=self._conversation, kind="stt", text=HEARING_FAILED))
+        progress = TurnProgress(self._conversation, "voice", spoken=True)
+        task = self.create_task(self._say_only(HEARING_FAILED), "apology")
+        self._turn = _Turn("", progress, task)
+
+    async def _turn_ended(self) -> None:
+        if self._turn is not None or not (self._words or self._continued):
+            return
+        text = self._so_far()
+        self._words.clear()
+        self._continued = ""
+        self._stable.reset()
+        progress = TurnProgress(self._conversation, "voice", started=self._last_sample, spoken=True)
+        if self._final_at is not None:
+            progress.stt_s = max(0.0, self._final_at - self._last_sample)
+        self._start_turn(text, progress)
+
+    def _so_far(self, growing: str = "") -> str:
+        return " ".join(part for part in (self._continued, *self._words, growing) if part)
+
+    def _prepare(self, words: str) -> None:
+        task = self.create_task(self._agent.prepare(self._conversation, words), "prepare")
+        self._preparing.add(task)
+        task.add_done_callback(self._preparing.discard)
+
+    # Answering.
+
+    def _start_turn(self, text: str, progress: TurnProgress) -> _Turn:
+        self._state("thinking")
+        self.mouth.begin()
+        turn = self._turn = _Turn(text, progress, self.create_task(self._answer(text, progress), "answer"))
+        turn.task.add_done_callback(lambda _: self._turn_over(turn))
+        return turn
+
+    def _turn_over(self, turn: _Turn) -> None:
+        if self._turn is turn:
+            self._turn = None
+            self._unhold()
+            self._state("listening" if self._user_speaking else "idle")
+
+    async def _answer(self, text: str, progress: TurnProgress) -> None:
+        splitter = ClauseSplitter()
+        waiting_since = time.monotonic()
+        answer = self._agent.respond(self._conversation, text, progress.source, progress)
+        async with contextlib.aclosing(answer) as pieces:
+            async for piece in pieces:
+                if not splitter.waiting:
+                    waiting_since = time.monotonic()
+                clauses = splitter.feed(piece)
+                slow = time.monotonic() - waiting_since > HURRY_AFTER_S
+                if not clauses and slow and self.mouth.idle and self.mouth.dry_s < HURRY_AFTER_S:
+                    clauses = splitter.hurry()
+                if clauses:
+                    waiting_since = time.monotonic()
+                for clause in clauses:
+                    self._say(clause)
+        for clause in splitter.finish():
+            self._say(clause)
+        await self.mouth.finish()
+        self._report(progress)
+
+    def _say(self, clause: str) -> None:
+        self.mouth.say(clause)
+        self._state("listening" if self._held else "speaking")
+
+    async def _say_only(self, text: str) -> None:
+        self.mouth.begin()
+        self._say(text)
+        try:
+            await self.mouth.finish()
+        finally:
+            self._turn = None
+            self._state("idle")
+
+    def _report(self, progress: TurnProgress) -> None:
+        mouth = self.mouth
+        if mouth.first_audio_at is not None and mouth.first_clause_at is not None:
+            progress.first_audio_s = mouth.first_audio_at - mouth.first_clause_at
+            progress.total_s = mouth.first_audio_at - progress.started
+        self._agent.finish(progress)
+        if self._benchmark:
+            sys.stdout.write(benchmark_block(progress) + "\n")
+            sys.stdout.flush()
+
+    # Interruption.
+
+    async def _take_over(self) -> None:
+        """The person really speaks: end the answer. Nothing of it heard yet: they go on with the same request."""
+        turn = self._turn
+        if turn is None:
+            return
+        heard = await self._interrupt(turn)
+        recent = time.monotonic() - turn.progress.started < CONTINUES_WITHIN_S
+        if not heard and recent and turn.progress.source == "voice":
+            self._continued = turn.text
+        self._state("listening")
+
+    async def _interrupt(self, turn: _Turn | None = None) -> str:
+        """End the turn that runs (only this one, if given); returns what was heard of its answer."""
+        running = self._turn
+        if running is None or (turn is not None and turn is not running):
+            return ""
+        self._turn = None
+        self._unhold()
+        heard = await self.mouth.silence()
+        if not running.task.done():
+            running.task.cancel()
+            await asyncio.wait([running.task])
+        if running.text:
+            await self._agent.heard(self._conversation, running.progress.id, heard)
+            self._report(running.progress)
+        self._state("idle")
+        return heard
+
+    def _false_alarm(self) -> None:
+        """It was nothing: go on where the sound stopped."""
+        if self._turn is None or not self._held:
+            return
+        self._unhold()
+        self._turn.false_alarms += 1
+        self.mouth.resume()
+        self._state("speaking")
+
+    def _unhold(self) -> None:
+        self._held = False
+        if self._hold_ends is not None:
+            self._hold_ends.cancel()
+            self._hold_ends = None
+
+    # Telling.
+
+    def _state(self, state: State) -> None:
+        if state != self._state_now:
+            self._state_now = state
+            self._sink.emit(StateChanged(conversation=self._conversation, state=state))
+
+    def _was_heard(self, text: str) -> None:
+        if self._turn is not None:
+            self._sink.emit(AssistantSpoke(conversation=self._conversation, turn=self._turn.progress.id, text=text))
+
+    def _cannot_speak(self, reason: str) -> None:
+        self._sink.emit(
+            ErrorSpoken(
+                conversation=self._conversation,
+                kind="tts",
+                text=f"I cannot speak right now, so here is my answer in writing only. ({reason})",
+            )
+        )
