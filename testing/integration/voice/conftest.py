@@ -1,0 +1,80 @@
+"""A running voice endpoint: real pipeline, real recognizer and synthesizer, a scripted model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI, WebSocket
+
+from pipecatapp.memory.conversations import JsonlConversations
+from pipecatapp.twin.agent import Agent
+from pipecatapp.twin.turns import TurnRunner
+from pipecatapp.voice.recognition import Recognizer
+from pipecatapp.voice.sessions import VoiceSessions
+from pipecatapp.voice.stt_pocketsphinx import PocketsphinxRecognizer
+from pipecatapp.voice.synthesis import Synthesizer
+from pipecatapp.voice.tts_programs import FliteSynthesizer
+from testing.fakes.caller import Caller
+from testing.fakes.chat_model import Answer, ScriptedChatModel
+from testing.fakes.house import RecordingSink
+
+
+@dataclass
+class VoiceHouse:
+    """Everything a voice test touches."""
+
+    port: int
+    model: ScriptedChatModel
+    sink: RecordingSink
+    runner: TurnRunner
+    sessions: VoiceSessions
+    agent: Agent
+
+    def caller(self, conversation: str = "c", **options: Any) -> Caller:
+        return Caller(f"ws://127.0.0.1:{self.port}/ws/voice?conversation={conversation}", **options)
+
+
+@asynccontextmanager
+async def voice_house(
+    state: Path, *answers: Answer, stt: Recognizer | None = None, tts: Synthesizer | None = None
+) -> AsyncIterator[VoiceHouse]:
+    """Serve ``/ws/voice`` on a free port."""
+    model, sink = ScriptedChatModel(*answers), RecordingSink()
+    agent = Agent(model, [], sink, JsonlConversations(state), persona=lambda: "You are a helpful twin.")
+    runner = TurnRunner(agent, sink)
+    sessions = VoiceSessions(
+        agent, runner, sink, stt or PocketsphinxRecognizer(), tts or FliteSynthesizer(), turn_detection="timeout"
+    )
+    app = FastAPI()
+
+    @app.websocket("/ws/voice")
+    async def voice(websocket: WebSocket, conversation: str) -> None:
+        await sessions.serve(websocket, conversation)
+
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="websockets-sansio"))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    await sessions.warm_up()
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield VoiceHouse(port, model, sink, runner, sessions, agent)
+    finally:
+        await sessions.aclose()
+        server.should_exit = True
+        await serving
+        await runner.aclose()
+        await agent.aclose()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Callable[..., Any]:
+    """``async with house("answer") as h``."""
+    return lambda *answers, **options: voice_house(tmp_path, *answers, **options)

@@ -1,0 +1,212 @@
+"""A person talks to the real pipeline over a WebSocket: what is heard, what is said, what is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipecatapp.errors import SpeechError
+from pipecatapp.events import (
+    AssistantMessage,
+    ErrorSpoken,
+    PartialTranscript,
+    StateChanged,
+    TurnFinished,
+    UserMessage,
+)
+from pipecatapp.voice.recognition import OnPartial, Utterance
+from pipecatapp.voice.stt_pocketsphinx import PocketsphinxRecognizer
+from pipecatapp.voice.tts_fallback import FallbackSynthesizer
+from pipecatapp.voice.tts_programs import FliteSynthesizer
+from testing.fakes.caller import recognized, spoken
+
+pytestmark = pytest.mark.integration
+
+House = Callable[..., Any]
+
+
+async def test_a_spoken_question_gets_a_spoken_answer(house: House) -> None:
+    async with house("The kitchen light is on, and everything else is quiet.") as h, h.caller() as caller:
+        await asyncio.sleep(0.3)
+        end = await caller.say(spoken("what is the status of the cluster"))
+        await caller.first_sound(end)
+        await caller.quiet()
+        assert "status of the cluster" in h.sink.of(UserMessage)[0].text
+        assert h.sink.of(PartialTranscript)
+        words = recognized(bytes(caller.speaker.played))
+        assert "kitchen" in words
+        assert "everything else is quiet" in words
+        assert [event.state for event in h.sink.of(StateChanged)] == ["listening", "thinking", "speaking", "idle"]
+        cost = h.sink.of(TurnFinished)[0]
+        assert cost.stt_s is not None
+        assert cost.first_audio_s is not None
+        assert cost.total_s is not None
+        assert cost.total_s > cost.stt_s
+
+
+LONG = (
+    "There are seven machines in the cluster today. The first one is called apple and it is running very well. "
+    "The second one is called banana and it needs more memory. The third one is called cherry and it is asleep."
+)
+
+
+async def test_speaking_over_the_answer_silences_it_and_the_history_keeps_what_was_heard(house: House) -> None:
+    async with house(LONG, "All right.") as h, h.caller() as caller:
+        await asyncio.sleep(0.3)
+        end = await caller.say(spoken("how many machines are in the cluster"))
+        await caller.first_sound(end)
+        await asyncio.sleep(2.5)
+        before = len(caller.speaker.audible)
+        await caller.say(spoken("please stop talking now"))
+        onset = caller.first_sample
+        late = [moment - onset for moment in caller.speaker.audible[before:] if moment < onset + 1.5]
+        assert caller.speaker.interrupts
+        assert max(late, default=0.0) < 0.35
+        await caller.first_sound(time.monotonic())
+        await caller.quiet()
+        interrupted = [message for message in h.sink.of(AssistantMessage) if message.interrupted][-1]
+        assert interrupted.text.startswith("There are seven machines")
+        assert "cherry" not in interrupted.text
+        assert "stop" in h.sink.of(UserMessage)[1].text
+        # The model was shown what was heard, not what it wrote.
+        assert interrupted.text in [message.content for message in h.model.requests[1].messages]
+
+
+async def test_a_noise_does_not_kill_the_answer(house: House) -> None:
+    async with house("The first sentence is about apples. The second sentence is about bananas.") as h:
+        async with h.caller() as caller:
+            await asyncio.sleep(0.3)
+            end = await caller.say(spoken("tell me something about fruit"))
+            await caller.first_sound(end)
+            await asyncio.sleep(0.8)
+            await caller.say(spoken("hmm"))
+            await caller.quiet(1.5)
+            assert caller.speaker.interrupts, "the sound should have silenced the speaker"
+            assert "bananas" in recognized(bytes(caller.speaker.played))
+            assert len(h.sink.of(UserMessage)) == 1
+            assert not h.sink.of(AssistantMessage)[-1].interrupted
+
+
+async def test_two_people_at_once_are_not_mixed_up(house: House) -> None:
+    async with house("The answer is on its way.", "The answer is on its way.") as h:
+        async with h.caller("left") as left, h.caller("right") as right:
+            await asyncio.sleep(0.3)
+            await asyncio.gather(
+                left.say(spoken("what is the status of the cluster")), right.say(spoken("tell me about the weather"))
+            )
+            await asyncio.gather(left.quiet(2.0), right.quiet(2.0))
+            asked = {event.conversation: event.text for event in h.sink.of(UserMessage)}
+            assert "status" in asked["left"]
+            assert "weather" in asked["right"]
+            assert left.speaker.audible
+            assert right.speaker.audible
+
+
+async def test_who_reconnects_goes_on_with_the_same_conversation(house: House) -> None:
+    async with house("Hello to you too.", "You said good morning.") as h:
+        for question in ("good morning my friend", "what did i say before"):
+            async with h.caller() as caller:
+                await asyncio.sleep(0.3)
+                await caller.first_sound(await caller.say(spoken(question)))
+                await caller.quiet()
+        contents = [message.content for message in h.model.requests[1].messages]
+        assert h.sink.of(UserMessage)[0].text in contents
+        assert "Hello to you too." in contents
+        assert h.sessions.open_sessions == 0
+
+
+async def test_a_typed_request_is_answered_aloud(house: House) -> None:
+    async with house("The kitchen light is on.") as h, h.caller() as caller:
+        await asyncio.sleep(0.5)
+        turn = await h.runner.submit("c", "is the light on?")
+        await caller.first_sound(0.0)
+        await caller.quiet()
+        assert "kitchen" in recognized(bytes(caller.speaker.played))
+        assert h.sink.of(TurnFinished)[0].turn == turn
+        assert h.sink.of(TurnFinished)[0].stt_s is None
+
+
+async def test_a_muted_microphone_is_not_listened_to(house: House) -> None:
+    async with house() as h, h.caller() as caller:
+        await caller.mute(True)
+        await caller.say(spoken("what is the status of the cluster"))
+        await asyncio.sleep(1.0)
+        assert not h.sink.of(UserMessage)
+        assert not h.sink.of(PartialTranscript)
+
+
+class _DeafOnce(PocketsphinxRecognizer):
+    """Fails on the first utterance."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failures = 1
+
+    def open(self, on_partial: OnPartial) -> Utterance:
+        if self.failures:
+            self.failures -= 1
+            return _Failing()
+        return super().open(on_partial)
+
+
+class _Failing:
+    def feed(self, pcm: bytes) -> None:
+        pass
+
+    async def finish(self) -> str:
+        raise SpeechError("the decoder died")
+
+    def abandon(self) -> None:
+        pass
+
+
+async def test_failed_recognition_is_said_and_the_next_try_works(house: House) -> None:
+    async with house("Here I am.", stt=_DeafOnce()) as h, h.caller() as caller:
+        await asyncio.sleep(0.3)
+        await caller.first_sound(await caller.say(spoken("what is the status of the cluster")))
+        await caller.quiet()
+        assert "say that again" in recognized(bytes(caller.speaker.played))
+        assert h.sink.of(ErrorSpoken)[0].kind == "stt"
+        await caller.first_sound(await caller.say(spoken("what is the status of the cluster")))
+        await caller.quiet()
+        assert "status" in h.sink.of(UserMessage)[0].text
+
+
+class _Mute:
+    """A synthesizer that always fails."""
+
+    name = "mute"
+
+    def load(self) -> None:
+        pass
+
+    async def say(self, text: str) -> bytes:
+        raise SpeechError("no voice today")
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def test_without_a_voice_the_answer_is_written(house: House) -> None:
+    async with house("The kitchen light is on.", tts=_Mute()) as h, h.caller() as caller:
+        await asyncio.sleep(0.3)
+        await caller.say(spoken("what is the status of the cluster"))
+        async with asyncio.timeout(10):
+            while not h.sink.of(TurnFinished):
+                await asyncio.sleep(0.05)
+        assert h.sink.of(AssistantMessage)[0].text == "The kitchen light is on."
+        assert h.sink.of(ErrorSpoken)[0].kind == "tts"
+
+
+async def test_the_second_voice_speaks_when_the_first_fails(house: House) -> None:
+    voices = FallbackSynthesizer([_Mute(), FliteSynthesizer()])
+    async with house("The kitchen light is on.", tts=voices) as h, h.caller() as caller:
+        await asyncio.sleep(0.3)
+        await caller.first_sound(await caller.say(spoken("what is the status of the cluster")))
+        await caller.quiet()
+        assert "kitchen" in recognized(bytes(caller.speaker.played))
+        assert not h.sink.of(ErrorSpoken)
