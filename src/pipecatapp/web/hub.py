@@ -109,6 +109,11 @@ class Subscription:
             self._delivered = item.seq
         return item.text
 
+    @property
+    def waiting(self) -> int:
+        """How many messages wait to be read."""
+        return len(self._queue)
+
     def offer(self, line: _Line) -> None:
         """Queue a message. A full queue drops what passes anyway, else everything until the page reads again."""
         if self._behind:

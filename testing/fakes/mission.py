@@ -1,0 +1,212 @@
+"""Mission Control on a free port with the real brain; only the model and the voice pipeline are scripted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from pipecatapp.domain import ComponentHealth, Message, ToolSpec, Usage
+from pipecatapp.events import PartialTranscript, StateChanged
+from pipecatapp.memory.conversations import JsonlConversations
+from pipecatapp.ports import ChatChunk, ChatRequest, ModelProfile
+from pipecatapp.twin.agent import Agent
+from pipecatapp.twin.turns import TurnRunner
+from pipecatapp.web.auth import Access, load_token
+from pipecatapp.web.health import HealthBoard
+from pipecatapp.web.hub import EventHub
+from pipecatapp.web.journal import Journal
+from pipecatapp.web.metrics import Metrics
+from pipecatapp.web.server import create_app
+from pipecatapp.web.services import WebServices
+from pipecatapp.web.serving import Servers
+from pipecatapp.web.tls import LocalAuthority
+from testing.fakes.house import ScriptedTool
+
+Reply = str | Exception | Callable[[asyncio.Event], AsyncIterator[str]]
+
+
+class AnsweringModel:
+    """``ports.ChatModel`` that answers by what was asked: a phrase in the request chooses the reply."""
+
+    def __init__(self, replies: dict[str, Reply] | None = None) -> None:
+        self.replies: dict[str, Reply] = replies or {}
+        self.go_on = asyncio.Event()
+        self.requests: list[Sequence[Message]] = []
+        self.cancelled = 0
+
+    async def profile(self) -> ModelProfile:
+        return ModelProfile("scripted", context_tokens=8192, prompt_style="full", grammars=False)
+
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        self.requests.append(request.messages)
+        reply = self._reply(request.messages[-1].content)
+        try:
+            if isinstance(reply, Exception):
+                raise reply
+            if isinstance(reply, str):
+                for word in reply.split(" "):
+                    yield ChatChunk(word + " ")
+            else:
+                async for piece in reply(self.go_on):
+                    yield ChatChunk(piece)
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled += 1
+            raise
+        yield ChatChunk(finish_reason="stop", usage=Usage(prompt_tokens=412, cached_tokens=371, generated_tokens=18))
+
+    async def prefill(self, messages: Sequence[Message], slot_key: str = "") -> Usage:
+        return Usage()
+
+    async def health(self) -> ComponentHealth:
+        return ComponentHealth("engine", ok=True)
+
+    def _reply(self, words: str) -> Reply:
+        for phrase, reply in self.replies.items():
+            if phrase in words:
+                return reply
+        return f"You said: {words}"
+
+
+class ScriptedHealth:
+    """A component whose health the test sets."""
+
+    def __init__(self, component: str, *, ok: bool = True, reason: str = "", progress: float | None = None) -> None:
+        self.state = ComponentHealth(component, ok, reason, progress)
+
+    async def health(self) -> ComponentHealth:
+        return self.state
+
+
+def tone(seconds: float, hertz: float = 440.0, rate: int = 24000) -> bytes:
+    """A tone as PCM16."""
+    count = int(seconds * rate)
+    return struct.pack(f"<{count}h", *(int(12000 * math.sin(2 * math.pi * hertz * n / rate)) for n in range(count)))
+
+
+class ScriptedVoice:
+    """The voice endpoint's wire format without a pipeline: the test says what goes down and sees what came up."""
+
+    def __init__(self) -> None:
+        self.heard = bytearray()
+        self.messages: list[dict[str, object]] = []
+        self.conversations: list[str] = []
+        self.connected = asyncio.Event()
+        self.socket: WebSocket | None = None
+
+    async def serve(self, websocket: WebSocket, conversation: str) -> None:
+        self.conversations.append(conversation)
+        self.socket = websocket
+        self.connected.set()
+        try:
+            while True:
+                message = await websocket.receive()
+                if message["type"] == "websocket.disconnect":
+                    return
+                if message.get("bytes") is not None:
+                    self.heard += message["bytes"]
+                elif message.get("text"):
+                    self.messages.append(json.loads(message["text"]))
+        except WebSocketDisconnect:
+            return
+        finally:
+            self.connected.clear()
+            self.socket = None
+
+    async def say(self, audio: bytes, mark: int) -> None:
+        """Send sound in pieces of 40 ms, then a mark."""
+        assert self.socket is not None
+        for start in range(0, len(audio), 1920):
+            await self.socket.send_bytes(audio[start : start + 1920])
+        await self.socket.send_text(json.dumps({"type": "mark", "id": mark}))
+
+    async def interrupt(self) -> None:
+        assert self.socket is not None
+        await self.socket.send_text(json.dumps({"type": "interrupt"}))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Mission:
+    """The program around the page. ``stop`` and ``start`` again to see what survives."""
+
+    def __init__(self, state_dir: Path, *, tls: bool = False, host: str = "127.0.0.1") -> None:
+        self.state_dir = state_dir
+        self.host = host
+        self._tls = tls
+        self._port = 0
+        self._tls_port = _free_port() if tls else 0
+        self.model = AnsweringModel()
+        self.voice = ScriptedVoice()
+        self.health = {
+            "engine": ScriptedHealth("engine"),
+            "stt": ScriptedHealth("stt", reason="pocketsphinx"),
+            "tts": ScriptedHealth("tts", reason="espeak-ng"),
+        }
+        self.tool = ScriptedTool("mcp.get_status", "Everything is well.")
+        self.token = load_token(state_dir)
+
+    async def start(self) -> None:
+        journal = Journal(self.state_dir / "events")
+        self.hub = EventHub(journal, version="test")
+        store = JsonlConversations(self.state_dir / "conversations")
+        self.agent = Agent(self.model, [self.tool], self.hub, store, persona=lambda: "You are a test.")
+        self.runner = TurnRunner(self.agent, self.hub)
+        authority = LocalAuthority(self.state_dir / "tls") if self._tls else None
+        self.board = HealthBoard(self.health, self.hub, busy_s=0.05, quiet_s=0.05)
+        self.access = Access(self.token)
+        self.services = WebServices(
+            access=self.access,
+            hub=self.hub,
+            journal=journal,
+            runner=self.runner,
+            voice=self.voice,
+            completions=self.agent,
+            health=self.board,
+            metrics=Metrics(version="test", pages=self.hub.pages),
+            tools=self._tools,
+            tls_port=self._tls_port,
+            ca_certificate=authority.files.ca_certificate if authority else None,
+            version="test",
+        )
+        app = create_app(self.services)
+        self.servers = Servers(app, self.host, self._port, self._tls_port, token=self.token, authority=authority)
+        await self.servers.start()
+        self._port, self._tls_port = self.servers.port, self.servers.tls_port
+
+    async def stop(self) -> None:
+        await self.servers.stop()
+        await self.runner.aclose()
+        await self.agent.aclose()
+        self.hub.close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.servers.port}"
+
+    @property
+    def link(self) -> str:
+        return f"{self.url}/?token={self.token}"
+
+    def state(self, conversation: str, state: str) -> None:
+        self.hub.emit(StateChanged(conversation=conversation, state=state))  # type: ignore[arg-type]
+
+    def partial(self, conversation: str, text: str) -> None:
+        self.hub.emit(PartialTranscript(conversation=conversation, text=text))
+
+    def log(self, level: int, message: str) -> None:
+        logging.getLogger("pipecatapp.test").log(level, message)
+
+    def _tools(self) -> Sequence[ToolSpec]:
+        return self.agent.tools

@@ -1,0 +1,136 @@
+"""What is watched, what is told, what is counted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from pipecatapp.domain import ComponentHealth
+from pipecatapp.events import (
+    AssistantMessage,
+    ErrorSpoken,
+    HealthChanged,
+    LogLine,
+    ToolFinished,
+    TurnFinished,
+    UserMessage,
+)
+from pipecatapp.web.health import HealthBoard
+from pipecatapp.web.logs import EventLogHandler
+from pipecatapp.web.metrics import Metrics
+from testing.fakes.house import RecordingSink
+
+pytestmark = pytest.mark.unit
+
+
+class Component:
+    """``ports.HealthSource`` that answers as the test says."""
+
+    def __init__(self, answer: ComponentHealth | Exception | None) -> None:
+        self.answer = answer
+        self.asked = 0
+
+    async def health(self) -> ComponentHealth:
+        self.asked += 1
+        if self.answer is None:
+            await asyncio.Event().wait()
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        assert self.answer is not None
+        return self.answer
+
+
+async def test_only_changes_are_told() -> None:
+    engine, sink = Component(ComponentHealth("engine", ok=False, reason="loading", progress=0.5)), RecordingSink()
+    board = HealthBoard({"engine": engine}, sink)
+
+    await board.fresh(max_age_s=-1)
+    await board.fresh(max_age_s=-1)
+    engine.answer = ComponentHealth("engine", ok=True)
+    await board.fresh(max_age_s=-1)
+
+    assert [(event.ok, event.progress) for event in sink.of(HealthChanged)] == [(False, 0.5), (True, None)]
+
+
+async def test_a_recent_answer_is_not_asked_for_again() -> None:
+    engine = Component(ComponentHealth("engine", ok=True))
+    board = HealthBoard({"engine": engine}, RecordingSink(), clock=lambda: 5.0)
+
+    await asyncio.gather(*(board.fresh(1.0) for _ in range(10)))
+
+    assert engine.asked == 1
+
+
+async def test_a_component_that_fails_or_hangs_is_unwell_and_the_others_are_still_known() -> None:
+    sources = {
+        "engine": Component(None),
+        "stt": Component(RuntimeError("no model")),
+        "tts": Component(ComponentHealth("whatever", ok=True)),
+    }
+    board = HealthBoard(sources, RecordingSink(), patience_s=0)
+
+    states = {state.component: state for state in await board.fresh()}
+
+    assert not states["engine"].ok
+    assert "no answer" in states["engine"].reason
+    assert states["stt"].reason == "RuntimeError: no model"
+
+
+def counted(metrics: Metrics) -> dict[str, float]:
+    lines = [line for line in metrics.text().decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_turns_tools_tokens_and_errors_are_counted() -> None:
+    metrics = Metrics(version="1", pages=lambda: 3)
+    common = {"conversation": "c", "turn": "t"}
+    for event in (
+        UserMessage(**common, text="hi", source="voice"),
+        AssistantMessage(**common, text="ho"),
+        AssistantMessage(**common, text="h", interrupted=True),
+        ToolFinished(**common, call_id="1", tool="clock.now", ok=False, text="", detail="", seconds=0.2),
+        ErrorSpoken(conversation="c", kind="model", text="sorry"),
+        HealthChanged(component="engine", ok=False, reason="gone"),
+        TurnFinished(
+            **common, stt_s=0.1, first_token_s=0.2, first_audio_s=None, total_s=0.4,
+            prompt_tokens=50, cached_tokens=40, evaluated_tokens=10, generated_tokens=7,
+        ),
+    ):  # fmt: skip
+        metrics.observe(event)
+    metrics.voice_session(1)
+
+    values = counted(metrics)
+
+    assert values['pipecatapp_requests_total{source="voice"}'] == 1
+    assert values['pipecatapp_turns_total{outcome="interrupted"}'] == 1
+    assert values['pipecatapp_tool_calls_total{outcome="failed",tool="clock.now"}'] == 1
+    assert values['pipecatapp_errors_total{kind="model"}'] == 1
+    assert values['pipecatapp_component_ok{component="engine"}'] == 0
+    assert values['pipecatapp_tokens_total{kind="cached"}'] == 40
+    assert values['pipecatapp_latency_seconds_count{step="total"}'] == 1
+    assert 'pipecatapp_latency_seconds_count{step="first_audio"}' not in values
+    assert values["pipecatapp_pages"] == 3
+    assert values["pipecatapp_voice_sessions"] == 1
+
+
+def test_the_log_reaches_the_page_without_what_people_said() -> None:
+    sink = RecordingSink()
+    logger = logging.Logger("pipecatapp.test")
+    logger.addHandler(EventLogHandler(sink))
+
+    logger.info("heard %d words", 3, extra={"text": "my secret"})
+    logger.debug("too small")
+
+    assert sink.of(LogLine) == [LogLine(level="info", logger="pipecatapp.test", message="heard 3 words")]
+
+
+def test_what_the_hub_logs_does_not_come_back_to_it() -> None:
+    sink = RecordingSink()
+    logger = logging.Logger("pipecatapp.web.hub")
+    logger.addHandler(EventLogHandler(sink))
+
+    logger.error("an event could not be handed on")
+
+    assert sink.events == []
