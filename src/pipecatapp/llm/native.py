@@ -19,10 +19,10 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
-from pipecatapp.errors import EngineError
+from pipecatapp.errors import DownloadError, EngineError
+from pipecatapp.llm import pip
 from pipecatapp.llm.engines import Engine, NativePin, Progress, load_pins
 from pipecatapp.llm.machine import CpuClass, Machine, detect
 
@@ -118,7 +118,10 @@ class _Tools:
         missing = [tool for tool in pin.tools if shutil.which(tool) is None and not (folder / "bin" / tool).exists()]
         if missing:
             progress(f"fetching {' and '.join(missing)}", None)
-            _pip(["install", "--only-binary=:all:", "--target", str(folder), *missing], folder.parent)
+            try:
+                pip.pip(["install", "--only-binary=:all:", "--target", str(folder), *missing], folder.parent)
+            except DownloadError as error:
+                raise EngineError(f"building needs {' and '.join(missing)}: {error}") from error
 
     def environment(self) -> dict[str, str]:
         return {
@@ -134,14 +137,10 @@ def _download(work: Path, pin: NativePin, progress: Progress) -> Path:
     if file and _sha256(file) == pin.sha256:
         return file
     progress("downloading the source (77 MB)", None)
-    requirements = work / "source.txt"
-    requirements.write_text(f"{pin.package}=={pin.version} --hash=sha256:{pin.sha256}\n")
-    arguments = ["download", "--no-deps", "--no-binary", pin.package, "--require-hashes", "--dest", str(work)]
-    _pip([*arguments, "--requirement", str(requirements)], work)
-    file = next(work.glob("*.tar.gz"), None)
-    if file is None or _sha256(file) != pin.sha256:
-        raise EngineError(f"the source of {pin.package} {pin.version} did not arrive whole")
-    return file
+    try:
+        return pip.download(f"{pin.package}=={pin.version}", pin.sha256, work, source=True)
+    except DownloadError as error:
+        raise EngineError(f"the source of the engine cannot be had: {error}") from error
 
 
 def _unpack(archive: Path, target: Path, progress: Progress) -> Path:
@@ -190,19 +189,6 @@ def _check_disk(folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < DISK_NEEDED:
         raise EngineError(f"building needs {DISK_NEEDED >> 20} MB of disk, {folder} has {free >> 20} MB")
-
-
-def _pip(arguments: Sequence[str], cwd: Path) -> None:
-    if find_spec("pip") is None:
-        raise EngineError(f"pip is missing beside {sys.executable}; run: {sys.executable} -m ensurepip")
-    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
-    try:
-        subprocess.run(command, cwd=cwd, capture_output=True, text=True, errors="replace", timeout=1800, check=True)
-    except subprocess.CalledProcessError as error:
-        lines = [line for line in error.stderr.splitlines() if line.startswith("ERROR")] or error.stderr.splitlines()
-        raise EngineError(f"pip could not fetch what a build needs: {' '.join(lines[-2:])[-400:]}") from error
-    except subprocess.TimeoutExpired as error:
-        raise EngineError("pip took more than 30 minutes to fetch what a build needs") from error
 
 
 def _sha256(file: Path) -> str:
