@@ -5,6 +5,7 @@ docs/reference/settings.md is generated from this file. Only ``__main__``, ``app
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -119,3 +120,23 @@ def load_settings(**overrides: object) -> Settings:
             given = f" (got {problem['input']!r})" if problem["loc"] else ""
             lines.append(f"  {name or 'settings'}: {problem['msg'].removeprefix('Value error, ')}{given}")
         raise ConfigurationError("the configuration does not hold together:\n" + "\n".join(lines)) from error
+
+
+_SECRETS = frozenset({"llm_api_key"})
+
+
+def printable(settings: Settings, *, as_json: bool = False) -> str:
+    """All settings with their values, in the form of the configuration file or as JSON; secrets are masked."""
+    values = {
+        name.upper(): "(set)" if name in _SECRETS and value else value
+        for name, value in settings.model_dump(mode="json").items()
+    }
+    if as_json:
+        return json.dumps(values, indent=2)
+    return "\n".join(f"{name}={_plain(value)}" for name, value in values.items())
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,179 @@
+"""The command ``pipecatapp``. Every subcommand imports what it needs when it runs: ``--help`` is quick on an old PC."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from pipecatapp import __version__
+from pipecatapp.errors import ConfigurationError, PipecatAppError
+
+OK, FAILED, USAGE = 0, 1, 2
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the return value is the exit code: 0 done, 1 failed, 2 wrong usage or configuration."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    options = _parser(arguments).parse_args(arguments)
+    command: Command = options.command
+    try:
+        return command(options)
+    except ConfigurationError as error:
+        print(f"pipecatapp: {error}", file=sys.stderr)
+        return USAGE
+    except PipecatAppError as error:
+        print(f"pipecatapp: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader (head, grep -q) has seen enough.
+        sys.stderr.close()
+        return OK
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pipecatapp",
+        description="A private voice assistant on this PC. Without a command: serve.",
+        epilog="example: pipecatapp ask 'What can you do?'",
+    )
+    parser.add_argument("--version", action="version", version=f"pipecatapp {__version__}")
+    parser.set_defaults(command=_serve)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _command(commands, "serve", _serve, "run the agent and Mission Control", "WEB_PORT=8080 pipecatapp serve")
+    ask = _command(
+        commands, "ask", _ask, "ask the running agent, print its answer", "pipecatapp ask 'What time is it?'"
+    )
+    ask.add_argument("text", help="the request")
+    ask.add_argument("--conversation", default="", help="go on with this conversation (default: a new one)")
+    ask.add_argument("--url", default="", help="another node's Mission Control (default: the one on this PC)")
+    ask.add_argument("--timeout", type=float, default=120.0, help="seconds to wait for the answer (default: 120)")
+    _command(commands, "link", _link, "print the links that open Mission Control", "pipecatapp link")
+    status = _command(commands, "status", _status, "say which components work", "pipecatapp status")
+    status.add_argument("--json", action="store_true", help="as JSON")
+    _models_and_engine(commands, arguments)
+    _extras(commands)
+    settings = _command(commands, "settings", _settings, "print the settings that hold", "pipecatapp settings")
+    settings.add_argument("--json", action="store_true", help="as JSON")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, run: Command, text: str, example: str
+) -> argparse.ArgumentParser:
+    """Add a command whose help ends with an example."""
+    parser = commands.add_parser(
+        name, help=text, description=f"{text[:1].upper()}{text[1:]}.", epilog=f"example: {example}"
+    )
+    parser.set_defaults(command=run)
+    return parser
+
+
+def _group(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str, example: str
+) -> argparse._SubParsersAction[argparse.ArgumentParser]:
+    """Add a command that has commands of its own."""
+    parser = commands.add_parser(
+        name, help=text, description=f"{text[:1].upper()}{text[1:]}.", epilog=f"example: {example}"
+    )
+    return parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+
+def _models_and_engine(commands: argparse._SubParsersAction[argparse.ArgumentParser], arguments: Sequence[str]) -> None:
+    """Their parsers come with what they do: they are only loaded for them."""
+    if arguments[:1] in (["models"], ["engine"]):
+        from pipecatapp.llm.cli import add_subcommands
+
+        add_subcommands(commands)
+        for parser in commands.choices.values():
+            if parser.get_default("command") is None:
+                parser.set_defaults(command=_model_command)
+        return
+    commands.add_parser("models", help="list, pull and verify models")
+    commands.add_parser("engine", help="run, fetch or build the engine")
+
+
+def _extras(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    group = _group(commands, "extras", "optional parts: list and install them", "pipecatapp extras install whisper")
+    _command(group, "list", _extras_list, "list the extras and whether they are installed", "pipecatapp extras list")
+    install = _command(
+        group,
+        "install",
+        _extras_install,
+        "install an extra with its locked versions",
+        "pipecatapp extras install piper",
+    )
+    install.add_argument("name", help="its name in `pipecatapp extras list`")
+
+
+def _serve(_: argparse.Namespace) -> int:
+    from pipecatapp.app import run
+    from pipecatapp.settings import load_settings
+
+    return run(load_settings())
+
+
+def _ask(options: argparse.Namespace) -> int:
+    from pipecatapp.client import Client
+    from pipecatapp.settings import load_settings
+
+    return Client.of(load_settings(), options.url).ask(options.text, options.conversation, options.timeout)
+
+
+def _link(_: argparse.Namespace) -> int:
+    from pipecatapp.client import Client
+    from pipecatapp.settings import load_settings
+
+    return Client.of(load_settings()).link()
+
+
+def _status(options: argparse.Namespace) -> int:
+    from pipecatapp.client import Client
+    from pipecatapp.settings import load_settings
+
+    return Client.of(load_settings()).status(as_json=options.json)
+
+
+def _model_command(options: argparse.Namespace) -> int:
+    from pipecatapp.llm.cli import Places
+    from pipecatapp.settings import load_settings
+
+    settings = load_settings()
+    places = Places(
+        engines=settings.engines,
+        models=settings.models,
+        catalogue=settings.models_file,
+        llm_model=settings.llm_model,
+        host=settings.engine_host,
+        port=settings.engine_port,
+    )
+    run: Callable[[argparse.Namespace, Places], int] = options.run
+    return run(options, places)
+
+
+def _settings(options: argparse.Namespace) -> int:
+    from pipecatapp.settings import load_settings, printable
+
+    print(printable(load_settings(), as_json=options.json))
+    return OK
+
+
+def _extras_list(_: argparse.Namespace) -> int:
+    from pipecatapp.extras import describe
+
+    print(describe())
+    return OK
+
+
+def _extras_install(options: argparse.Namespace) -> int:
+    from pipecatapp.extras import install
+
+    return install(options.name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

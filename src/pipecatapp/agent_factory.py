@@ -1,0 +1,210 @@
+"""Picks the implementations: from the settings to a model, tools, personas and the agent made of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pipecatapp.domain import ComponentHealth
+from pipecatapp.errors import ConfigurationError, ModelError
+from pipecatapp.llm.catalogue import Catalogue
+from pipecatapp.llm.client import OpenAIChatModel
+from pipecatapp.llm.engine import EngineSupervisor, shared_key
+from pipecatapp.llm.machine import detect
+from pipecatapp.llm.selection import main_models
+from pipecatapp.llm.status import read_status
+from pipecatapp.memory.conversations import JsonlConversations
+from pipecatapp.ports import ChatModel, EventSink, HealthSource
+from pipecatapp.settings import Settings
+from pipecatapp.tools.registry import ToolServices, create_tools
+from pipecatapp.twin.agent import Agent
+from pipecatapp.twin.persona import Personas
+from pipecatapp.twin.turns import TurnRunner
+
+if TYPE_CHECKING:
+    from pipecatapp.voice.sessions import VoiceSessions
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_CHECKOUT = Path(__file__).resolve().parents[2]
+_INSTALLED = Path("/etc/pipecatapp")
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The language model: how to ask it, how it is doing, and the process behind it where it is ours."""
+
+    model: ChatModel
+    health: HealthSource
+    supervisor: EngineSupervisor | None = None
+    restarts: bool = False
+
+    async def start(self) -> None:
+        """Begin; returns at once."""
+        if self.supervisor is not None:
+            await self.supervisor.start()
+
+    async def stop(self) -> None:
+        """End it."""
+        close = getattr(self.model, "aclose", None)
+        if close is not None:
+            await close()
+        if self.supervisor is not None:
+            await self.supervisor.stop()
+
+
+def check_supported(settings: Settings) -> None:
+    """Refuse what this release cannot do yet: a setting is never ignored.
+
+    Raises:
+        ConfigurationError: names the setting and what to do.
+    """
+    later = [
+        (settings.tool_mode == "remote", "TOOL_MODE=remote", "there is no tool server yet; set TOOL_MODE=local"),
+        (settings.node_role == "core", "NODE_ROLE=core", "there are no experts to serve yet; set NODE_ROLE=standalone"),
+        (bool(settings.consul_http_addr), "CONSUL_HTTP_ADDR", "there is no discovery yet; remove it and set LLM_URL"),
+        (bool(settings.nomad_addr), "NOMAD_ADDR", "there is no cluster yet; remove it"),
+        (settings.vision_service != "none", "VISION_SERVICE", "the agent cannot see yet; set VISION_SERVICE=none"),
+    ]
+    problems = [f"  {name}: {advice}" for wrong, name, advice in later if wrong]
+    if problems:
+        raise ConfigurationError("this release does not support:\n" + "\n".join(problems))
+
+
+def create_engine(settings: Settings) -> Engine:
+    """The model that the settings ask for."""
+    if settings.run_local_llm:
+        return _in_process(settings)
+    if settings.llm_url is not None:
+        return _by_url(settings, str(settings.llm_url))
+    supervisor = create_supervisor(settings)
+    model = OpenAIChatModel(
+        supervisor.base_url,
+        api_key=supervisor.api_key,
+        prompt_style=settings.llm_prompt_style,
+        status=lambda: supervisor.status,
+    )
+    return Engine(model, supervisor, supervisor, restarts=True)
+
+
+def create_supervisor(settings: Settings) -> EngineSupervisor:
+    """The llama-server of our own, with the models that this PC has for it.
+
+    Raises:
+        ConfigurationError: there is no such model.
+    """
+    machine = detect()
+    catalogue = Catalogue.load(models_file(settings))
+    return EngineSupervisor(
+        engines=settings.engines,
+        models=main_models(settings.llm_model, catalogue, settings.models, machine),
+        host=settings.engine_host,
+        port=settings.engine_port,
+        machine=machine,
+    )
+
+
+def create_agent(
+    settings: Settings,
+    engine: Engine,
+    sink: EventSink,
+    health: Callable[[], Awaitable[Sequence[ComponentHealth]]],
+    started: float | None = None,
+) -> Agent:
+    """The brain with its tools, personas and stored conversations."""
+    conversations = JsonlConversations(settings.state_dir / "conversations")
+    personas = Personas(prompts_folder(settings))
+
+    async def clear(conversation: str) -> None:
+        await agent.clear(conversation)
+
+    async def model_name() -> str:
+        try:
+            return (await engine.model.profile()).name
+        except ModelError:
+            return ""
+
+    services = ToolServices(
+        health=health,
+        model=model_name,
+        conversations=conversations,
+        clear=clear,
+        started=time.monotonic() if started is None else started,
+    )
+    agent = Agent(
+        engine.model,
+        create_tools(services),
+        sink,
+        conversations,
+        persona=personas.router,
+        expert_persona=personas.expert,
+        restarts_engine=engine.restarts,
+    )
+    return agent
+
+
+def create_voice(settings: Settings, agent: Agent, runner: TurnRunner, sink: EventSink) -> VoiceSessions:
+    """The voice sessions with the speech services that the settings name. Imports pipecat: seconds on an old PC."""
+    from pipecatapp.voice.sessions import VoiceSessions
+    from pipecatapp.voice.stt_pocketsphinx import PocketsphinxRecognizer
+    from pipecatapp.voice.tts_programs import EspeakSynthesizer
+
+    return VoiceSessions(
+        agent,
+        runner,
+        sink,
+        PocketsphinxRecognizer(),
+        EspeakSynthesizer(settings.tts_voice),
+        turn_detection=settings.turn_detection,
+        benchmark=settings.benchmark_mode,
+    )
+
+
+def prompts_folder(settings: Settings) -> Path:
+    """Where the personas lie: the setting, the installation, or this checkout.
+
+    Raises:
+        ConfigurationError: nowhere.
+    """
+    if settings.prompts_dir is not None:
+        places = [settings.prompts_dir]
+    else:
+        places = [_INSTALLED / "prompts", _CHECKOUT / "ansible/roles/pipecatapp/files/prompts"]
+    for place in places:
+        if (place / "router.txt").is_file():
+            return place
+    named = " or ".join(str(place) for place in places)
+    raise ConfigurationError(f"there is no router.txt in {named}; set PROMPTS_DIR to the folder of the personas")
+
+
+def _in_process(settings: Settings) -> Engine:
+    """A model inside this process (extra ``llama-cpp``)."""
+    from pipecatapp.llm.inprocess import LlamaCppChatModel
+
+    models = main_models(settings.llm_model, Catalogue.load(models_file(settings)), settings.models, detect())
+    model = LlamaCppChatModel(models, prompt_style=settings.llm_prompt_style)
+    return Engine(model, model)
+
+
+def models_file(settings: Settings) -> Path:
+    """The catalogue of models: the setting, the installation, or this checkout."""
+    places = [_INSTALLED / "models.yaml", _CHECKOUT / "group_vars/models.yaml"]
+    return settings.models_file or next((place for place in places if place.is_file()), places[0])
+
+
+def _by_url(settings: Settings, url: str) -> Engine:
+    """A server that somebody else runs; on the installed node that is our own engine's unit."""
+    at = urlsplit(url)
+    ours = at.hostname in _LOOPBACK and at.port == settings.engine_port
+    status_file = settings.engines / "status.json"
+    model = OpenAIChatModel(
+        url,
+        model="" if ours or settings.llm_model == "auto" else settings.llm_model,
+        api_key=settings.llm_api_key or (shared_key(settings.engines / "api.key") if ours else ""),
+        prompt_style=settings.llm_prompt_style,
+        status=(lambda: read_status(status_file)) if ours else None,
+    )
+    return Engine(model, model, restarts=ours)

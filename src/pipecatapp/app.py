@@ -1,0 +1,247 @@
+"""The program: puts the parts together, starts them so that the page is there at once, ends them when told."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.websockets import WebSocket
+
+from pipecatapp import __version__
+from pipecatapp.agent_factory import check_supported, create_agent, create_engine, create_voice
+from pipecatapp.client import SERVING_FILE
+from pipecatapp.domain import ComponentHealth
+from pipecatapp.errors import ConfigurationError, PipecatAppError
+from pipecatapp.ports import HealthSource
+from pipecatapp.settings import Settings
+from pipecatapp.twin.turns import TurnRunner
+from pipecatapp.web.auth import Access, load_token
+from pipecatapp.web.health import HealthBoard
+from pipecatapp.web.hub import EventHub
+from pipecatapp.web.journal import Journal
+from pipecatapp.web.logs import EventLogHandler
+from pipecatapp.web.metrics import Metrics
+from pipecatapp.web.server import create_app
+from pipecatapp.web.services import WebServices
+from pipecatapp.web.serving import Servers
+from pipecatapp.web.tls import LocalAuthority
+
+if TYPE_CHECKING:
+    from pipecatapp.voice.sessions import VoiceSessions
+
+logger = logging.getLogger(__name__)
+
+# Ending takes no longer than this; who has not ended by then is left to the operating system.
+SHUTDOWN_S = 5.0
+# The conversation of AUDIO_TRANSPORT=local.
+LOCAL_CONVERSATION = "local-microphone"
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code."""
+    logging.basicConfig(
+        level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    )
+    # Each request to the engine and each probe of its health is a line there.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    asyncio.run(_serve(settings))
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    app = App(settings)
+    await app.start()
+    print("Open " + "\n  or ".join(app.servers.open_links()), flush=True)
+    await stop.wait()
+    logger.info("ending")
+    # A model that is still being loaded in a thread cannot be stopped otherwise.
+    last_resort = threading.Timer(SHUTDOWN_S, os._exit, args=(0,))
+    last_resort.daemon = True
+    last_resort.start()
+    await app.stop()
+
+
+class LateVoice:
+    """The voice from the first second on: pipecat and the speech models behind it are loaded meanwhile.
+
+    Args:
+        create: makes the sessions, once ``pipecatapp.voice.sessions`` is imported.
+    """
+
+    def __init__(self, create: Callable[[], VoiceSessions]) -> None:
+        self._create = create
+        self._sessions: VoiceSessions | None = None
+        self._trouble = "it is still loading"
+        self._loaded = asyncio.Event()
+        self.stt: HealthSource = _LateHealth(self, "stt")
+        self.tts: HealthSource = _LateHealth(self, "tts")
+
+    async def load(self) -> None:
+        """Import and load. What fails is the health of the speech components; typing goes on."""
+        try:
+            await asyncio.to_thread(importlib.import_module, "pipecatapp.voice.sessions")
+            sessions = self._create()
+            self._sessions = sessions
+            await sessions.warm_up()
+        except (PipecatAppError, ImportError, OSError) as error:
+            logger.exception("the voice cannot be loaded")
+            self._trouble = str(error)
+        finally:
+            self._loaded.set()
+
+    async def serve(self, websocket: WebSocket, conversation: str) -> None:
+        """Run a voice session over this socket, as soon as there is a voice."""
+        await self._loaded.wait()
+        if self._sessions is None:
+            await websocket.close(1011, "speech does not work here; Mission Control says why")
+            return
+        await self._sessions.serve(websocket, conversation)
+
+    async def health(self, component: str) -> ComponentHealth:
+        """The health of ``stt`` or ``tts``."""
+        if self._sessions is None:
+            return ComponentHealth(component, ok=False, reason=self._trouble)
+        for source in self._sessions.health_sources:
+            state = await source.health()
+            if state.component == component:
+                return state
+        return ComponentHealth(component, ok=False, reason="nobody knows")
+
+    async def aclose(self) -> None:
+        """End all sessions."""
+        if self._sessions is not None:
+            await self._sessions.aclose()
+
+
+class _LateHealth:
+    """``ports.HealthSource`` of one speech component."""
+
+    def __init__(self, voice: LateVoice, component: str) -> None:
+        self._voice = voice
+        self._component = component
+
+    async def health(self) -> ComponentHealth:
+        """The state now."""
+        return await self._voice.health(self._component)
+
+
+class App:
+    """One node. ``start`` returns when the page can be opened; engine and voice go on loading behind it."""
+
+    def __init__(self, settings: Settings) -> None:
+        check_supported(settings)
+        self._settings = settings
+        started = time.monotonic()
+        _prepare_state(settings.state_dir)
+        token = load_token(settings.state_dir)
+        journal = Journal(settings.state_dir / "events")
+        self.hub = EventHub(journal, version=__version__)
+        self._engine = create_engine(settings)
+        self._voice = LateVoice(lambda: create_voice(settings, self.agent, self.runner, self.hub))
+        board = HealthBoard({"engine": self._engine.health, "stt": self._voice.stt, "tts": self._voice.tts}, self.hub)
+        self.agent = create_agent(settings, self._engine, self.hub, board.fresh, started)
+        self.runner = TurnRunner(self.agent, self.hub, benchmark=settings.benchmark_mode)
+        authority = LocalAuthority(settings.state_dir / "tls") if settings.web_tls_port else None
+        names = tuple(name.strip() for name in settings.web_allowed_hosts.split(",") if name.strip())
+        services = WebServices(
+            access=Access(token),
+            hub=self.hub,
+            journal=journal,
+            runner=self.runner,
+            voice=self._voice,
+            completions=self.agent,
+            health=board,
+            metrics=Metrics(version=__version__, pages=self.hub.pages),
+            tools=lambda: self.agent.tools,
+            tls_port=settings.web_tls_port,
+            ca_certificate=authority.files.ca_certificate if authority else None,
+            allowed_hosts=names,
+            version=__version__,
+        )
+        self.servers = Servers(
+            create_app(services),
+            settings.web_host,
+            settings.web_port,
+            settings.web_tls_port,
+            token=token,
+            authority=authority,
+            extra_names=names,
+        )
+        self._log = EventLogHandler(self.hub)
+        self._loading: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the page, then begin to load the engine and the voice.
+
+        Raises:
+            ConfigurationError: a port is taken, or a certificate cannot be made.
+        """
+        logging.getLogger().addHandler(self._log)
+        await self.servers.start()
+        serving = {
+            "pid": os.getpid(),
+            "host": self._settings.web_host,
+            "port": self.servers.port,
+            "tls_port": self.servers.tls_port,
+        }
+        _serving_file(self._settings).write_text(json.dumps(serving))
+        await self._engine.start()
+        self._loading = asyncio.create_task(self._load(), name="load the voice")
+
+    async def stop(self) -> None:
+        """End everything: the turns first, so that they are kept; the engine last."""
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.gather(self._loading, return_exceptions=True)
+        _serving_file(self._settings).unlink(missing_ok=True)
+        for name, end in (
+            ("turns", self.runner.aclose),
+            ("voice", self._voice.aclose),
+            ("conversations", self.agent.aclose),
+            ("engine", self._engine.stop),
+            ("pages", self._close_pages),
+        ):
+            try:
+                await end()
+            except Exception:
+                logger.exception("ending the %s failed", name)
+        logging.getLogger().removeHandler(self._log)
+
+    async def _close_pages(self) -> None:
+        self.hub.close()
+        await self.servers.stop()
+
+    async def _load(self) -> None:
+        await self._voice.load()
+
+
+def _prepare_state(folder: Path) -> None:
+    """Make sure that the state can be kept, before anything else fails in a less clear way."""
+    try:
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise ConfigurationError(
+            f"STATE_DIR {folder} cannot be written: {error.strerror}; run as its owner, or name another folder"
+        ) from error
+
+
+def _serving_file(settings: Settings) -> Path:
+    """Tells the command line where the agent listens."""
+    return settings.state_dir / SERVING_FILE

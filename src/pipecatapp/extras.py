@@ -1,0 +1,78 @@
+"""The optional parts of the program: what each is for, whether it is here, how it gets here."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipecatapp.errors import ConfigurationError, UnknownChoiceError
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """``module`` is what it brings; ``closed`` says that its lock names every package, also those pip would refuse."""
+
+    module: str
+    purpose: str
+    closed: bool = False
+
+
+EXTRAS: dict[str, Extra] = {
+    "kokoro": Extra("kokoro_onnx", "the Kokoro voice"),
+    "llama-cpp": Extra("llama_cpp", "RUN_LOCAL_LLM=true; compiles, needs cmake and a C++ compiler"),
+    "piper": Extra("piper", "the Piper voices (GPL-3)"),
+    "realtimestt": Extra("RealtimeSTT", "STT_SERVICE=realtimestt (2 GB with torch)", closed=True),
+    "whisper": Extra("faster_whisper", "faster-whisper speech recognition (needs SSE4.1)"),
+}
+
+
+def describe() -> str:
+    """A table of all extras."""
+    width = max(len(name) for name in EXTRAS)
+    return "\n".join(
+        f"{name:<{width}}  {'installed' if installed(name) else 'absent':<9}  {extra.purpose}"
+        for name, extra in EXTRAS.items()
+    )
+
+
+def installed(name: str) -> bool:
+    """Whether the extra is here. It is not imported: on an old CPU that could end the program."""
+    return importlib.util.find_spec(EXTRAS[name].module) is not None
+
+
+def install(name: str) -> int:
+    """Install an extra with the versions and hashes of its lock, into the environment of this program.
+
+    Raises:
+        UnknownChoiceError: there is no such extra.
+        ConfigurationError: its lock is missing, or the environment belongs to somebody else.
+    """
+    if name not in EXTRAS:
+        raise UnknownChoiceError("extra", name, list(EXTRAS))
+    if not os.access(sys.prefix, os.W_OK):
+        raise ConfigurationError(f"{sys.prefix} cannot be written; run: sudo pipecatapp extras install {name}")
+    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes"]
+    command += ["--no-deps"] if EXTRAS[name].closed else []
+    done = subprocess.run([*command, "--requirement", str(lock_file(name))], check=False)
+    if done.returncode == 0:
+        print(f"{name} is installed; restart the agent to use it")
+        return 0
+    print(f"pipecatapp: {name} could not be installed; the reason stands above", file=sys.stderr)
+    return 1
+
+
+def lock_file(name: str) -> Path:
+    """The lock of an extra: beside the installed environment, or in this checkout.
+
+    Raises:
+        ConfigurationError: it is in neither.
+    """
+    places = [Path(sys.prefix).parent / "program/requirements", Path(__file__).resolve().parents[2] / "requirements"]
+    for place in places:
+        if (file := place / f"{name}.txt").is_file():
+            return file
+    raise ConfigurationError(f"{name}.txt is in neither {places[0]} nor {places[1]}; run bootstrap.sh again")
