@@ -19,7 +19,6 @@ from starlette.websockets import WebSocket
 
 from pipecatapp import __version__
 from pipecatapp.agent_factory import check_supported, create_agent, create_engine, create_voice
-from pipecatapp.client import SERVING_FILE
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import ConfigurationError, PipecatAppError
 from pipecatapp.ports import HealthSource
@@ -198,16 +197,16 @@ class App:
             "port": self.servers.port,
             "tls_port": self.servers.tls_port,
         }
-        _serving_file(self._settings).write_text(json.dumps(serving))
+        self._settings.serving_file.write_text(json.dumps(serving))
         await self._engine.start()
-        self._loading = asyncio.create_task(self._load(), name="load the voice")
+        self._loading = asyncio.create_task(self._voice.load(), name="load the voice")
 
     async def stop(self) -> None:
         """End everything: the turns first, so that they are kept; the engine last."""
         if self._loading is not None:
             self._loading.cancel()
             await asyncio.gather(self._loading, return_exceptions=True)
-        _serving_file(self._settings).unlink(missing_ok=True)
+        self._settings.serving_file.unlink(missing_ok=True)
         for name, end in (
             ("turns", self.runner.aclose),
             ("voice", self._voice.aclose),
@@ -225,9 +224,6 @@ class App:
         self.hub.close()
         await self.servers.stop()
 
-    async def _load(self) -> None:
-        await self._voice.load()
-
 
 def _prepare_state(folder: Path) -> None:
     """Make sure that the state can be kept, before anything else fails in a less clear way."""
@@ -240,8 +236,3 @@ def _prepare_state(folder: Path) -> None:
         raise ConfigurationError(
             f"STATE_DIR {folder} cannot be written: {error.strerror}; run as its owner, or name another folder"
         ) from error
-
-
-def _serving_file(settings: Settings) -> Path:
-    """Tells the command line where the agent listens."""
-    return settings.state_dir / SERVING_FILE

@@ -20,8 +20,6 @@ from pipecatapp.web.addresses import host_names, local_addresses
 from pipecatapp.web.auth import load_token
 from pipecatapp.web.links import open_links
 
-SERVING_FILE = "serving.json"
-
 
 @dataclass(frozen=True, slots=True)
 class Serving:
@@ -124,7 +122,7 @@ class Client:
 def serving(settings: Settings) -> Serving:
     """Where the running agent listens, as it wrote down; else where the settings say that it will."""
     try:
-        state = json.loads((settings.state_dir / SERVING_FILE).read_text())
+        state = json.loads(settings.serving_file.read_text())
         if Path(f"/proc/{state['pid']}").exists():
             return Serving(state["host"], state["port"], state["tls_port"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -101,6 +101,11 @@ class Settings(BaseSettings):
         """The folder of models."""
         return self.models_dir or self.state_dir / "models"
 
+    @property
+    def serving_file(self) -> Path:
+        """Where the running agent writes down on which ports it listens."""
+        return self.state_dir / "serving.json"
+
 
 def load_settings(**overrides: object) -> Settings:
     """Read the configuration file (``PIPECATAPP_CONFIG`` names another) under the environment, validate, freeze.
