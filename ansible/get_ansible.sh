@@ -60,10 +60,13 @@ get_ansible_for_a_moment() {
   SCRATCH=$(mktemp -d)
   trap 'rm -rf --one-file-system "$SCRATCH"' EXIT
   export ANSIBLE_HOME=$SCRATCH/home ANSIBLE_REMOTE_TEMP=$SCRATCH/remote TMPDIR=$SCRATCH HOME=$SCRATCH
+  unset PYTHONDONTWRITEBYTECODE
+  export PYTHONPYCACHEPREFIX=$SCRATCH/pycache
   # apt looks at today's packages without touching the machine's lists.
   export APT_CONFIG=$SCRATCH/apt.conf
-  mkdir -p "$SCRATCH"/{lists,cache/archives,debian,ansible}/partial
-  printf '%s\n' "Dir::State::lists \"$SCRATCH/lists\";" "Dir::Cache \"$SCRATCH/cache\";" 'APT::Sandbox::User "root";' \
+  mkdir -p "$SCRATCH"/{lists,cache/archives,debian,ansible,log}/partial
+  printf '%s\n' "Dir::State::lists \"$SCRATCH/lists\";" "Dir::Cache \"$SCRATCH/cache\";" "Dir::Log \"$SCRATCH/log\";" \
+    'APT::Sandbox::User "root";' \
     'Debug::NoLocking "true";' >"$APT_CONFIG"
   say "[0] Get Ansible into $SCRATCH, for this run only"
   quietly "apt-get update" "check the network and /etc/apt/sources.list" apt-get -qq update

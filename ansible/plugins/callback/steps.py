@@ -174,9 +174,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                 self._say(f"      {line}")
 
     def v2_runner_on_skipped(self, result: Any) -> None:
-        """A task had nothing to do."""
+        """A task had nothing to do, or is a command that a dry run leaves out."""
         self._ticker.stop()
-        self._note("  skipped")
+        if "would have run" in str(result.result.get("msg", "")):
+            self._changes += 1
+            self._line(result, "would do", 0.0)
+        else:
+            self._note("  skipped")
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """A task failed: the step, the reason, what to do."""
