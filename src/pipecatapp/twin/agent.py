@@ -166,6 +166,7 @@ class Agent:
         progress = progress or TurnProgress(conversation, source)
         state = await self._open(conversation)
         async with state.lock:
+            state.history.drop_unheard(text)
             turn = _RunningTurn(text, source, progress, time.time())
             self._sink.emit(UserMessage(conversation=conversation, turn=progress.id, text=text, source=source))
             try:
@@ -264,8 +265,8 @@ class Agent:
             if conversation not in self._conversations:
                 history = History.resumed(await self._stored(conversation))
 
-                async def base() -> list[Message]:
-                    return [self._system(await self._model.profile()), *history.messages()]
+                async def base(words: str) -> list[Message]:
+                    return [self._system(await self._model.profile()), *history.messages(words)]
 
                 self._conversations[conversation] = _Conversation(
                     conversation, history, Preparation(self._model, self._memory, base, conversation)

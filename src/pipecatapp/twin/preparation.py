@@ -41,7 +41,7 @@ class Preparation:
     Args:
         model: whose cache is filled.
         memory: what is recalled from.
-        base: the prompt in front of the request (system message and history); may raise ModelError.
+        base: the prompt in front of these words (system message and history); may raise ModelError.
         slot_key: names the conversation to the engine.
     """
 
@@ -49,7 +49,7 @@ class Preparation:
         self,
         model: ChatModel,
         memory: Memory | None,
-        base: Callable[[], Awaitable[Sequence[Message]]],
+        base: Callable[[str], Awaitable[Sequence[Message]]],
         slot_key: str,
     ) -> None:
         self._model = model
@@ -99,7 +99,7 @@ class Preparation:
                 logger.exception("preparing a turn failed; it only costs time")
 
     async def _evaluate(self, words: str) -> None:
-        base = await self._base()
+        base = await self._base(words)
         if not words:
             await self._model.prefill(base, self._slot_key)
             return

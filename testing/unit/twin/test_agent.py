@@ -342,6 +342,18 @@ async def test_after_barge_in_the_history_keeps_what_was_heard(house: Callable[.
     assert (await h.store.load("c"))[0].turn.assistant_text == "One two"
 
 
+async def test_who_goes_on_before_a_word_was_heard_says_one_request(house: Callable[..., House]) -> None:
+    h = house("Which one?", "Off it goes.", "Bye.")
+    progress = TurnProgress("c", "voice", spoken=True)
+    await h.ask("turn off the", progress=progress)
+    await h.agent.heard("c", progress.id, "")
+    await h.agent.prepare("c", "turn off the lamp")
+    assert [m.content for m in h.model.prefilled[-1][1:]] == ["turn off the lamp"]
+    await h.ask("turn off the lamp")
+    await h.ask("bye")
+    assert [m.content for m in h.model.requests[2].messages[1:]] == ["turn off the lamp", "Off it goes.", "bye"]
+
+
 async def test_heard_of_an_unknown_turn_changes_nothing(house: Callable[..., House]) -> None:
     h = house("Hello.")
     await h.ask("hi")
