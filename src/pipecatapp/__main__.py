@@ -17,7 +17,7 @@ Command = Callable[[argparse.Namespace], int]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the return value is the exit code: 0 done, 1 failed, 2 wrong usage or configuration."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    options = _parser(arguments).parse_args(arguments)
+    options = build_parser(arguments).parse_args(arguments)
     command: Command = options.command
     try:
         return command(options)
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
 
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pipecatapp",
         description="A private voice assistant on this PC. Without a command: serve.",
@@ -150,6 +150,7 @@ def _model_command(options: argparse.Namespace) -> int:
         llm_model=settings.llm_model,
         host=settings.engine_host,
         port=settings.engine_port,
+        build=settings.builds_engine,
     )
     run: Callable[[argparse.Namespace, Places], int] = options.run
     return run(options, places)

@@ -103,6 +103,7 @@ def create_supervisor(settings: Settings) -> EngineSupervisor:
         models=main_models(settings.llm_model, catalogue, settings.models, machine),
         host=settings.engine_host,
         port=settings.engine_port,
+        build=settings.builds_engine,
         machine=machine,
     )
 

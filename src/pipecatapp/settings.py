@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     )
     engine_host: str = Field("127.0.0.1", description="Where our own llama-server listens.")
     engine_port: int = Field(8081, ge=1, le=65535, description="Port of our own llama-server.")
+    engine_build: Literal["auto", "always", "never"] = Field(
+        "auto", description="Compile an engine for this CPU in the background; `auto`: where the CPU has no AVX2."
+    )
     engine_dir: Path | None = Field(None, description="Where engines are unpacked and built, or `STATE_DIR/engine`.")
     models_dir: Path | None = Field(None, description="Where models lie; default `STATE_DIR/models`.")
     models_file: Path | None = Field(None, description="The catalogue; default the installed `models.yaml`.")
@@ -90,6 +93,11 @@ class Settings(BaseSettings):
         if self.run_local_llm and self.llm_url is not None:
             raise ValueError("RUN_LOCAL_LLM=true and LLM_URL exclude each other")
         return self
+
+    @property
+    def builds_engine(self) -> bool | None:
+        """Whether to compile an engine for this CPU; None: where it pays."""
+        return {"always": True, "never": False}.get(self.engine_build)
 
     @property
     def engines(self) -> Path:

@@ -40,6 +40,7 @@ class Places:
     llm_model: str = "auto"
     host: str = "127.0.0.1"
     port: int = 8081
+    build: bool | None = None
 
     def load_catalogue(self) -> Catalogue:
         """The catalogue that was named, the installed one, or the checkout's."""
@@ -117,6 +118,7 @@ def pull_models(args: argparse.Namespace, places: Places) -> int:
     for entry in entries:
         model = entry.model
         print(f"{model.name} ({entry.purpose}, {model.licence})", flush=True)
+        here = installed_variant(places.models, model) is not None
         try:
             folder = store.pull(model, _Bar(), accept_unverified=args.accept_unverified)
         except SourceUnreachableError as error:
@@ -129,7 +131,7 @@ def pull_models(args: argparse.Namespace, places: Places) -> int:
             print(f"  failed: {error}", file=sys.stderr, flush=True)
             worst = FAILED
         else:
-            print(f"  is in {folder}", flush=True)
+            print(f"  {'is in' if here else 'downloaded to'} {folder}", flush=True)
     return worst
 
 
@@ -156,7 +158,7 @@ def run_engine(args: argparse.Namespace, places: Places) -> int:
     machine = detect()
     models = main_models(places.llm_model, places.load_catalogue(), places.models, machine)
     supervisor = EngineSupervisor(
-        engines=places.engines, models=models, host=places.host, port=places.port, machine=machine
+        engines=places.engines, models=models, host=places.host, port=places.port, build=places.build, machine=machine
     )
     asyncio.run(_until_signal(supervisor))
     return OK
