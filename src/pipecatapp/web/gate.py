@@ -35,7 +35,8 @@ SECURITY_HEADERS = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    # Other sites learn nothing. Not "no-referrer": forms of ours would then send "Origin: null".
+    "referrer-policy": "same-origin",
     "permissions-policy": "microphone=(self), camera=(), geolocation=()",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",

@@ -40,7 +40,7 @@ def routes(services: WebServices) -> APIRouter:
                     await sender
             finally:
                 gone.cancel()
-        with contextlib.suppress(RuntimeError):  # the browser closed it first
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the browser closed it first
             await socket.close(GOING_AWAY)
 
     @router.websocket("/ws/voice")
