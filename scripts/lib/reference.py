@@ -12,7 +12,7 @@ import difflib
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from pipecatapp import events
+from pipecatapp.__main__ import build_parser
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.settings import CONFIG_FILE, Settings
@@ -121,7 +122,12 @@ def tools_page() -> str:
     async def clear(conversation: str) -> None:
         del conversation
 
-    services = ToolServices(health=nothing, conversations=JsonlConversations(Path()), clear=clear, started=0.0)
+    async def model() -> str:
+        return ""
+
+    services = ToolServices(
+        health=nothing, model=model, conversations=JsonlConversations(Path()), clear=clear, started=0.0
+    )
     parts = [
         "# Tools\n",
         NOTICE.format(source="src/pipecatapp/tools"),
@@ -148,8 +154,76 @@ def tools_page() -> str:
     return "\n".join(parts)
 
 
+def cli_page() -> str:
+    """docs/reference/cli.md."""
+    parts = [
+        "# Command line\n",
+        NOTICE.format(source="src/pipecatapp/__main__.py and llm/cli.py"),
+        "`pipecatapp` is the program, and the way to talk to it from a terminal. On an installed node run it with",
+        "`sudo`: it then becomes the user that the agent runs as. Exit codes: 0 done, 1 failed, 2 wrong usage or",
+        "configuration. Every command explains itself with `--help`.\n",
+    ]
+    for words in ([], ["models"], ["engine"]):
+        top = build_parser(words)
+        for parser in [top] if not words else [subparsers(top)[words[0]]]:
+            parts += [section for command in leaves(parser) for section in command_section(command)]
+    return "\n".join(parts)
+
+
+def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The commands of a parser by name."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
+def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The commands that have none of their own."""
+    below = subparsers(parser)
+    for child in below.values():
+        yield from leaves(child)
+    if not below and (parser.get_default("command") or parser.get_default("run")):
+        yield parser
+
+
+def command_section(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """What one command does and takes."""
+    yield f"## `{parser.prog}`\n"
+    about = summaries(parser)
+    if about:
+        yield about + "\n"
+    rows = []
+    for action in parser._actions:
+        if isinstance(action, argparse._HelpAction):
+            continue
+        name = ", ".join(action.option_strings) or action.metavar or action.dest
+        rows.append((f"`{name}`", action.help or ""))
+    if rows:
+        yield table(("Argument", "Meaning"), rows)
+    if parser.epilog:
+        yield f"Example: `{parser.epilog.partition(': ')[2]}`\n"
+
+
+def summaries(parser: argparse.ArgumentParser) -> str:
+    """The sentence about a command: its description, or its line in the help of the parser above."""
+    if parser.description:
+        return parser.description
+    *above, name = parser.prog.split()[1:]
+    parent = build_parser([*above, name])
+    for word in above:
+        parent = subparsers(parent)[word]
+    for action in parent._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for choice in action._choices_actions:
+                if choice.dest == name and choice.help:
+                    return f"{choice.help[:1].upper()}{choice.help[1:]}."
+    return ""
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
+    "cli.md": cli_page,
     "events.md": events_page,
     "tools.md": tools_page,
 }

@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser. ``arguments`` decide which commands it knows in detail (docs/reference/cli.md is made from it)."""
     parser = argparse.ArgumentParser(
         prog="pipecatapp",
         description="A private voice assistant on this PC. Without a command: serve.",
