@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipecat.frames.frames import SystemFrame
+from pipecat.frames.frames import DataFrame
 
 
 @dataclass
-class NothingHeardFrame(SystemFrame):
+class NothingHeardFrame(DataFrame):
     """A stretch of sound that the VAD took for speech held no words."""
 
 
 @dataclass
-class HearingFailedFrame(SystemFrame):
+class HearingFailedFrame(DataFrame):
     """Speech recognition failed on a stretch of speech."""
 
     reason: str = ""
+
+
+@dataclass
+class TurnEndedFrame(DataFrame):
+    """The person's turn ended. Travels in order with the words, which ``UserStoppedSpeakingFrame`` would overtake."""

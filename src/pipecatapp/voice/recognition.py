@@ -37,8 +37,8 @@ class Recognizer(Protocol):
     def final_p99_s(self) -> float:
         """How long after the last sample the final words may take; longer is treated as failed."""
 
-    def load(self) -> None:
-        """Load the models; blocking, called once in a thread. Raises SpeechError."""
+    async def load(self) -> None:
+        """Load the models, off the event loop. Raises SpeechError."""
 
     def open(self, on_partial: OnPartial) -> Utterance:
         """Begin an utterance. ``on_partial`` is called on the event loop with the words so far."""

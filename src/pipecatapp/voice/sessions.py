@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from pipecat.pipeline.pipeline import Pipeline
@@ -48,6 +48,8 @@ TurnDetection = Literal["auto", "smart", "timeout"]
 # The pause that ends a turn, after the VAD's own 0.2 s. Who goes on speaking later than that is understood as going
 # on with the same request (twin_service), so it can be short.
 PAUSE_S = 0.3
+# Sound that stops coming for this long in the middle of a word ends it. A busy old PC may stall for a second.
+SOUND_GONE_S = 2.5
 
 
 class SpeechHealth:
@@ -154,7 +156,7 @@ class VoiceSessions:
         pipeline = Pipeline(
             [
                 transport.input(),
-                VADProcessor(vad_analyzer=SharedSilero()),
+                VADProcessor(vad_analyzer=SharedSilero(), audio_idle_timeout=SOUND_GONE_S),
                 Ears(self._stt),
                 UserTurnProcessor(user_turn_strategies=self._strategies()),
                 service,
@@ -206,10 +208,10 @@ class VoiceSessions:
             stop=[stop],
         )
 
-    async def _load(self, component: str, name: str, load: Callable[[], None]) -> str:
+    async def _load(self, component: str, name: str, load: Callable[[], Awaitable[None]]) -> str:
         """Load, tell how it went; returns the trouble or an empty string."""
         try:
-            await asyncio.to_thread(load)
+            await load()
         except SpeechError as error:
             trouble = f"{name}: {error}"
             logger.error("cannot load %s", trouble)

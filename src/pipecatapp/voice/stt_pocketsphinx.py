@@ -1,16 +1,16 @@
 """Speech recognition with pocketsphinx, the default: its model lies in the wheel and it runs on any CPU.
 
-It decodes while the person speaks, so after the last word only the final pass is left. A decoder takes tens of
-megabytes and cannot share its model with another, so decoders are lent to utterances, not to sessions: a silent
-session costs nothing.
+It decodes while the person speaks, so after the last word only the final pass is left. Each decoder is a process
+(voice/sphinx_worker.py) of some 90 MB, and is lent to utterances, not to sessions: a silent session costs nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+import sys
+from pathlib import Path
 
 from pipecatapp.errors import SpeechError
 from pipecatapp.voice.recognition import BYTES_PER_SECOND, OnPartial, Utterance
@@ -19,21 +19,76 @@ logger = logging.getLogger(__name__)
 
 KEPT_DECODERS = 2
 _CHUNK = BYTES_PER_SECOND // 10
+_WORKER = Path(__file__).with_name("sphinx_worker.py")
+_START_TIMEOUT_S = 60.0
 
 
-class _Lane:
-    """One decoder and the one thread that may touch it. The decoder is made in that thread, on first use."""
+class _Worker:
+    """One decoder process, and who listens to what it says."""
 
-    def __init__(self) -> None:
-        self.thread = ThreadPoolExecutor(1, "pocketsphinx")
-        self._decoder: Any = None
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.on_partial: OnPartial | None = None
+        self.final: asyncio.Future[str] | None = None
+        self._reader = asyncio.create_task(self._read(process.stdout or asyncio.StreamReader()))
 
-    def decoder(self) -> Any:
-        if self._decoder is None:
-            from pocketsphinx import Decoder
+    @classmethod
+    async def start(cls) -> _Worker:
+        """Start the process; it may still be loading its model when this returns."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-I",
+                str(_WORKER),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise SpeechError(f"pocketsphinx's process could not be started: {error}") from error
+        return cls(process)
 
-            self._decoder = Decoder(samprate=16000, loglevel="FATAL")
-        return self._decoder
+    @property
+    def alive(self) -> bool:
+        return self._process.returncode is None and not self._reader.done()
+
+    def send(self, kind: bytes, body: bytes = b"") -> None:
+        stdin = self._process.stdin
+        if stdin is not None and self.alive:
+            stdin.write(kind + len(body).to_bytes(4, "little") + body)
+
+    async def stop(self) -> None:
+        """End the process."""
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+        await asyncio.wait([self._reader])
+
+    async def _read(self, lines: asyncio.StreamReader) -> None:
+        async for line in lines:
+            news = json.loads(line)
+            if "partial" in news and self.on_partial is not None:
+                self.on_partial(news["partial"])
+            elif "ready" in news and not self.ready.done():
+                self.ready.set_result(None)
+            elif "final" in news:
+                self._settle(news["final"])
+            elif "error" in news:
+                self._settle(SpeechError(f"pocketsphinx failed: {news['error']}"))
+        ended = SpeechError("pocketsphinx's process ended")
+        self._settle(ended)
+        if not self.ready.done():
+            self.ready.set_exception(ended)
+            self.ready.exception()  # Seen, even if nobody waits for it.
+
+    def _settle(self, outcome: str | SpeechError) -> None:
+        if self.final is None or self.final.done():
+            return
+        if isinstance(outcome, SpeechError):
+            self.final.set_exception(outcome)
+        else:
+            self.final.set_result(outcome)
 
 
 class PocketsphinxRecognizer:
@@ -43,107 +98,101 @@ class PocketsphinxRecognizer:
     final_p99_s = 1.0
 
     def __init__(self) -> None:
-        self._idle: list[_Lane] = []
+        self._idle: list[_Worker] = []
+        self._all: set[_Worker] = set()
 
-    def load(self) -> None:
-        """Make the first decoder."""
-        lane = _Lane()
+    async def load(self) -> None:
+        """Start the first decoder."""
+        worker = await self.borrow()
         try:
-            lane.thread.submit(lane.decoder).result()
-        except Exception as error:
-            raise SpeechError(f"pocketsphinx could not load its model: {error}") from error
-        self._idle.append(lane)
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                await worker.ready
+        except TimeoutError as error:
+            await worker.stop()
+            raise SpeechError("pocketsphinx did not load its model in a minute") from error
+        self.give_back(worker)
 
     def open(self, on_partial: OnPartial) -> Utterance:
-        """Lend a decoder to an utterance; makes one more when all are busy."""
-        return _PocketsphinxUtterance(self, self._idle.pop() if self._idle else _Lane(), on_partial)
+        """Lend a decoder to an utterance; starts one more when all are busy."""
+        return _PocketsphinxUtterance(self, on_partial)
 
     async def aclose(self) -> None:
-        """End the threads."""
-        while self._idle:
-            self._idle.pop().thread.shutdown(wait=False)
+        """End the processes."""
+        workers, self._all = self._all, set()
+        self._idle.clear()
+        for worker in workers:
+            await worker.stop()
 
-    def give_back(self, lane: _Lane) -> None:
+    async def borrow(self) -> _Worker:
+        """A decoder that is free and alive."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.alive:
+                return worker
+            self._all.discard(worker)
+        worker = await _Worker.start()
+        self._all.add(worker)
+        return worker
+
+    def give_back(self, worker: _Worker) -> None:
         """The utterance is over."""
-        if len(self._idle) < KEPT_DECODERS:
-            self._idle.append(lane)
+        worker.on_partial = worker.final = None
+        if worker not in self._all:
+            return
+        if worker.alive and len(self._idle) < KEPT_DECODERS:
+            self._idle.append(worker)
         else:
-            lane.thread.shutdown(wait=False)
+            self._all.discard(worker)
+            self._ending = asyncio.create_task(worker.stop())
 
 
 class _PocketsphinxUtterance:
-    def __init__(self, owner: PocketsphinxRecognizer, lane: _Lane, on_partial: OnPartial) -> None:
-        self._owner: PocketsphinxRecognizer | None = owner
-        self._lane = lane
+    def __init__(self, owner: PocketsphinxRecognizer, on_partial: OnPartial) -> None:
+        self._owner = owner
         self._on_partial = on_partial
-        self._loop = asyncio.get_running_loop()
-        self._pending = bytearray()
-        self._partial = ""
-        self._failure: Exception | None = None
-        lane.thread.submit(self._guard, self._start)
+        self._sound = bytearray()
+        self._worker: _Worker | None = None
+        self._borrowing = asyncio.create_task(self._borrow())
 
     def feed(self, pcm: bytes) -> None:
-        """Hand the sound to the decoder's thread, a tenth of a second at a time."""
-        self._pending += pcm
-        if len(self._pending) >= _CHUNK:
-            sound, self._pending = bytes(self._pending), bytearray()
-            self._lane.thread.submit(self._guard, self._process, sound)
+        """Hand the sound to the decoder, a tenth of a second at a time."""
+        self._sound += pcm
+        if len(self._sound) >= _CHUNK:
+            self._flush()
 
     async def finish(self) -> str:
         """The final pass over what was fed."""
-        rest, self._pending = bytes(self._pending), bytearray()
+        worker = await self._borrowing
+        final: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        worker.final = final
         try:
-            return await asyncio.wrap_future(self._lane.thread.submit(self._end, rest))
-        except SpeechError:
-            raise
-        except Exception as error:
-            raise SpeechError(f"pocketsphinx failed: {error}") from error
+            self._flush()
+            worker.send(b"E")
+            if not worker.alive:
+                raise SpeechError("pocketsphinx's process ended")
+            return await final
         finally:
-            self._release()
+            if not final.done():
+                # Given up on: this decoder is not to be trusted with the next utterance.
+                await worker.stop()
+            self._owner.give_back(worker)
 
     def abandon(self) -> None:
         """End the utterance without its words."""
-        self._lane.thread.submit(self._guard, self._stop)
-        self._release()
+        if self._worker is None:
+            self._borrowing.cancel()
+            return
+        self._worker.send(b"X")
+        self._owner.give_back(self._worker)
 
-    def _release(self) -> None:
-        if self._owner is not None:
-            self._owner.give_back(self._lane)
-            self._owner = None
+    async def _borrow(self) -> _Worker:
+        worker = await self._owner.borrow()
+        worker.on_partial = self._on_partial
+        self._worker = worker
+        self._flush()
+        return worker
 
-    # In the lane's thread, one after the other.
-
-    def _guard(self, work: Any, *arguments: Any) -> None:
-        if self._failure is None:
-            try:
-                work(*arguments)
-            except Exception as error:  # noqa: BLE001 - finish() raises it
-                self._failure = error
-
-    def _start(self) -> None:
-        self._lane.decoder().start_utt()
-
-    def _process(self, sound: bytes) -> None:
-        decoder = self._lane.decoder()
-        decoder.process_raw(sound)
-        hypothesis = decoder.hyp()
-        words = _words(hypothesis)
-        if words and words != self._partial:
-            self._partial = words
-            self._loop.call_soon_threadsafe(self._on_partial, words)
-
-    def _stop(self) -> None:
-        self._lane.decoder().end_utt()
-
-    def _end(self, rest: bytes) -> str:
-        if self._failure is not None:
-            raise SpeechError(f"pocketsphinx failed: {self._failure}")
-        decoder = self._lane.decoder()
-        if rest:
-            decoder.process_raw(rest)
-        decoder.end_utt()
-        return _words(decoder.hyp())
-
-
-def _words(hypothesis: Any) -> str:
-    return str(hypothesis.hypstr).strip() if hypothesis is not None and hypothesis.hypstr else ""
+    def _flush(self) -> None:
+        if self._worker is not None and self._sound:
+            sound, self._sound = bytes(self._sound), bytearray()
+            self._worker.send(b"A", sound)

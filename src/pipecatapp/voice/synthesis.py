@@ -22,8 +22,8 @@ class Synthesizer(Protocol):
     def name(self) -> str:
         """The name in the registry."""
 
-    def load(self) -> None:
-        """Load the voice; blocking, called once in a thread. Raises SpeechError."""
+    async def load(self) -> None:
+        """Load the voice, off the event loop. Raises SpeechError."""
 
     async def say(self, text: str) -> bytes:
         """The text as PCM16 mono at ``SAMPLE_RATE``. Raises SpeechError."""

@@ -50,11 +50,11 @@ class FallbackSynthesizer:
         """Whether no voice worked the last time it was tried."""
         return all(voice.name in self._reasons for voice in self._voices)
 
-    def load(self) -> None:
+    async def load(self) -> None:
         """Load every voice; at least one must load. Raises SpeechError."""
         for voice in self._voices:
             try:
-                voice.load()
+                await voice.load()
             except SpeechError as error:
                 self._note(voice, error)
         if self.silent:

@@ -20,7 +20,7 @@ class _Program:
     def __init__(self, voice: str = "") -> None:
         self._voice = voice
 
-    def load(self) -> None:
+    async def load(self) -> None:
         """Check that the program is there."""
         if shutil.which(self.program) is None:
             raise SpeechError(f"{self.program} is not installed; run: apt install {self.program}")

@@ -34,7 +34,7 @@ from pipecatapp.ports import EventSink
 from pipecatapp.twin.turn import TurnProgress, benchmark_block
 from pipecatapp.voice.clauses import ClauseSplitter
 from pipecatapp.voice.false_alarms import ALARMS_TOLERATED, means_interruption
-from pipecatapp.voice.frames import HearingFailedFrame, NothingHeardFrame
+from pipecatapp.voice.frames import HearingFailedFrame, NothingHeardFrame, TurnEndedFrame
 from pipecatapp.voice.mouth import Mouth
 from pipecatapp.voice.stable import StableTranscript
 from pipecatapp.voice.synthesis import Synthesizer
@@ -134,6 +134,8 @@ class TwinService(FrameProcessor):
             case HearingFailedFrame():
                 await self._hearing_failed(frame.reason)
             case UserStoppedSpeakingFrame():
+                await self.queue_frame(TurnEndedFrame())
+            case TurnEndedFrame():
                 await self._turn_ended()
             case EndFrame() | CancelFrame():
                 await self._interrupt()
