@@ -83,14 +83,46 @@ async def test_speaking_over_the_answer_silences_it_and_the_history_keeps_what_w
         assert interrupted.text in [message.content for message in h.model.requests[1].messages]
 
 
+class _Failing:
+    """An utterance that cannot be recognized."""
+
+    def feed(self, pcm: bytes) -> None:
+        pass
+
+    async def finish(self) -> str:
+        raise SpeechError("the decoder died")
+
+    def abandon(self) -> None:
+        pass
+
+
+class _Wordless(_Failing):
+    """An utterance without words."""
+
+    async def finish(self) -> str:
+        return ""
+
+
+class _Scripted(PocketsphinxRecognizer):
+    """pocketsphinx, but for the utterances that the test wrote down."""
+
+    def __init__(self, *utterances: Utterance | None) -> None:
+        super().__init__()
+        self._script = list(utterances)
+
+    def open(self, on_partial: OnPartial) -> Utterance:
+        written = self._script.pop(0) if self._script else None
+        return written or super().open(on_partial)
+
+
 async def test_a_noise_does_not_kill_the_answer(house: House) -> None:
     answer = "The first sentence is about apples. The second sentence is about bananas."
-    async with house(answer) as h, h.caller() as caller:
+    async with house(answer, stt=_Scripted(None, _Wordless())) as h, h.caller() as caller:
         await asyncio.sleep(0.3)
         end = await caller.say(spoken("tell me something about fruit"))
         await caller.first_sound(end)
         await asyncio.sleep(0.8)
-        await caller.say(spoken("uh"))
+        await caller.say(spoken("what a noise"))
         await caller.quiet(1.5)
         assert caller.speaker.interrupts, "the sound should have silenced the speaker"
         assert "bananas" in recognized(bytes(caller.speaker.played))
@@ -144,33 +176,8 @@ async def test_a_muted_microphone_is_not_listened_to(house: House) -> None:
         assert not h.sink.of(PartialTranscript)
 
 
-class _DeafOnce(PocketsphinxRecognizer):
-    """Fails on the first utterance."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.failures = 1
-
-    def open(self, on_partial: OnPartial) -> Utterance:
-        if self.failures:
-            self.failures -= 1
-            return _Failing()
-        return super().open(on_partial)
-
-
-class _Failing:
-    def feed(self, pcm: bytes) -> None:
-        pass
-
-    async def finish(self) -> str:
-        raise SpeechError("the decoder died")
-
-    def abandon(self) -> None:
-        pass
-
-
 async def test_failed_recognition_is_said_and_the_next_try_works(house: House) -> None:
-    async with house("Here I am.", stt=_DeafOnce()) as h, h.caller() as caller:
+    async with house("Here I am.", stt=_Scripted(_Failing())) as h, h.caller() as caller:
         await asyncio.sleep(0.3)
         await caller.first_sound(await caller.say(spoken("what is the status of the cluster")))
         await caller.quiet()
