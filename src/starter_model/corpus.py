@@ -20,6 +20,9 @@ from starter_model.values import lists
 FIRST_TOOLS = ("clock.now", "mcp.clear_short_term_memory", "mcp.get_memory_summary", "mcp.get_status", "route_to_expert",
                "summarizer.get_summary")  # fmt: skip
 
+# What stands in the prompt but somebody else said: rendered as the assistant's, not learned.
+EXPERT = "expert"
+
 Message = tuple[str, str]
 
 
@@ -54,10 +57,11 @@ def expected_action(request: Request, world: World) -> Request:
 
 
 class Conversations:
-    """Draws conversations of one split, for ever."""
+    """Draws conversations of one split, for ever; ``long_share`` of them have five to ten turns, the others fewer."""
 
-    def __init__(self, seed: int, held_out: bool = False) -> None:
+    def __init__(self, seed: int, held_out: bool = False, long_share: float = 0.0) -> None:
         self._rng = random.Random(seed)
+        self._long_share = long_share
         self.requests = Requests(self._rng, held_out)
         self._results = Results(self._rng, self.requests.values)
 
@@ -84,17 +88,22 @@ class Conversations:
             experts = frozenset(expert for expert in EXPERTS if rng.random() < 0.6)
         if experts and rng.random() < 0.3:
             experts |= {rng.choice(lists()["expert_extra"])}
+        if not experts and rng.random() < 0.8:
+            tools -= {"route_to_expert"}
         return World(tools, experts)
 
     def conversation(self) -> list[Message]:
-        """One conversation of one to four turns."""
+        """One conversation."""
         world = self.world()
         messages: list[Message] = [("system", world.system)]
-        for _ in range(self._rng.choice([1, 2, 2, 3, 3, 4])):
-            self._turn(world, messages)
+        turns = (
+            self._rng.randint(5, 10) if self._rng.random() < self._long_share else self._rng.choice([1, 2, 2, 3, 3, 4])
+        )
+        for turn in range(turns):
+            self._turn(world, messages, last=turn == turns - 1)
         return messages
 
-    def _turn(self, world: World, messages: list[Message]) -> None:
+    def _turn(self, world: World, messages: list[Message], *, last: bool) -> None:
         rng = self._rng
         roll = rng.random()
         facts: tuple[str, ...] = ()
@@ -112,7 +121,9 @@ class Conversations:
         else:
             request = self.requests.repeat()
         if request.intent == "talk repeat":
-            spoken_before = [text for role, text in messages if role == "assistant" and not text.startswith("<")]
+            spoken_before = [
+                text for role, text in messages if role in ("assistant", EXPERT) and not text.startswith("<")
+            ]
             request = Request(request.text, request.intent, answer=spoken_before[-1] if spoken_before else NOTHING_SAID)
         request = expected_action(request, world)
         facts = request.facts
@@ -132,9 +143,12 @@ class Conversations:
             return
         call = ToolCall(id="", name=request.tool, arguments=request.arguments)
         messages.append(("assistant", tool_call_text(call)))
+        if last and rng.random() < 0.4:
+            return
         result, answer = self._results.of(request)
-        messages.append(("user", tool_response_text(result)))
-        messages.append(("assistant", answer))
+        expert_spoke = request.tool == "route_to_expert" and not result.startswith("error:")
+        messages.append(("user", tool_response_text("the expert answered" if expert_spoke else result)))
+        messages.append((EXPERT if expert_spoke else "assistant", answer))
 
     def _camera(self) -> Request:
         seen = self._results.observation()
@@ -152,7 +166,8 @@ class Conversations:
 
 def render(messages: list[Message]) -> str:
     """ChatML, as the chat template inside the GGUF writes it."""
-    return "".join(f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text in messages)
+    shown = [("assistant" if role == EXPERT else role, text) for role, text in messages]
+    return "".join(f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text in shown)
 
 
 def main() -> None:

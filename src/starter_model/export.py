@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gguf
 import numpy as np
 
-from starter_model.tokenizer import BOS, END_OF_TEXT, IM_END, IM_START, UNKNOWN, Kind, Tokenizer
+from starter_model.tokenizer import BOS, END_OF_TEXT, IM_END, UNKNOWN, Kind, Tokenizer
 
 if TYPE_CHECKING:
     from starter_model.model import Shape
@@ -27,20 +27,37 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 
-_LAYER_NAMES = {
-    "attention_norm": "attn_norm", "query": "attn_q", "key": "attn_k", "value": "attn_v", "output": "attn_output",
-    "feed_norm": "ffn_norm", "gate": "ffn_gate", "up": "ffn_up", "down": "ffn_down",
+_WHOLE = {
+    "attention_norm": "attn_norm", "output": "attn_output", "feed_norm": "ffn_norm", "down": "ffn_down",
 }  # fmt: skip
 
 
-def gguf_name(name: str) -> str:
-    """Our parameter's name as llama.cpp calls it."""
-    if name == "embedding.weight":
-        return "token_embd.weight"
-    if name == "norm.weight":
-        return "output_norm.weight"
-    _, layer, part, kind = name.split(".")
-    return f"blk.{layer}.{_LAYER_NAMES[part]}.{kind}"
+def tensors(weights: Mapping[str, Any], shape: Shape) -> dict[str, np.ndarray]:
+    """Our parameters under llama.cpp's names; joined matrices are taken apart."""
+    found: dict[str, np.ndarray] = {}
+    for name, value in weights.items():
+        array = np.ascontiguousarray(np.asarray(value, dtype=np.float32))
+        if name == "embedding.weight":
+            found["token_embd.weight"] = array
+            continue
+        if name == "norm.weight":
+            found["output_norm.weight"] = array
+            continue
+        _, layer, part, _ = name.split(".")
+        block = f"blk.{layer}."
+        if part == "qkv":
+            query, key = shape.width, shape.head * shape.kv_heads
+            pieces = np.split(array, [query, query + key])
+            found |= {
+                f"{block}{kind}.weight": piece
+                for kind, piece in zip(("attn_q", "attn_k", "attn_v"), pieces, strict=True)
+            }
+        elif part == "gate_up":
+            gate, up = np.split(array, 2)
+            found |= {f"{block}ffn_gate.weight": gate, f"{block}ffn_up.weight": up}
+        else:
+            found[f"{block}{_WHOLE[part]}.weight"] = array
+    return dict(sorted(found.items()))
 
 
 def export(
@@ -77,14 +94,13 @@ def export(
     writer.add_rope_dimension_count(shape.width // shape.heads)
     writer.add_vocab_size(len(tokenizer))
     _add_vocabulary(writer, tokenizer)
-    for name, value in sorted(weights.items(), key=lambda item: gguf_name(item[0])):
-        array = np.ascontiguousarray(np.asarray(value, dtype=np.float32))
+    for name, array in tensors(weights, shape).items():
         if array.ndim == 1:
-            writer.add_tensor(gguf_name(name), array)
+            writer.add_tensor(name, array)
         elif kind == "F16":
-            writer.add_tensor(gguf_name(name), array.astype(np.float16))
+            writer.add_tensor(name, array.astype(np.float16))
         else:
-            writer.add_tensor(gguf_name(name), gguf.quants.quantize(array, quantization), raw_dtype=quantization)
+            writer.add_tensor(name, gguf.quants.quantize(array, quantization), raw_dtype=quantization)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -126,12 +142,16 @@ def main() -> None:
 
     state = torch.load(options.checkpoint, weights_only=True, map_location="cpu")
     weights = {name: value.float().numpy() for name, value in state["model"].items()}
-    export(weights, Shape(**state["shape"]), Tokenizer.load(options.vocabulary), options.output, options.type, options.version)
+    export(
+        weights,
+        Shape(**state["shape"]),
+        Tokenizer.load(options.vocabulary),
+        options.output,
+        options.type,
+        options.version,
+    )
     print(f"{options.output}: {options.output.stat().st_size / 1e6:.2f} MB, step {state['step']}")
 
 
 if __name__ == "__main__":
     main()
-
-
-__all__ = ["CHAT_TEMPLATE", "IM_START", "export", "gguf_name"]

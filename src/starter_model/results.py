@@ -29,7 +29,11 @@ class Results:
     def of(self, request: Request) -> tuple[str, str]:
         """The tool's text, and the assistant's sentence about it."""
         if self._rng.random() < 0.12:
-            reason = self._rng.choice(_ERRORS) if self._rng.random() < 0.7 else f"{self._word()} {self._word()} {self._rng.choice(['failed', 'is missing', 'not found', 'is down'])}"
+            reason = (
+                self._rng.choice(_ERRORS)
+                if self._rng.random() < 0.7
+                else f"{self._word()} {self._word()} {self._rng.choice(['failed', 'is missing', 'not found', 'is down'])}"
+            )
             return f"error: {reason}", f"That did not work: {reason}."
         if self._rng.random() < 0.2:
             return self._sentence_as_is(self._free_sentence())
@@ -58,7 +62,12 @@ class Results:
         seen = self._rng.sample(_OBJECTS, self._rng.choice([1, 1, 2, 3]))
         if self._rng.random() < 0.08:
             return self._rng.choice(["I see nothing that I know.", "I do not see anything.", "There is no camera."])
-        named = [f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}" if self._rng.random() < 0.8 else f"{self._rng.choice(['two', 'three', 'four'])} {thing}s" for thing in seen]
+        named = [
+            f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}"
+            if self._rng.random() < 0.8
+            else f"{self._rng.choice(['two', 'three', 'four'])} {thing}s"
+            for thing in seen
+        ]
         listed = named[0] if len(named) == 1 else ", ".join(named[:-1]) + f" and {named[-1]}"
         return f"I see {listed}."
 
@@ -70,18 +79,55 @@ class Results:
 
     def _clock(self) -> str:
         day = self._rng.choice("Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split())
-        month = self._rng.choice("January February March April May June July August September October November December".split())
+        month = self._rng.choice(
+            "January February March April May June July August September October November December".split()
+        )
         hour, minute = self._rng.randint(0, 23), self._rng.randint(0, 59)
         place = f" in {self._values.loose('timezone')}" if self._rng.random() < 0.3 else ""
-        date = f"{day}, {self._rng.randint(1, 28)} {month} {self._rng.randint(2024, 2035)}" if self._rng.random() < 0.6 else day
-        return self._rng.choice([f"It is {hour}:{minute:02d} on {date}{place}.", f"It is {hour:02d}:{minute:02d}{place}.", f"It is {date}, {hour:02d}:{minute:02d}{place}."])
+        date = (
+            f"{day}, {self._rng.randint(1, 28)} {month} {self._rng.randint(2024, 2035)}"
+            if self._rng.random() < 0.6
+            else day
+        )
+        return self._rng.choice(
+            [
+                f"It is {hour}:{minute:02d} on {date}{place}.",
+                f"It is {hour:02d}:{minute:02d}{place}.",
+                f"It is {date}, {hour:02d}:{minute:02d}{place}.",
+            ]
+        )
 
     def _status(self) -> str:
-        parts = ["the engine", "speech recognition", "speech output", "memory", "the microphone", "the web page", "the language model", "the network"]
+        parts = [
+            "the engine",
+            "speech recognition",
+            "speech output",
+            "memory",
+            "the microphone",
+            "the web page",
+            "the language model",
+            "the network",
+        ]
         bad = self._rng.sample(parts, self._rng.choice([1, 1, 2]))
-        fine = ["Everything works.", "All parts work.", f"All {self._rng.randint(3, 9)} components are ok.", "Everything is running.", "All systems are up."]
-        broken = [f"{bad[0].capitalize()} is not ready: {self._word()} {self._word()}.", f"Everything works except {' and '.join(bad)}.", f"{bad[0].capitalize()} is starting, {self._rng.randint(1, 99)} percent done."]
-        return self._rng.choice(fine if self._rng.random() < 0.5 else broken) + self._rng.choice(["", f" Up for {self._rng.randint(2, 59)} minutes.", f" The model is {self._word()}-{self._rng.randint(1, 9)}b."])
+        fine = [
+            "Everything works.",
+            "All parts work.",
+            f"All {self._rng.randint(3, 9)} components are ok.",
+            "Everything is running.",
+            "All systems are up.",
+        ]
+        broken = [
+            f"{bad[0].capitalize()} is not ready: {self._word()} {self._word()}.",
+            f"Everything works except {' and '.join(bad)}.",
+            f"{bad[0].capitalize()} is starting, {self._rng.randint(1, 99)} percent done.",
+        ]
+        return self._rng.choice(fine if self._rng.random() < 0.5 else broken) + self._rng.choice(
+            [
+                "",
+                f" Up for {self._rng.randint(2, 59)} minutes.",
+                f" The model is {self._word()}-{self._rng.randint(1, 9)}b.",
+            ]
+        )
 
     def _memory(self) -> str:
         count = self._rng.randint(2, 99)
@@ -89,20 +135,49 @@ class Results:
                                  f"We talked about {self._values.loose('query')} and {self._values.loose('query')}."])  # fmt: skip
 
     def _cleared(self) -> str:
-        return self._rng.choice(["Cleared.", "I forgot this conversation.", "The short term memory is empty now.", "Done. We start fresh.", f"I forgot the last {self._rng.randint(2, 10)} turns."])
+        return self._rng.choice(
+            [
+                "Cleared.",
+                "I forgot this conversation.",
+                "The short term memory is empty now.",
+                "Done. We start fresh.",
+                f"I forgot the last {self._rng.randint(2, 10)} turns.",
+            ]
+        )
 
     def _noted(self) -> str:
-        return self._rng.choice(["I will remember that.", "Noted.", "Saved.", f"I noted: {self._values.loose('statement')}."])
+        return self._rng.choice(
+            ["I will remember that.", "Noted.", "Saved.", f"I noted: {self._values.loose('statement')}."]
+        )
 
     def _recalled(self) -> str:
-        return self._rng.choice(["I know nothing about that.", f"You told me: {self._values.loose('statement')}.", f"I remember that {self._values.loose('statement')}."])
+        return self._rng.choice(
+            [
+                "I know nothing about that.",
+                f"You told me: {self._values.loose('statement')}.",
+                f"I remember that {self._values.loose('statement')}.",
+            ]
+        )
 
     def _forgotten(self) -> str:
-        return self._rng.choice(["Forgotten.", f"I forgot {self._rng.randint(2, 9)} facts.", "I deleted that note.", "There was nothing to forget."])
+        return self._rng.choice(
+            [
+                "Forgotten.",
+                f"I forgot {self._rng.randint(2, 9)} facts.",
+                "I deleted that note.",
+                "There was nothing to forget.",
+            ]
+        )
 
     def _page(self) -> str:
         title = " ".join(self._word() for _ in range(self._rng.randint(1, 3)))
-        return self._rng.choice([f"The page is open: {title.capitalize()}.", f"I opened {self._values.loose('url')}.", f"The page {title} is open."])
+        return self._rng.choice(
+            [
+                f"The page is open: {title.capitalize()}.",
+                f"I opened {self._values.loose('url')}.",
+                f"The page {title} is open.",
+            ]
+        )
 
     def _free_sentence(self) -> str:
         a, b, c = self._word(), self._word(), self._values.loose("query")

@@ -48,7 +48,16 @@ class Token:
 
 def protocol_strings() -> list[str]:
     """The strings that are one token each wherever they stand."""
-    strings = ["<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "[remembered]", "[camera]", "[request]", "\n- "]
+    strings = [
+        "<tool_call>",
+        "</tool_call>",
+        "<tool_response>",
+        "</tool_response>",
+        "[remembered]",
+        "[camera]",
+        "[request]",
+        "\n- ",
+    ]
     strings += ['\n{"name": "', '", "arguments": {}}\n', '"}}\n', "}}\n"]
     arguments = list(dict.fromkeys(argument for names in TOOLS.values() for argument in names))
     strings += [f'", "arguments": {{"{argument}": "' for argument in arguments if argument != "seconds"]
@@ -67,7 +76,9 @@ class Tokenizer:
         self._scores = {token.text: token.score for token in tokens if token.kind is Kind.NORMAL}
         special = [t.text for t in tokens if t.kind in (Kind.USER_DEFINED, Kind.CONTROL)]
         # llama.cpp cuts out the longest special strings first.
-        self._special = re.compile("(" + "|".join(re.escape(text) for text in sorted(special, key=len, reverse=True)) + ")")
+        self._special = re.compile(
+            "(" + "|".join(re.escape(text) for text in sorted(special, key=len, reverse=True)) + ")"
+        )
         self._known_special = set(special)
         self._cache: dict[str, list[int]] = {}
         self.end = self.ids[IM_END]
@@ -112,14 +123,20 @@ class Tokenizer:
         if known is None:
             pieces = list(run)
             while len(pieces) > 1:
-                pairs = [(self._scores.get(pieces[i] + pieces[i + 1], float("-inf")), -i) for i in range(len(pieces) - 1)]
+                pairs = [
+                    (self._scores.get(pieces[i] + pieces[i + 1], float("-inf")), -i) for i in range(len(pieces) - 1)
+                ]
                 score, at = max(pairs)
                 if score == float("-inf"):
                     break
                 pieces[-at : -at + 2] = [pieces[-at] + pieces[-at + 1]]
             known = []
             for piece in pieces:
-                known += [self.ids[piece]] if piece in self._scores else [self.ids[f"<0x{byte:02X}>"] for byte in piece.encode()]
+                known += (
+                    [self.ids[piece]]
+                    if piece in self._scores
+                    else [self.ids[f"<0x{byte:02X}>"] for byte in piece.encode()]
+                )
             self._cache[run] = known
         return known
 
@@ -144,7 +161,13 @@ def train(texts: Iterable[str], merges: int = 1150, blank_words: int = 850) -> T
     # Single characters never merge into anything by score, they only have to exist.
     singles = [BLANK, "\n", *map(chr, range(33, 127))]
     tokens += [Token(text, -1e6 - number, Kind.NORMAL) for number, text in enumerate(singles)]
-    special = re.compile("|".join(re.escape(t.text) for t in sorted(tokens, key=lambda t: -len(t.text)) if t.kind in (Kind.CONTROL, Kind.USER_DEFINED)))
+    special = re.compile(
+        "|".join(
+            re.escape(t.text)
+            for t in sorted(tokens, key=lambda t: -len(t.text))
+            if t.kind in (Kind.CONTROL, Kind.USER_DEFINED)
+        )
+    )
     runs: Counter[str] = Counter()
     with_blank: Counter[str] = Counter()
     for text in texts:
@@ -154,7 +177,9 @@ def train(texts: Iterable[str], merges: int = 1150, blank_words: int = 850) -> T
     learned = _learn_merges(runs, merges)
     tokens += [Token(piece, -1.0 - number, Kind.NORMAL) for number, piece in enumerate(learned)]
     whole = set(learned) | {"a", "i", "I", "x", "A"}
-    common = [word for word, _ in sorted(with_blank.items(), key=lambda item: (-item[1], item[0])) if word in whole][:blank_words]
+    common = [word for word, _ in sorted(with_blank.items(), key=lambda item: (-item[1], item[0])) if word in whole][
+        :blank_words
+    ]
     tokens += [Token(BLANK + word, -1e5 - number, Kind.NORMAL) for number, word in enumerate(common)]
     while len(tokens) % 32:
         tokens.append(Token(f"<|spare_{len(tokens)}|>", 0.0, Kind.CONTROL))

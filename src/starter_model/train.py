@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
-from starter_model.corpus import Conversations, Message
+from starter_model.corpus import EXPERT, Conversations, Message
 from starter_model.model import Shape, StarterModel
 from starter_model.tokenizer import Tokenizer
 
@@ -29,7 +29,7 @@ def encode_conversation(tokenizer: Tokenizer, messages: list[Message]) -> tuple[
     ids: list[int] = []
     learned: list[bool] = []
     for role, text in messages:
-        head = tokenizer.encode(f"<|im_start|>{role}\n")
+        head = tokenizer.encode(f"<|im_start|>{'assistant' if role == EXPERT else role}\n")
         body = [*tokenizer.encode(text), tokenizer.end]
         tail = tokenizer.encode("\n")
         ids += head + body + tail
@@ -37,7 +37,9 @@ def encode_conversation(tokenizer: Tokenizer, messages: list[Message]) -> tuple[
     return ids, learned
 
 
-def packed_rows(tokenizer: Tokenizer, source: Iterator[list[Message]], length: int) -> Iterator[tuple[list[int], list[int]]]:
+def packed_rows(
+    tokenizer: Tokenizer, source: Iterator[list[Message]], length: int
+) -> Iterator[tuple[list[int], list[int]]]:
     """Rows of ``length`` inputs and their targets; each row starts with a conversation, the last one is cut."""
     while True:
         ids: list[int] = []
@@ -46,7 +48,9 @@ def packed_rows(tokenizer: Tokenizer, source: Iterator[list[Message]], length: i
             more, flags = encode_conversation(tokenizer, next(source))
             ids += more
             learned += flags
-        targets = [token if flag else IGNORED for token, flag in zip(ids[1 : length + 1], learned[1 : length + 1], strict=True)]
+        targets = [
+            token if flag else IGNORED for token, flag in zip(ids[1 : length + 1], learned[1 : length + 1], strict=True)
+        ]
         yield ids[:length], targets
 
 
@@ -67,7 +71,9 @@ def loss_of(model: StarterModel, inputs: Tensor, targets: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def exact_messages(model: StarterModel, tokenizer: Tokenizer, *, held_out: bool, count: int, seed: int) -> dict[str, float]:
+def exact_messages(
+    model: StarterModel, tokenizer: Tokenizer, *, held_out: bool, count: int, seed: int
+) -> dict[str, float]:
     """Share of assistant messages that greedy decoding would get exactly right, given the true text before."""
     source = Conversations(seed, held_out)
     right: dict[str, list[bool]] = {"call": [], "speech": []}
@@ -155,12 +161,19 @@ def train(shape: Shape, tokenizer: Tokenizer, plan: Plan, folder: Path) -> Start
         tokens += inputs.numel()
         running = loss.item() if running == 0 else 0.97 * running + 0.03 * loss.item()
         if step % 100 == 0:
-            report = {"step": step, "minutes": round(spent / 60, 1), "loss": round(running, 4), "million_tokens": round(tokens / 1e6, 2)}
+            report = {
+                "step": step,
+                "minutes": round(spent / 60, 1),
+                "loss": round(running, 4),
+                "million_tokens": round(tokens / 1e6, 2),
+            }
             report["cpu_minutes"] = round((time.process_time() - cpu_started) / 60, 1)
             if step % 400 == 0:
                 model.eval()
                 for name, held_out in (("seen", False), ("held_out", True)):
-                    for kind, share in exact_messages(model, tokenizer, held_out=held_out, count=120, seed=plan.seed + 5).items():
+                    for kind, share in exact_messages(
+                        model, tokenizer, held_out=held_out, count=120, seed=plan.seed + 5
+                    ).items():
                         report[f"{name}_{kind}"] = round(share, 3)
                 model.train()
             line = json.dumps(report)
@@ -175,7 +188,13 @@ def train(shape: Shape, tokenizer: Tokenizer, plan: Plan, folder: Path) -> Start
 
 
 def save(
-    model: StarterModel, steps: list[torch.optim.Optimizer], shape: Shape, step: int, spent: float, tokens: int, path: Path
+    model: StarterModel,
+    steps: list[torch.optim.Optimizer],
+    shape: Shape,
+    step: int,
+    spent: float,
+    tokens: int,
+    path: Path,
 ) -> None:
     """Write the checkpoint in one step, so that a crash leaves the old one."""
     temporary = path.with_suffix(".new")
@@ -199,26 +218,26 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where checkpoint and log go; an existing checkpoint is resumed")
     parser.add_argument("--vocabulary", type=Path, required=True, help="the vocabulary (starter_model.tokenizer)")
     parser.add_argument("--minutes", type=float, default=100, help="wall time of the whole training")
-    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--layers", type=int, default=5)
     parser.add_argument("--width", type=int, default=256)
-    parser.add_argument("--hidden", type=int, default=704)
+    parser.add_argument("--hidden", type=int, default=640)
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--kv-heads", type=int, default=4)
-    parser.add_argument("--rows", type=int, default=24, help="rows in a batch")
+    parser.add_argument("--rows", type=int, default=16, help="rows in a batch")
     parser.add_argument("--length", type=int, default=256, help="tokens in a row")
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.folder.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer.load(options.vocabulary)
-    shape = Shape(
-        len(tokenizer), options.width, options.layers, options.heads, options.kv_heads, options.hidden
-    )
+    shape = Shape(len(tokenizer), options.width, options.layers, options.heads, options.kv_heads, options.hidden)
     plan = Plan(options.minutes, options.rows, options.length, options.rate, options.seed)
     model = train(shape, tokenizer, plan, options.folder)
-    print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} million parameters in {options.folder / 'checkpoint.pt'}")
+    print(
+        f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} million parameters in {options.folder / 'checkpoint.pt'}"
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from starter_model.patterns import Part, Section, Slot, load_sections
-from starter_model.speech import number_words, spoken
+from starter_model.speech import spoken
 from starter_model.values import Values, is_held_out
 
 EXPERTS = ("coding", "creative", "general", "math")
@@ -35,6 +35,8 @@ TOOLS: Mapping[str, tuple[str, ...]] = {
     "web_browser.goto": ("url",),
     "web_browser.type": ("target", "text"),
 }
+
+OPTIONAL = frozenset({"limit", "tags", "timezone", "username"})
 
 # What it says of a tool that it does not have now.
 CANNOT = {
@@ -64,7 +66,16 @@ _SECTION_WEIGHTS = {
     "web_browser.get_page_content": 0.9, "mcp.get_status": 1.3, "mcp.get_memory_summary": 1.1, "mcp.clear_short_term_memory": 1.1,
     "vision.get_observation": 1.3,
 }  # fmt: skip
-_TALK_WEIGHTS = {"who": 2.0, "model": 2.0, "bigger": 2.0, "abilities": 2.5, "chatter": 1.5, "media": 1.5, "ok": 1.5, "hello": 1.5}
+_TALK_WEIGHTS = {
+    "who": 2.0,
+    "model": 2.0,
+    "bigger": 2.0,
+    "abilities": 2.5,
+    "chatter": 1.5,
+    "media": 1.5,
+    "ok": 1.5,
+    "hello": 1.5,
+}
 _SPOKEN_KINDS = frozenset({"host", "command", "code", "url", "playbook", "limit", "tags", "service", "typed"})
 
 _BEFORE = (
@@ -159,7 +170,11 @@ class Requests:
             text, _ = self._write(parts, "", self._rng.random() < 0.5)
             if text:
                 answers = section.answers
-                return Request(text, f"talk {section.name}", answer=answers[0] if self._rng.random() < 0.75 else self._rng.choice(answers))
+                return Request(
+                    text,
+                    f"talk {section.name}",
+                    answer=answers[0] if self._rng.random() < 0.75 else self._rng.choice(answers),
+                )
         raise LookupError(f"no wording in section {section.name}")
 
     def fact(self, *, known: bool) -> Request:
@@ -179,10 +194,16 @@ class Requests:
             fact = "".join(values[part.name] if isinstance(part, Slot) else part for part in fact_parts)
             if "like" in fact and "don't" in fact and "not like" not in "".join(map(str, filled)):
                 continue
-            text, _ = self._write(self._wrap(filled, question_pattern.imperative, gentle=True), "", self._rng.random() < 0.5)
+            text, _ = self._write(
+                self._wrap(filled, question_pattern.imperative, gentle=True), "", self._rng.random() < 0.5
+            )
             if not known:
                 return Request(text, f"unknown {section.name}", answer=NO_FACT)
-            others = [other for other in (self.values._make_statement() for _ in range(self._rng.choice([0, 0, 1, 2]))) if other != fact]
+            others = [
+                other
+                for other in (self.values._make_statement() for _ in range(self._rng.choice([0, 0, 1, 2])))
+                if other != fact
+            ]
             facts = [*others, fact]
             self._rng.shuffle(facts)
             return Request(text, f"fact {section.name}", answer=say_back(fact), facts=tuple(facts))
@@ -214,7 +235,11 @@ class Requests:
             if isinstance(part, str):
                 text = spoken(part, spell_signs=False) if speech else part
                 if speech:
-                    text = (" " if part.startswith(" ") else "") + text + (" " if part.endswith(" ") and part.strip() else "")
+                    text = (
+                        (" " if part.startswith(" ") else "")
+                        + text
+                        + (" " if part.endswith(" ") and part.strip() else "")
+                    )
                 if sloppy:
                     text = re.sub(r"\b(the|a|an|please) (?=\w)", lambda m: m[0] if rng.random() < 0.5 else "", text)
                 out.append(_typo(text, rng) if typos and rng.random() < 0.5 else text)
@@ -240,7 +265,11 @@ class Requests:
                 text = text[:1].upper() + text[1:] if kind == "statement" else text
             argument = value.argument if isinstance(value.argument, int) else text
             found[part.name] = argument
-            if quote and kind in ("command", "code", "target", "typed", "url", "host", "playbook") and quote not in text:
+            if (
+                quote
+                and kind in ("command", "code", "target", "typed", "url", "host", "playbook")
+                and quote not in text
+            ):
                 text = f"{quote}{text}{quote}"
             out.append(text)
         text = re.sub(r"  +", " ", "".join(out)).strip() if not found else "".join(out).strip()
@@ -257,10 +286,20 @@ class Requests:
         last = next((p for p in reversed(parts) if p != ""), "")
         ends_with_code = isinstance(last, Slot) and last.name in ("code", "command", "url")
         if rng.random() < (0.15 if ends_with_code else 0.5) and text[-1:].isalnum():
-            question = re.match(r"(?i)(what|who|when|where|why|how|is|are|do|does|can|could|would|will|which|did|have|am)\b", text)
+            question = re.match(
+                r"(?i)(what|who|when|where|why|how|is|are|do|does|can|could|would|will|which|did|have|am)\b", text
+            )
             text += "?" if question and rng.random() < 0.8 else rng.choice([".", ".", ".", "!"])
         if rng.random() < 0.15:
-            text = re.sub(r"^(\w+) ", lambda m: m[1] + ", " if m[1].lower() in ("hey", "ok", "hi", "hello", "please", "well", "so", "computer") else m[0], text)
+            text = re.sub(
+                r"^(\w+) ",
+                lambda m: (
+                    m[1] + ", "
+                    if m[1].lower() in ("hey", "ok", "hi", "hello", "please", "well", "so", "computer")
+                    else m[0]
+                ),
+                text,
+            )
         return text
 
 
@@ -281,7 +320,16 @@ def _typo(text: str, rng: random.Random) -> str:
     return text[:at] + (text[at] * 2 if slip == 1 else "") + text[at + 1 :]
 
 
-_BACK = {"my": "your", "i": "you", "me": "you", "am": "are", "our": "your", "we": "you", "mine": "yours", "i'm": "you are"}
+_BACK = {
+    "my": "your",
+    "i": "you",
+    "me": "you",
+    "am": "are",
+    "our": "your",
+    "we": "you",
+    "mine": "yours",
+    "i'm": "you are",
+}
 
 
 def say_back(fact: str) -> str:
@@ -299,6 +347,3 @@ def cannot(tool: str) -> str:
 def no_expert(expert: str) -> str:
     """The sentence for an expert that is not running."""
     return f"That needs the {expert} expert, and it is not running here."
-
-
-__all__ = ["EXPERTS", "NOTHING_SAID", "NO_FACT", "TOOLS", "Request", "Requests", "cannot", "no_expert", "number_words", "say_back"]

@@ -95,7 +95,9 @@ class Values:
         return "".join(self._rng.choice(_SYLLABLES) for _ in range(self._rng.randint(2, 3)))
 
     def _random_string(self) -> str:
-        letters = self._rng.choice(["abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz0123456789", "0123456789abcdef"])
+        letters = self._rng.choice(
+            ["abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz0123456789", "0123456789abcdef"]
+        )
         return self._rng.choice("abcdefghkmnprstvwxz") + "".join(
             self._rng.choice(letters) for _ in range(self._rng.randint(2, 7))
         )
@@ -160,7 +162,9 @@ class Values:
     # -- commands, code, addresses
 
     def _path(self) -> str:
-        root = self._rng.choice(["/var/log/", "/etc/", "/home/", "/opt/", "/tmp/", "/", "~/", "/srv/", "", "./", "/mnt/"])
+        root = self._rng.choice(
+            ["/var/log/", "/etc/", "/home/", "/opt/", "/tmp/", "/", "~/", "/srv/", "", "./", "/mnt/"]
+        )
         path = root + "/".join(self._base() for _ in range(self._rng.randint(1, 2)))
         return path + self._rng.choice(["", "", ".log", ".txt", ".conf", ".yaml", ".json", ".service", ".sh", "/"])
 
@@ -191,7 +195,9 @@ class Values:
     def _make_spoken_command(self) -> str:
         if self._rng.random() < 0.6:
             return self._rng.choice(lists()["spoken_command"])
-        start = self._rng.choice(["restart", "status of", "ping", "systemctl restart", "cat", "docker restart", "list", "apt install"])
+        start = self._rng.choice(
+            ["restart", "status of", "ping", "systemctl restart", "cat", "docker restart", "list", "apt install"]
+        )
         return f"{start} {self._make_word()}"
 
     def _make_code(self) -> str:
@@ -221,7 +227,13 @@ class Values:
         a, b = number_words(self._rng.randint(1, 99)), number_words(self._rng.randint(1, 99))
         op = self._rng.choice(["plus", "minus", "times", "divided by"])
         return self._rng.choice(
-            [f"print {a} {op} {b}", f"print {self._make_word()}", f"import {self._make_word()}", f"print hello {self._make_word()}", f"x equals {a}"]
+            [
+                f"print {a} {op} {b}",
+                f"print {self._make_word()}",
+                f"import {self._make_word()}",
+                f"print hello {self._make_word()}",
+                f"x equals {a}",
+            ]
         )
 
     def _domain(self) -> str:
@@ -256,14 +268,20 @@ class Values:
         return f"{folder}{name}.{self._rng.choice(['yaml', 'yml'])}"
 
     def _make_spoken_playbook(self) -> str:
-        name = self._rng.choice([self._make_word(), f"{self._make_word()} {self._make_word()}", "heal cluster", "deploy expert"])
+        name = self._rng.choice(
+            [self._make_word(), f"{self._make_word()} {self._make_word()}", "heal cluster", "deploy expert"]
+        )
         return name + self._rng.choice(["", "", " dot yaml"])
 
     def _make_limit(self) -> str:
         return self._rng.choice(lists()["group"]) if self._rng.random() < 0.3 else self._make_host()
 
     def _make_spoken_limit(self) -> str:
-        return self._rng.choice(["workers", "all", "the workers", "controllers"]) if self._rng.random() < 0.3 else self._make_spoken_host()
+        return (
+            self._rng.choice(["workers", "all", "the workers", "controllers"])
+            if self._rng.random() < 0.3
+            else self._make_spoken_host()
+        )
 
     def _make_tags(self) -> str:
         tag = self._rng.choice(lists()["tag"]) if self._rng.random() < 0.6 else self._base()
@@ -300,7 +318,9 @@ class Values:
         if roll < 0.75:
             return f"{self._base()}@{self._domain()}"
         if roll < 0.9:
-            return self._rng.choice(lists()["person"]) + self._rng.choice(["", f" {self._make_word()}", str(self._rng.randint(1, 99))])
+            return self._rng.choice(lists()["person"]) + self._rng.choice(
+                ["", f" {self._make_word()}", str(self._rng.randint(1, 99))]
+            )
         return str(self._rng.randint(1, 99999))
 
     def _make_spoken_typed(self) -> str:
@@ -367,7 +387,9 @@ class Values:
         if roll < 0.5:
             return f"on {self._rng.choice(['the ' + str(self._rng.randint(1, 28)) + 'th of ' + self._rng.choice(month), self._rng.choice(month) + ' ' + str(self._rng.randint(1, 28))])}"
         day = self._rng.choice("monday tuesday wednesday thursday friday saturday sunday".split())
-        return f"{self._rng.choice(['on', 'next', 'this'])} {day}" + self._rng.choice(["", f" at {self._rng.randint(1, 12)}"])
+        return f"{self._rng.choice(['on', 'next', 'this'])} {day}" + self._rng.choice(
+            ["", f" at {self._rng.randint(1, 12)}"]
+        )
 
     def _make_number(self) -> str:
         return str(self._rng.randint(2, 999) if self._rng.random() < 0.8 else self._rng.randint(1000, 9_999_999))
@@ -386,9 +408,19 @@ class Values:
             roll = self._rng.random()
             everyday = self._rng.random() < 0.35
             if roll < 0.6:
-                count, unit, factor = self._rng.choice([2, 3, 5, 10, 15, 20, 30, 45] if everyday else list(range(1, 121))), "minute", 60
+                count, unit, factor = (
+                    self._rng.choice([2, 3, 5, 10, 15, 20, 30, 45] if everyday else list(range(1, 121))),
+                    "minute",
+                    60,
+                )
             elif roll < 0.8:
-                count, unit, factor = self._rng.choice([10, 30, 60, 90, 120, 300] if everyday else [*range(1, 121), *range(120, 3601, 10)]), "second", 1
+                count, unit, factor = (
+                    self._rng.choice(
+                        [10, 30, 60, 90, 120, 300] if everyday else [*range(1, 121), *range(120, 3601, 10)]
+                    ),
+                    "second",
+                    1,
+                )
             else:
                 count, unit, factor = self._rng.choice([1, 2] if everyday else list(range(1, 25))), "hour", 3600
             seconds = count * factor
