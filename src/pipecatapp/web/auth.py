@@ -58,6 +58,9 @@ def _write_once(path: Path, token: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    if os.geteuid() == 0:  # `pipecatapp link` run by root before the first start: the token is the service's
+        owner = path.parent.stat()
+        os.chown(fresh, owner.st_uid, owner.st_gid)
     try:
         path.hardlink_to(fresh)
     except FileExistsError:

@@ -72,7 +72,7 @@ class _Channel:
         self.lines_on_disk = len(history)
         self.state: _Line | None = None
         self.live_turn = ""
-        self.live_text = ""
+        self.live_pieces: list[str] = []
         self.pages: set[Subscription] = set()
 
 
@@ -216,7 +216,8 @@ class EventHub:
         items += [line for line in channel.history if line.seq > after]
         if channel.state is not None:
             items.append(channel.state)
-        live = {"type": "live", "conversation": conversation, "turn": channel.live_turn, "text": channel.live_text}
+        text = "".join(channel.live_pieces)
+        live = {"type": "live", "conversation": conversation, "turn": channel.live_turn, "text": text}
         items.append(json.dumps(live, ensure_ascii=False))
         items.append(json.dumps({"type": "replayed", "conversation": conversation, "seq": channel.seq}))
         return items
@@ -263,10 +264,11 @@ class EventHub:
         if isinstance(event, StateChanged):
             channel.state = line
         elif isinstance(event, AssistantDelta):
-            same = event.turn == channel.live_turn
-            channel.live_turn, channel.live_text = event.turn, (channel.live_text if same else "") + event.text
+            if event.turn != channel.live_turn:
+                channel.live_turn, channel.live_pieces = event.turn, []
+            channel.live_pieces.append(event.text)
         elif isinstance(event, AssistantMessage | ConversationCleared):
-            channel.live_turn, channel.live_text = "", ""
+            channel.live_turn, channel.live_pieces = "", []
         if line.kept:
             self._store(event, channel, line)
         for page in channel.pages:

@@ -129,6 +129,8 @@ class Servers:
             log_level=logging.WARNING,
             server_header=False,
             ws="websockets-sansio",
+            # Sound does not compress, and an old PC has better things to do.
+            ws_per_message_deflate=False,
             ws_ping_interval=20.0,
             ws_ping_timeout=20.0,
             ws_max_size=1024 * 1024,
