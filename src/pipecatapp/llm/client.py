@@ -37,6 +37,7 @@ class OpenAIChatModel:
         token_timeout_s: longest silence in the middle of an answer (llama-server pings while it evaluates).
         prompt_style: ``auto`` takes ``compact`` for models whose name begins with ``starter``.
         status: reads what the engine's supervisor says of itself, for the reason and progress while it is not up.
+        transport: what carries the requests, in place of the network.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class OpenAIChatModel:
         token_timeout_s: float = 60.0,
         prompt_style: Literal["auto", "full", "compact"] = "auto",
         status: Callable[[], EngineStatus | None] | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._base = base_url.rstrip("/")
         self._root = self._base.removesuffix("/v1")
@@ -62,6 +64,7 @@ class OpenAIChatModel:
             timeout=httpx.Timeout(token_timeout_s, connect=connect_timeout_s, pool=None),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=8),
             trust_env=False,
+            transport=transport,
         )
         self._slots: SlotTable | None = None
         self._pid: int | None = None
