@@ -1,4 +1,4 @@
-"""The starter model's figures: right tools, right experts, no tool on small talk, through prompt, grammar and engine."""
+"""The starter model's figures: right tool, right expert, no tool on small talk; prompt, grammar and engine for real."""
 
 from __future__ import annotations
 
@@ -101,6 +101,12 @@ class Examiner:
         return dict(hits)
 
 
+def _link_engines(engines: Path, folder: Path) -> None:
+    """Engines are shared; their log and status are not, for others may run one from the same folder."""
+    for installed in engines.glob("*-*/"):
+        (folder / installed.name).symlink_to(installed.resolve())
+
+
 @contextlib.asynccontextmanager
 async def engine(model: Path, engines: Path) -> AsyncIterator[OpenAIChatModel]:
     """A llama-server of our own with this model."""
@@ -108,10 +114,8 @@ async def engine(model: Path, engines: Path) -> AsyncIterator[OpenAIChatModel]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
         probe.close()
-        # Engines are shared, their log and status are not: others may run one from the same folder.
         folder = Path(temporary)
-        for installed in engines.glob("*-*/"):
-            (folder / installed.name).symlink_to(installed.resolve())
+        _link_engines(engines, folder)
         supervisor = EngineSupervisor(engines=folder, models=[ModelFile(model, "starter")], port=port, build=False)
         await supervisor.start()
         client = OpenAIChatModel(supervisor.base_url, api_key=supervisor.api_key)

@@ -17,8 +17,14 @@ from starter_model.turns import EXPERTS, NOTHING_SAID, TOOLS, Request, Requests,
 from starter_model.values import lists
 
 # What this release has; soon all of TOOLS.
-FIRST_TOOLS = ("clock.now", "mcp.clear_short_term_memory", "mcp.get_memory_summary", "mcp.get_status", "route_to_expert",
-               "summarizer.get_summary")  # fmt: skip
+FIRST_TOOLS = (
+    "clock.now",
+    "mcp.clear_short_term_memory",
+    "mcp.get_memory_summary",
+    "mcp.get_status",
+    "route_to_expert",
+    "summarizer.get_summary",
+)
 
 # What stands in the prompt but somebody else said: rendered as the assistant's, not learned.
 EXPERT = "expert"

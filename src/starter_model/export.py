@@ -1,4 +1,4 @@
-"""Checkpoint to GGUF: llama architecture, Q8_0 matrices, vocabulary and chat template inside, the same bytes every time.
+"""Checkpoint to GGUF: llama architecture, Q8_0 matrices, vocabulary and chat template inside; always the same bytes.
 
 ``python -m starter_model.export CHECKPOINT --vocabulary VOCAB.json --output models/starter.gguf``
 """

@@ -1,4 +1,4 @@
-"""The network: a small llama-architecture transformer in torch, as llama.cpp computes it (interleaved RoPE, tied output)."""
+"""The network: a small llama-architecture transformer, as llama.cpp computes it (interleaved RoPE, tied output)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Shape:
         return self.width // self.heads
 
 
-class Block(nn.Module):
+class Block(nn.Module):  # type: ignore[misc,unused-ignore]
     """Attention, then a gated feed-forward layer."""
 
     def __init__(self, shape: Shape) -> None:
@@ -62,7 +62,7 @@ class Block(nn.Module):
         return x + self.down(F.silu(gate) * up)
 
 
-class StarterModel(nn.Module):
+class StarterModel(nn.Module):  # type: ignore[misc,unused-ignore]
     """Token ids to hidden states; ``logits`` turns the wanted ones into scores."""
 
     def __init__(self, shape: Shape) -> None:

@@ -1,7 +1,7 @@
 """The mini-language of ``phrases/*.txt``: sections of patterns with choices, options and slots.
 
-``(a|b)`` chooses, ``[x]`` is optional (``[x|y]``: one of them or nothing), ``<slot>`` is a value, a leading ``!`` marks an
-imperative. In each section one pattern in five is held out: training never sees it, evaluation sees nothing else.
+``(a|b)`` chooses, ``[x]`` is optional (``[x|y]``: one of them or nothing), ``<slot>`` is a value, a leading ``!`` marks
+an imperative. In each section one pattern in five is held out: training never sees it, evaluation sees nothing else.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Pattern:
     @property
     def slots(self) -> set[str]:
         """The slots that any expansion may contain."""
-        return set(re.findall(r"<([a-z_]+)>", self.source))
+        return set(re.findall(r"<([a-z_0-9]+)>", self.source))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,22 +137,22 @@ def parse_pattern(line: str, *, held_out: bool) -> Pattern:
     """
     imperative = line.startswith("!")
     text = line[1:].strip() if imperative else line
-    tokens = re.findall(r"<[a-z_]+>|[()\[\]|]|[^()\[\]|<]+", text)
-    tree, rest = _sequence(tokens, 0, "")
+    tokens = re.findall(r"<[a-z_0-9]+>|[()\[\]|]|[^()\[\]|<]+", text)
+    tree, rest = _sequence(tokens, 0)
     if rest != len(tokens):
         raise ValueError(f"unbalanced brackets in the pattern: {line}")
     return Pattern(source=text, imperative=imperative, held_out=held_out, tree=tuple(tree))
 
 
-def _sequence(tokens: list[str], at: int, closing: str) -> tuple[list[_Node], int]:
+def _sequence(tokens: list[str], at: int) -> tuple[list[_Node], int]:
     nodes: list[_Node] = []
     while at < len(tokens) and tokens[at] not in (")", "]", "|"):
-        token = tokens[at]
-        if token in ("(", "["):
-            end = ")" if token == "(" else "]"
+        piece = tokens[at]
+        if piece in ("(", "["):
+            end = ")" if piece == "(" else "]"
             branches: list[list[_Node]] = []
             while True:
-                branch, at = _sequence(tokens, at + 1, end)
+                branch, at = _sequence(tokens, at + 1)
                 branches.append(branch)
                 if at >= len(tokens):
                     raise ValueError(f"missing {end}")
@@ -160,17 +160,15 @@ def _sequence(tokens: list[str], at: int, closing: str) -> tuple[list[_Node], in
                     break
             if tokens[at] != end:
                 raise ValueError(f"expected {end}, found {tokens[at]}")
-            if token == "[" and [] not in branches:
+            if piece == "[" and [] not in branches:
                 # Said and left out are equally likely, however many ways there are to say it.
                 branches = branches + [[]] * len(branches)
             nodes.append(branches)
-        elif token.startswith("<") and token.endswith(">"):
-            nodes.append(Slot(token[1:-1]))
+        elif piece.startswith("<") and piece.endswith(">"):
+            nodes.append(Slot(piece[1:-1]))
         else:
-            nodes.append(token)
+            nodes.append(piece)
         at += 1
-    if not closing and at < len(tokens):
-        return nodes, at
     return nodes, at
 
 

@@ -1,8 +1,8 @@
 """The tokenizer: byte-fallback pieces merged by score, exactly as llama.cpp's "llama" tokenizer (SPM) does it.
 
-A value must look the same in the request and in the tool call that copies it, or a small model cannot copy. So pieces are
-runs of letters, digits stand alone, signs stand alone, and a blank joins only a whole common word, last of all.
-The protocol's markers, tool names and the JSON between arguments are one token each.
+A value must look the same in the request and in the tool call that copies it, or a small model cannot copy. So pieces
+are runs of letters, digits and signs stand alone, and a blank joins only a whole common word, last of all. The
+protocol's markers, tool names and the JSON between arguments are one token each.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 from starter_model.turns import TOOLS
@@ -192,7 +192,7 @@ def _learn_merges(runs: Counter[str], merges: int) -> list[str]:
     pairs: Counter[tuple[str, str]] = Counter()
     where: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for word, pieces in splits.items():
-        for pair in zip(pieces, pieces[1:], strict=False):
+        for pair in pairwise(pieces):
             pairs[pair] += runs[word]
             where[pair].add(word)
     learned: dict[str, None] = {}
@@ -203,7 +203,7 @@ def _learn_merges(runs: Counter[str], merges: int) -> list[str]:
         learned.setdefault("".join(best))
         for word in sorted(where[best]):
             pieces = splits[word]
-            for pair in zip(pieces, pieces[1:], strict=False):
+            for pair in pairwise(pieces):
                 pairs[pair] -= runs[word]
                 where[pair].discard(word)
             merged: list[str] = []
@@ -213,7 +213,7 @@ def _learn_merges(runs: Counter[str], merges: int) -> list[str]:
                 else:
                     merged.append(piece)
             splits[word] = merged
-            for pair in zip(merged, merged[1:], strict=False):
+            for pair in pairwise(merged):
                 pairs[pair] += runs[word]
                 where[pair].add(word)
         del pairs[best]

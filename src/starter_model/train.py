@@ -1,13 +1,14 @@
 """Train the starter model on generated conversations, on CPU, in packed rows.
 
-``python -m starter_model.train OUT_DIR --vocabulary VOCAB.json --minutes 90`` writes ``checkpoint.pt`` and ``log.jsonl``; started
-again it goes on where it stopped. Only what the assistant says is learned.
+``python -m starter_model.train OUT_DIR --vocabulary VOCAB.json --minutes 90`` writes ``checkpoint.pt`` and
+``log.jsonl``; started again it goes on where it stopped. Only what the assistant says is learned.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -22,6 +23,7 @@ from starter_model.model import Shape, StarterModel
 from starter_model.tokenizer import Tokenizer
 
 IGNORED = -100
+SAVE_EVERY_S = 150
 
 
 def encode_conversation(tokenizer: Tokenizer, messages: list[Message]) -> tuple[list[int], list[bool]]:
@@ -70,14 +72,15 @@ def loss_of(model: StarterModel, inputs: Tensor, targets: Tensor) -> Tensor:
     return F.cross_entropy(logits.float(), targets[wanted])
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator,unused-ignore]
 def exact_messages(
     model: StarterModel, tokenizer: Tokenizer, *, held_out: bool, count: int, seed: int
 ) -> dict[str, float]:
     """Share of assistant messages that greedy decoding would get exactly right, given the true text before."""
     source = Conversations(seed, held_out)
     right: dict[str, list[bool]] = {"call": [], "speech": []}
-    rows, flags, spans = [], [], []
+    rows: list[list[int]] = []
+    flags: list[list[bool]] = []
     for _ in range(count):
         ids, learned = encode_conversation(tokenizer, source.conversation())
         rows.append(ids)
@@ -100,22 +103,120 @@ def exact_messages(
                 kind = "call" if tokenizer.tokens[row[at]].text == "<tool_call>" else "speech"
                 right[kind].append(row[at:end] == guess[at - 1 : end - 1])
                 at = end
-    del spans
     return {kind: sum(hits) / max(1, len(hits)) for kind, hits in right.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to train."""
+    """How to train. ``long_share``: part of the conversations that has five to ten turns."""
 
     minutes: float
     rows: int
     length: int
     rate: float
     seed: int
+    long_share: float = 0.0
 
 
-def optimizers(model: StarterModel, rate: float) -> list[torch.optim.Optimizer]:
+class Trainer:
+    """A run that can be stopped and gone on with.
+
+    Args:
+        shape: the sizes of the network.
+        tokenizer: the vocabulary.
+        plan: how to train.
+        folder: checkpoint and log; an existing checkpoint is resumed.
+    """
+
+    def __init__(self, shape: Shape, tokenizer: Tokenizer, plan: Plan, folder: Path) -> None:
+        torch.manual_seed(plan.seed)
+        self.model = StarterModel(shape)
+        self._shape, self._tokenizer, self._plan, self._folder = shape, tokenizer, plan, folder
+        self._optimizers = _optimizers(self.model, plan.rate)
+        self._step, self._seconds, self._tokens, self._loss = 0, 0.0, 0, 0.0
+        self._stopped = False
+        if self._checkpoint.exists():
+            self._resume()
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self._folder / "checkpoint.pt"
+
+    def stop(self) -> None:
+        """End after the current step; the checkpoint is saved."""
+        self._stopped = True
+
+    def run(self) -> None:
+        """Train until the time is up."""
+        # Another seed after every resumption: nothing is seen twice.
+        source = Conversations(self._plan.seed + 1000 * self._step + 1, long_share=self._plan.long_share)
+        data = batches(packed_rows(self._tokenizer, iter(source), self._plan.length), self._plan.rows)
+        budget, before, cpu_before = self._plan.minutes * 60, self._seconds, time.process_time()
+        started = saved = time.monotonic()
+        while self._seconds < budget and not self._stopped:
+            self._one_step(*next(data), rate=self._plan.rate * rate_at(self._seconds / budget, self._step))
+            self._seconds = before + time.monotonic() - started
+            if self._step % 100 == 0:
+                self._report((time.process_time() - cpu_before) / 60)
+            if time.monotonic() - saved > SAVE_EVERY_S:
+                self._save()
+                saved = time.monotonic()
+        self._save()
+
+    def _one_step(self, inputs: Tensor, targets: Tensor, rate: float) -> None:
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        loss = loss_of(self.model, inputs, targets)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer in self._optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        self._step += 1
+        self._tokens += inputs.numel()
+        self._loss = 0.97 * self._loss + 0.03 * loss.item() if self._loss else loss.item()
+
+    def _report(self, cpu_minutes: float) -> None:
+        report = {
+            "step": self._step,
+            "minutes": round(self._seconds / 60, 1),
+            "cpu_minutes": round(cpu_minutes, 1),
+            "loss": round(self._loss, 4),
+            "million_tokens": round(self._tokens / 1e6, 2),
+        }
+        if self._step % 400 == 0:
+            for name, held_out in (("seen", False), ("held_out", True)):
+                shares = exact_messages(self.model, self._tokenizer, held_out=held_out, count=120, seed=5)
+                report |= {f"{name}_{kind}": round(share, 3) for kind, share in shares.items()}
+        line = json.dumps(report)
+        print(line, flush=True)
+        with (self._folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(line + "\n")
+
+    def _resume(self) -> None:
+        state = torch.load(self._checkpoint, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self._step, self._seconds, self._tokens = state["step"], state["spent"], state["tokens"]
+
+    def _save(self) -> None:
+        """Write the checkpoint in one step, so that a crash leaves the old one."""
+        temporary = self._checkpoint.with_suffix(".new")
+        state = {
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            "shape": asdict(self._shape),
+            "step": self._step,
+            "spent": self._seconds,
+            "tokens": self._tokens,
+        }
+        torch.save(state, temporary)
+        temporary.replace(self._checkpoint)
+
+
+def _optimizers(model: StarterModel, rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside, AdamW for embedding and norms."""
     inner = [p for name, p in model.named_parameters() if p.dim() == 2 and "embedding" not in name]
     rest = [p for name, p in model.named_parameters() if p.dim() != 2 or "embedding" in name]
@@ -126,90 +227,8 @@ def optimizers(model: StarterModel, rate: float) -> list[torch.optim.Optimizer]:
 
 
 def rate_at(share: float, step: int) -> float:
-    """Warm up, stay, then fall to zero over the last 45 % of the time."""
+    """Factor of the learning rate: warm up, stay, then fall to zero over the last 45 % of the time."""
     return min(1.0, (step + 1) / 100) * (1.0 if share < 0.55 else max(0.02, (1.0 - share) / 0.45))
-
-
-def train(shape: Shape, tokenizer: Tokenizer, plan: Plan, folder: Path) -> StarterModel:
-    """Train, logging and saving every few minutes; resumes from ``folder``."""
-    torch.manual_seed(plan.seed)
-    model = StarterModel(shape)
-    steps = optimizers(model, plan.rate)
-    step, spent, tokens = 0, 0.0, 0
-    checkpoint = folder / "checkpoint.pt"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        for optimizer, saved in zip(steps, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        step, spent, tokens = state["step"], state["spent"], state["tokens"]
-    source = batches(packed_rows(tokenizer, iter(Conversations(plan.seed + 1000 * step + 1)), plan.length), plan.rows)
-    started, cpu_started, last_save, running = time.monotonic() - spent, time.process_time(), time.monotonic(), 0.0
-    while (spent := time.monotonic() - started) < plan.minutes * 60:
-        scale = rate_at(spent / (plan.minutes * 60), step)
-        for optimizer in steps:
-            for group in optimizer.param_groups:
-                group["lr"] = plan.rate * scale
-        inputs, targets = next(source)
-        loss = loss_of(model, inputs, targets)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in steps:
-            optimizer.step()
-            optimizer.zero_grad()
-        step += 1
-        tokens += inputs.numel()
-        running = loss.item() if running == 0 else 0.97 * running + 0.03 * loss.item()
-        if step % 100 == 0:
-            report = {
-                "step": step,
-                "minutes": round(spent / 60, 1),
-                "loss": round(running, 4),
-                "million_tokens": round(tokens / 1e6, 2),
-            }
-            report["cpu_minutes"] = round((time.process_time() - cpu_started) / 60, 1)
-            if step % 400 == 0:
-                model.eval()
-                for name, held_out in (("seen", False), ("held_out", True)):
-                    for kind, share in exact_messages(
-                        model, tokenizer, held_out=held_out, count=120, seed=plan.seed + 5
-                    ).items():
-                        report[f"{name}_{kind}"] = round(share, 3)
-                model.train()
-            line = json.dumps(report)
-            print(line, flush=True)
-            with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
-                log.write(line + "\n")
-        if time.monotonic() - last_save > 150:
-            save(model, steps, shape, step, spent, tokens, checkpoint)
-            last_save = time.monotonic()
-    save(model, steps, shape, step, spent, tokens, checkpoint)
-    return model
-
-
-def save(
-    model: StarterModel,
-    steps: list[torch.optim.Optimizer],
-    shape: Shape,
-    step: int,
-    spent: float,
-    tokens: int,
-    path: Path,
-) -> None:
-    """Write the checkpoint in one step, so that a crash leaves the old one."""
-    temporary = path.with_suffix(".new")
-    torch.save(
-        {
-            "model": model.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in steps],
-            "shape": asdict(shape),
-            "step": step,
-            "spent": spent,
-            "tokens": tokens,
-        },
-        temporary,
-    )
-    temporary.replace(path)
 
 
 def main() -> None:
@@ -217,27 +236,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the starter model on generated conversations.")
     parser.add_argument("folder", type=Path, help="where checkpoint and log go; an existing checkpoint is resumed")
     parser.add_argument("--vocabulary", type=Path, required=True, help="the vocabulary (starter_model.tokenizer)")
-    parser.add_argument("--minutes", type=float, default=100, help="wall time of the whole training")
+    parser.add_argument("--minutes", type=float, default=75, help="wall time of the whole training")
     parser.add_argument("--layers", type=int, default=5)
-    parser.add_argument("--width", type=int, default=256)
-    parser.add_argument("--hidden", type=int, default=640)
-    parser.add_argument("--heads", type=int, default=4)
-    parser.add_argument("--kv-heads", type=int, default=4)
+    parser.add_argument("--width", type=int, default=192)
+    parser.add_argument("--hidden", type=int, default=512)
+    parser.add_argument("--heads", type=int, default=3)
+    parser.add_argument("--kv-heads", type=int, default=3)
     parser.add_argument("--rows", type=int, default=16, help="rows in a batch")
     parser.add_argument("--length", type=int, default=256, help="tokens in a row")
+    parser.add_argument("--long-share", type=float, default=0.0, help="part of the conversations with 5 to 10 turns")
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="more only pay on cores that nobody else uses")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.folder.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer.load(options.vocabulary)
     shape = Shape(len(tokenizer), options.width, options.layers, options.heads, options.kv_heads, options.hidden)
-    plan = Plan(options.minutes, options.rows, options.length, options.rate, options.seed)
-    model = train(shape, tokenizer, plan, options.folder)
-    print(
-        f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} million parameters in {options.folder / 'checkpoint.pt'}"
-    )
+    plan = Plan(options.minutes, options.rows, options.length, options.rate, options.seed, options.long_share)
+    trainer = Trainer(shape, tokenizer, plan, options.folder)
+    signal.signal(signal.SIGTERM, lambda *_: trainer.stop())
+    trainer.run()
+    count = sum(parameter.numel() for parameter in trainer.model.parameters())
+    print(f"{count / 1e6:.2f} million parameters in {options.folder / 'checkpoint.pt'}")
 
 
 if __name__ == "__main__":

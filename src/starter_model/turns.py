@@ -60,41 +60,39 @@ NOTHING_SAID = "I have not said anything yet."
 
 # How often each kind of tool request comes; the rest of the sections have weight 1.
 _SECTION_WEIGHTS = {
-    "ssh.run_command": 3.0, "ssh.run_command username": 0.8, "code_runner.run_python_code": 1.6, "web_browser.goto": 1.8,
-    "power.set_idle_threshold": 2.2, "summarizer.get_summary": 1.5, "memory.remember": 1.8, "memory.recall": 1.1,
-    "memory.forget": 1.1, "ansible.run_playbook tags": 0.6, "ansible.run_playbook limit tags": 0.5, "clock.now timezone": 1.2,
-    "web_browser.get_page_content": 0.9, "mcp.get_status": 1.3, "mcp.get_memory_summary": 1.1, "mcp.clear_short_term_memory": 1.1,
+    "ssh.run_command": 3.0, "ssh.run_command username": 0.8, "code_runner.run_python_code": 1.6,
+    "web_browser.goto": 1.8, "power.set_idle_threshold": 2.2, "summarizer.get_summary": 1.5, "memory.remember": 1.8,
+    "memory.recall": 1.1, "memory.forget": 1.1, "ansible.run_playbook tags": 0.6,
+    "ansible.run_playbook limit tags": 0.5, "clock.now timezone": 1.2, "web_browser.get_page_content": 0.9,
+    "mcp.get_status": 1.3, "mcp.get_memory_summary": 1.1, "mcp.clear_short_term_memory": 1.1,
     "vision.get_observation": 1.3,
 }  # fmt: skip
 _TALK_WEIGHTS = {
-    "who": 2.0,
-    "model": 2.0,
-    "bigger": 2.0,
-    "abilities": 2.5,
-    "chatter": 1.5,
-    "media": 1.5,
-    "ok": 1.5,
-    "hello": 1.5,
-}
+    "who": 2.0, "model": 2.0, "bigger": 2.0, "abilities": 2.5, "chatter": 1.5, "media": 1.5, "ok": 1.5, "hello": 1.5,
+}  # fmt: skip
 _SPOKEN_KINDS = frozenset({"host", "command", "code", "url", "playbook", "limit", "tags", "service", "typed"})
 
 _BEFORE = (
-    "", "", "", "", "", "", "", "", "please ", "hey ", "ok ", "hi ", "hello ", "so ", "now ", "well ", "computer ", "hey computer ", "assistant ",
-    "um ", "uh ", "er ", "okay ", "alright ", "listen ", "quick question ", "one more thing ", "good morning ", "sorry ", "excuse me ",
-    "thanks ", "and ", "next ", "then ", "yes ", "right ", "hm ", "oh ", "by the way ", "hello there ", "good evening ", "my friend ",
-    "if you can ", "when you have a moment ", "before i forget ", "dear assistant ", "no wait ", "also ", "yo ", "hmm ", "first ",
+    "", "", "", "", "", "", "", "", "please ", "hey ", "ok ", "hi ", "hello ", "so ", "now ", "well ", "computer ",
+    "hey computer ", "assistant ", "um ", "uh ", "er ", "okay ", "alright ", "listen ", "quick question ",
+    "one more thing ", "good morning ", "sorry ", "excuse me ", "thanks ", "and ", "next ", "then ", "yes ", "right ",
+    "hm ", "oh ", "by the way ", "hello there ", "good evening ", "my friend ", "if you can ",
+    "when you have a moment ", "before i forget ", "dear assistant ", "no wait ", "also ", "yo ", "hmm ", "first ",
 )  # fmt: skip
 _AFTER = (
-    "", "", "", "", "", "", "", "", "", " please", " for me", " now", " thanks", " thank you", " right now", " ok", " would you", " if you can",
-    " quickly", " again", " will you", " computer", " could you", " my friend", " when you can", " if possible", " real quick", " today",
-    " mate", " then", " at once", " asap", " pls", " be so kind", " can you",
+    "", "", "", "", "", "", "", "", "", " please", " for me", " now", " thanks", " thank you", " right now", " ok",
+    " would you", " if you can", " quickly", " again", " will you", " computer", " could you", " my friend",
+    " when you can", " if possible", " real quick", " today", " mate", " then", " at once", " asap", " pls",
+    " be so kind", " can you",
 )  # fmt: skip
 _WRAPPERS = (
-    "", "", "", "", "", "", "", "can you ", "could you ", "would you ", "please ", "will you ", "i want you to ", "i need you to ", "can you please ",
-    "could you please ", "go ahead and ", "would you mind and ", "i would like you to ", "try to ", "you should ", "let's ", "just ",
-    "may i ask you to ", "do me a favor and ", "be so kind and ", "kindly ", "i'd like you to ", "please can you ", "you must ", "maybe you can ",
-    "i am asking you to ", "it would be nice if you ", "is it possible to ", "are you able to ", "time to ", "we need to ", "i have to ",
-    "would it be possible to ", "quickly ", "now ", "help me ", "you can ", "why don't you ",
+    "", "", "", "", "", "", "", "can you ", "could you ", "would you ", "please ", "will you ", "i want you to ",
+    "i need you to ", "can you please ", "could you please ", "go ahead and ", "would you mind and ",
+    "i would like you to ", "try to ", "you should ", "let's ", "just ", "may i ask you to ", "do me a favor and ",
+    "be so kind and ", "kindly ", "i'd like you to ", "please can you ", "you must ", "maybe you can ",
+    "i am asking you to ", "it would be nice if you ", "is it possible to ", "are you able to ", "time to ",
+    "we need to ", "i have to ", "would it be possible to ", "quickly ", "now ", "help me ", "you can ",
+    "why don't you ",
 )  # fmt: skip
 
 
@@ -201,7 +199,7 @@ class Requests:
                 return Request(text, f"unknown {section.name}", answer=NO_FACT)
             others = [
                 other
-                for other in (self.values._make_statement() for _ in range(self._rng.choice([0, 0, 1, 2])))
+                for other in (self.values.loose("statement") for _ in range(self._rng.choice([0, 0, 1, 2])))
                 if other != fact
             ]
             facts = [*others, fact]
@@ -309,7 +307,7 @@ def _said(text: str) -> str:
 
 def _typo(text: str, rng: random.Random) -> str:
     """One slip of the finger in a longer word."""
-    places = [match for match in re.finditer(r"[a-z]{4,}", text)]
+    places = list(re.finditer(r"[a-z]{4,}", text))
     if not places:
         return text
     word = rng.choice(places)
