@@ -161,7 +161,8 @@ def cli_page() -> str:
         NOTICE.format(source="src/pipecatapp/__main__.py and llm/cli.py"),
         "`pipecatapp` is the program, and the way to talk to it from a terminal. On an installed node run it with",
         "`sudo`: it then becomes the user that the agent runs as. Exit codes: 0 done, 1 failed, 2 wrong usage or",
-        "configuration. Every command explains itself with `--help`.\n",
+        "configuration; `models pull` also 3, a source could not be reached. Every command explains itself with",
+        "`--help`.\n",
     ]
     for words in ([], ["models"], ["engine"]):
         top = build_parser(words)
