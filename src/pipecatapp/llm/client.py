@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 # What a server that does not tell its context is assumed to have.
 UNKNOWN_CONTEXT = 4096
 
+# Marks a place in a prompt; two invisible signs that nobody types.
+_HERE = "\u2063\u2063"
+
 
 class OpenAIChatModel:
     """``ports.ChatModel`` over HTTP. One instance serves all conversations.
@@ -223,14 +226,20 @@ class OpenAIChatModel:
         return counts
 
     async def _unfinished_prompt(self, body: Mapping[str, Any]) -> str:
-        """The template applied to the messages and cut behind the last message's last word; empty: not possible."""
-        words = str(body["messages"][-1]["content"]).strip()
-        response = await self._http.post(f"{self._root}/apply-template", json=body)
+        """The template applied to the messages and cut behind the last word; empty: not possible.
+
+        After a finished message (not the user's) it is cut where the next request will begin.
+        """
+        messages = [dict(message) for message in body["messages"]]
+        if messages[-1]["role"] != "user":
+            # The server leaves an answer at the end out: it would be the model's to go on with.
+            messages.append({"role": "user", "content": ""})
+        messages[-1]["content"] = str(messages[-1]["content"]).rstrip() + _HERE
+        response = await self._http.post(f"{self._root}/apply-template", json={**body, "messages": messages})
         if response.status_code != httpx.codes.OK:
             return ""
         prompt = str(parse_object(response.content).get("prompt", ""))
-        end = prompt.rfind(words)
-        return prompt[: end + len(words)] if words and end >= 0 else ""
+        return prompt.partition(_HERE)[0] if _HERE in prompt else ""
 
     @asynccontextmanager
     async def _post(self, url: str, body: Mapping[str, Any]) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
