@@ -1,0 +1,167 @@
+"""Tokens evaluated per turn over a conversation with tools, against a prompt that changes at the front.
+
+The real agent, the real engine, by the server's own counts; prefills count too. Both arrangements send the same
+requests and keep the same history; the other one begins its prompt with the time, as many assistants do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pipecatapp.agent_factory import Engine, create_agent, create_supervisor
+from pipecatapp.domain import ComponentHealth, Message, Usage
+from pipecatapp.errors import PipecatAppError
+from pipecatapp.events import Event, ToolFinished
+from pipecatapp.llm.client import OpenAIChatModel
+from pipecatapp.ports import ChatChunk, ChatModel, ChatRequest, ModelProfile
+from pipecatapp.settings import Settings, load_settings
+
+ENGINES = Path(__file__).parents[2] / ".cache/engine"
+REQUESTS = (
+    "Hello there!",
+    "What can you do?",
+    "What time is it?",
+    "Give me a status report",
+    "My garden needs water every evening",
+    "thanks",
+    "what time is it in tokyo",
+    "We planted tomatoes behind the shed",
+    "what do you remember",
+    "summarize what we said about the tomatoes",
+)
+
+
+@dataclass
+class Counted:
+    """``ports.ChatModel`` that adds up what the server evaluated, and can put the time in front of the prompt."""
+
+    model: ChatModel
+    changing: bool = False
+    usage: Usage = field(default_factory=Usage)
+    _requests: itertools.count[int] = field(default_factory=itertools.count)
+
+    async def profile(self) -> ModelProfile:
+        """As it is."""
+        return await self.model.profile()
+
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        """Count, and change the front."""
+        if self.changing:
+            request = replace(request, messages=self._front(request.messages))
+        async for chunk in self.model.stream(request):
+            self.usage += chunk.usage or Usage()
+            yield chunk
+
+    async def prefill(self, messages: Sequence[Message], slot_key: str = "") -> Usage:
+        """Count it. A prompt that changes at the front has nothing to prefill."""
+        if self.changing:
+            return Usage()
+        usage = await self.model.prefill(messages, slot_key)
+        self.usage += usage
+        return usage
+
+    async def health(self) -> ComponentHealth:
+        """As it is."""
+        return await self.model.health()
+
+    def _front(self, messages: Sequence[Message]) -> list[Message]:
+        number = next(self._requests)
+        clock = f"It is {9 + number // 60:02}:{number % 60:02} now.\n"
+        return [replace(messages[0], content=clock + messages[0].content), *messages[1:]]
+
+
+class _Calls:
+    """Counts tool calls."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def emit(self, event: Event) -> None:
+        """Look at one event."""
+        self.count += isinstance(event, ToolFinished)
+
+
+async def converse(model: Counted, settings: Settings, turns: int) -> tuple[list[int], int]:
+    """Hold the conversation; the tokens evaluated in each turn, and how many tools were used."""
+
+    async def health() -> Sequence[ComponentHealth]:
+        return [await model.health()]
+
+    calls = _Calls()
+    agent = create_agent(settings, Engine(model, model), calls, health)
+    evaluated: list[int] = []
+    conversation = "bench-changing" if model.changing else "bench-fixed"
+    for request in itertools.islice(itertools.cycle(REQUESTS), turns):
+        before = model.usage.evaluated_tokens
+        async for _ in agent.respond(conversation, request, "typed"):
+            pass
+        await agent.prepare(conversation, "")  # what the agent does while nobody speaks belongs to the turn
+        evaluated.append(model.usage.evaluated_tokens - before)
+    await agent.aclose()
+    return evaluated, calls.count
+
+
+async def measure(options: argparse.Namespace) -> int:
+    """Run both arrangements and print what came out."""
+    with tempfile.TemporaryDirectory() as state, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        settings = load_settings(state_dir=Path(state), engine_port=port, llm_model=options.model)
+        settings.engines.mkdir()
+        for engine in options.engines.glob("debian-*"):
+            (settings.engines / engine.name).symlink_to(engine)
+        supervisor = create_supervisor(settings)
+        await supervisor.start()
+        model = OpenAIChatModel(supervisor.base_url, api_key=supervisor.api_key, status=lambda: supervisor.status)
+        try:
+            await asyncio.wait_for(supervisor.wait_ready(), 300)
+            profile = await model.profile()
+            ours, our_calls = await converse(Counted(model), settings, options.turns)
+            theirs, their_calls = await converse(Counted(model, changing=True), settings, options.turns)
+        finally:
+            await model.aclose()
+            await supervisor.stop()
+    print(f"model {profile.name}, {profile.context_tokens} tokens of context, {options.turns} turns\n")
+    print("turn   fixed front   changing front")
+    for number, (mine, other) in enumerate(zip(ours, theirs, strict=True), start=1):
+        print(f"{number:>4}{mine:>14}{other:>17}")
+    print(f" all{sum(ours):>14}{sum(theirs):>17}   (tools used: {our_calls} and {their_calls})\n")
+    result = {
+        "ratio": round(sum(ours) / sum(theirs), 4),
+        "evaluated_per_turn": round(sum(ours) / options.turns, 1),
+        "evaluated_per_turn_changing": round(sum(theirs) / options.turns, 1),
+        "turns": options.turns,
+        "tools": our_calls,
+        "model": profile.name,
+    }
+    print(json.dumps(result))
+    return 0
+
+
+def main() -> int:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog="scripts/bench prefix", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--turns", type=int, default=30, help="turns of the conversation (default: 30)")
+    parser.add_argument("--model", default="starter", help="starter, a name of the catalogue or a GGUF")
+    parser.add_argument(
+        "--engines", type=Path, default=ENGINES, help="where engines lie unpacked (default: .cache/engine)"
+    )
+    try:
+        return asyncio.run(measure(parser.parse_args()))
+    except PipecatAppError as error:
+        print(f"prefix: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
