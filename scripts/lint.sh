@@ -34,6 +34,8 @@ files() {
 shell_scripts() {
   local file
   files | while IFS= read -r file; do
+    # Ansible's templates are no shell before they are filled in.
+    if [[ $file == *.j2 ]]; then continue; fi
     if [[ $file == *.sh ]] || head -n 1 "$file" | grep -aqE '^#!.*\b(ba)?sh$'; then printf '%s\n' "$file"; fi
   done
 }
