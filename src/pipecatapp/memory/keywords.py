@@ -1,0 +1,161 @@
+"""Finding facts by their words: BM25 over an inverted index that grows and shrinks with the facts."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+# Robertson's usual constants; facts are short, so their length says little.
+_K1 = 1.2
+_B = 0.4
+
+_TOKENS = re.compile(r"[^\W_]+")
+# Words that ask or connect, and what an apostrophe leaves of them: they say nothing of what a fact is about.
+_STOPWORDS = frozenset(
+    [
+        *("a", "about", "am", "an", "and", "any", "are", "as", "at", "be", "because", "been", "being", "but", "by"),
+        *("can", "could", "d", "did", "didn", "do", "does", "doesn", "doing", "don", "for", "from", "had", "has"),
+        *("have", "having", "he", "her", "here", "hers", "him", "his", "how", "i", "if", "in", "into", "is", "isn"),
+        *("it", "its", "ll", "m", "me", "mine", "my", "no", "nor", "not", "of", "off", "on", "or", "our", "ours"),
+        *("out", "over", "own", "please", "re", "s", "same", "she", "should", "so", "some", "such", "t", "tell"),
+        *("than", "that", "the", "their", "theirs", "them", "then", "there", "these", "they", "this", "those"),
+        *("through", "to", "too", "under", "up", "us", "ve", "very", "was", "we", "were", "what", "when", "where"),
+        *("which", "while", "who", "whom", "why", "will", "with", "would", "you", "your", "yours"),
+    ]
+)
+
+
+def words(text: str) -> list[str]:
+    """The words that a text can be found by: lower case, without accents, stopwords and endings."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(character for character in plain if not unicodedata.combining(character))
+    return [stem(word) for word in _TOKENS.findall(plain) if word not in _STOPWORDS]
+
+
+def stem(word: str) -> str:
+    """The word without its regular English endings: visits, visited and visiting meet at visit."""
+    if len(word) > 4 and word.endswith("ies"):
+        word = word[:-3] + "y"
+    elif len(word) > 4 and word.endswith(("sses", "shes", "ches", "xes", "zes")):
+        word = word[:-2]
+    elif len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        word = word[:-1]
+    for ending in ("ing", "ed"):
+        base = word.removesuffix(ending)
+        if base != word and len(base) > 2 and re.search("[aeiouy]", base):
+            double = len(base) > 3 and base[-1] == base[-2] and base[-1] not in "aeiouls"
+            word = base[:-1] if double else base
+            break
+    if len(word) > 4 and word.endswith("e"):
+        word = word[:-1]
+    return word
+
+
+class KeywordIndex:
+    """The inverted index. Not safe for use by two threads at once: the caller holds a lock."""
+
+    def __init__(self) -> None:
+        self._slot_of: dict[int, int] = {}
+        self._ids = array("q")
+        self._lengths = array("f")
+        # term -> slots and counts, in the order in which the facts came
+        self._postings: dict[str, tuple[array[int], array[int]]] = {}
+        self._total_length = 0.0
+        self._dead = 0
+
+    def __len__(self) -> int:
+        return len(self._slot_of)
+
+    def add(self, fact_id: int, text: str) -> None:
+        """Make the fact findable. A fact that is there already stays as it is."""
+        if fact_id in self._slot_of:
+            return
+        counts = Counter(words(text))
+        slot = len(self._ids)
+        self._slot_of[fact_id] = slot
+        self._ids.append(fact_id)
+        length = float(sum(counts.values()))
+        self._lengths.append(length)
+        self._total_length += length
+        for term, count in counts.items():
+            slots, times = self._postings.setdefault(term, (array("I"), array("B")))
+            slots.append(slot)
+            times.append(min(count, 255))
+
+    def remove(self, fact_id: int) -> None:
+        """Let the fact no longer be found; nothing happens when it is not there."""
+        slot = self._slot_of.pop(fact_id, None)
+        if slot is None:
+            return
+        self._ids[slot] = -1
+        self._total_length -= self._lengths[slot]
+        self._dead += 1
+        if self._dead > 1000 and self._dead > len(self._slot_of):
+            self._close_gaps()
+
+    def scores(self, query: str) -> Scores:
+        """How well each fact fits the query, 0 to 1: its share of the best that any fact could reach."""
+        found = np.zeros(len(self._ids), np.float32)
+        best = 0.0
+        living = max(1, len(self._slot_of))
+        average = max(1.0, self._total_length / living)
+        for term in dict.fromkeys(words(query)):
+            postings = self._postings.get(term)
+            # A word that no fact has counts too: what is asked for is not there.
+            frequency = len(postings[0]) if postings else 0
+            weight = float(np.log1p((max(living, frequency) - frequency + 0.5) / (frequency + 0.5)))
+            best += weight * (_K1 + 1)
+            if postings is None:
+                continue
+            slots = np.frombuffer(postings[0], np.uint32)
+            times = np.frombuffer(postings[1], np.uint8).astype(np.float32)
+            lengths = np.frombuffer(self._lengths, np.float32)[slots]
+            found[slots] += weight * times * (_K1 + 1) / (times + _K1 * (1 - _B + _B * lengths / average))
+        if best:
+            found /= best
+        ids = np.frombuffer(self._ids, np.int64).copy() if len(self._ids) else np.empty(0, np.int64)
+        found[ids < 0] = 0.0
+        return Scores(ids, found, self._slot_of)
+
+    def _close_gaps(self) -> None:
+        """Forget the slots of removed facts."""
+        alive = np.frombuffer(self._ids, np.int64) >= 0
+        new_slot = np.cumsum(alive) - 1
+        postings: dict[str, tuple[array[int], array[int]]] = {}
+        for term, (slots, times) in self._postings.items():
+            kept = alive[np.frombuffer(slots, np.uint32)]
+            if kept.any():
+                moved = new_slot[np.frombuffer(slots, np.uint32)[kept]].astype(np.uint32)
+                counts = np.frombuffer(times, np.uint8)[kept]
+                postings[term] = (array("I", moved.tobytes()), array("B", counts.tobytes()))
+        self._postings = postings
+        self._lengths = array("f", np.frombuffer(self._lengths, np.float32)[alive].tobytes())
+        self._ids = array("q", np.frombuffer(self._ids, np.int64)[alive].tobytes())
+        self._slot_of = {fact_id: slot for slot, fact_id in enumerate(self._ids)}
+        self._dead = 0
+
+
+class Scores:
+    """The answer to one query; valid until the index changes."""
+
+    def __init__(self, ids: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], slot_of: dict[int, int]) -> None:
+        self._ids, self._scores, self._slot_of = ids, scores, slot_of
+
+    def best(self, limit: int) -> list[int]:
+        """The facts that share at least one word with the query, the best first."""
+        candidates = np.flatnonzero(self._scores > 0)
+        if len(candidates) > limit:
+            candidates = candidates[np.argpartition(-self._scores[candidates], limit - 1)[:limit]]
+        ranked = candidates[np.lexsort((-self._ids[candidates], -self._scores[candidates]))]
+        return [int(fact_id) for fact_id in self._ids[ranked]]
+
+    def of(self, ids: Iterable[int]) -> npt.NDArray[np.float32]:
+        """The scores of these facts; 0 for one that is not in the index."""
+        slots = [self._slot_of.get(fact_id, -1) for fact_id in ids]
+        return np.array([self._scores[slot] if slot >= 0 else 0.0 for slot in slots], np.float32)

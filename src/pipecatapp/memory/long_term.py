@@ -1,0 +1,319 @@
+"""Long-term memory: what people said that is worth knowing later, in ``long_term_memory.jsonl`` and ``.faiss``.
+
+A fact is safe when ``add`` returns and found by its words at once; the vector that finds it by meaning is computed in
+the background, as it is for all facts when the embedding model changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pipecatapp.domain import ComponentHealth, Fact, Turn
+from pipecatapp.errors import PipecatAppError
+from pipecatapp.memory.book import FactBook, NewFact, clean
+from pipecatapp.memory.files import Files, RealFiles
+from pipecatapp.memory.index import Floats
+from pipecatapp.memory.records import StoredFact
+from pipecatapp.memory.transfer import ImportReport, parse, to_line
+
+log = logging.getLogger(__name__)
+
+# Sentences per step in the background: few, because a recall may be waiting for the same model.
+_STEP = 4
+# How long a recall waits for the query's vector before words alone decide.
+_EMBED_TIMEOUT_S = 0.25
+_RETRY_S = 60.0
+
+
+class TextEmbedder(Protocol):
+    """Turns sentences into vectors of length 1. Raises PipecatAppError when it cannot."""
+
+    async def embed(self, texts: Sequence[str]) -> Floats:
+        """One row for each text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is worth keeping of a turn. ``replaces`` is the id of the fact that it corrects."""
+
+    text: str
+    kind: str = "note"
+    replaces: str = ""
+
+
+# Given a turn and the facts that are related to it, what to keep; nothing is a valid answer.
+Summarise = Callable[[Turn, Sequence[Fact]], Awaitable[Sequence[Note]]]
+
+
+class FaissMemory:
+    """Long-term memory in one record file and one FAISS index file; implements ``ports.Memory`` and ``HealthSource``.
+
+    Args:
+        folder: where the files are (STATE_DIR).
+        embedder: makes the vectors; None: facts are found by their words alone.
+        embedding_model: its name; another name than that of the stored vectors makes all of them anew.
+        summarise: says what to keep of a turn; None: ``keep`` keeps nothing.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        embedder: TextEmbedder | None,
+        *,
+        embedding_model: str = "none",
+        summarise: Summarise | None = None,
+        files: Files | None = None,
+        clock: Callable[[], float] = time.time,
+        embed_timeout_s: float = _EMBED_TIMEOUT_S,
+    ) -> None:
+        self._book = FactBook(folder, files or RealFiles(), model=embedding_model, clock=clock)
+        self._embedder = embedder
+        self._summarise = summarise
+        self._embed_timeout_s = embed_timeout_s
+        self._worker: asyncio.Task[None] | None = None
+        self._work = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._nobody_waits = asyncio.Event()
+        self._nobody_waits.set()
+        self._recalls = 0
+        self._to_embed = 0
+        self._trouble = ""
+        self.notices: Sequence[str] = ()
+
+    async def open(self) -> None:
+        """Read the files; ``notices`` says what was set aside.
+
+        Raises:
+            StorageError: another process uses the memory, or it cannot be read or written.
+        """
+        self.notices = await asyncio.to_thread(self._book.open)
+        self._worker = asyncio.create_task(self._tend(), name="memory")
+        self._worker.add_done_callback(self._ended)
+        self._wake()
+
+    async def close(self) -> None:
+        """Stop the background work and save the index."""
+        if self._worker is not None:
+            self._worker.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._worker
+            self._worker = None
+        await asyncio.to_thread(self._book.close)
+
+    async def recall(self, query: str, limit: int = 3) -> list[Fact]:
+        """The facts nearest to ``query``, best first; empty when nothing fits."""
+        return await self._find(query, limit, all_that_match=False)
+
+    async def search(self, query: str, limit: int = 50) -> list[Fact]:
+        """Like ``recall`` for a person who looks through the memory: badly fitting facts too, at the end."""
+        return await self._find(query, limit, all_that_match=True)
+
+    async def keep(self, turn: Turn) -> None:
+        """Keep what the summariser finds worth it. Cancelled: notes that were written stay, the others are not made."""
+        if self._summarise is None:
+            return
+        related = await self.recall(f"{turn.user_text} {turn.assistant_text}", limit=5)
+        for note in await self._summarise(turn, related):
+            if not clean(note.text):
+                continue
+            corrected = await self.replace(note.replaces, note.text, turn=turn.id) if note.replaces else None
+            if corrected is None:
+                await self.add(note.text, kind=note.kind, turn=turn.id)
+
+    async def add(self, text: str, *, kind: str = "note", turn: str = "") -> Fact:
+        """Keep a fact; said before in the same words it is not kept twice. Returned: it survives a power cut.
+
+        Raises:
+            StorageError: it could not be written.
+            ValueError: there is no text.
+        """
+        stored = await asyncio.to_thread(self._book.add, [NewFact(_sentence(text), clean(kind) or "note", turn)])
+        self._wake()
+        return _fact(stored[0])
+
+    async def replace(self, fact_id: str, text: str, *, turn: str = "") -> Fact | None:
+        """Correct a fact; the old one becomes history. None when there is no such fact.
+
+        Raises:
+            StorageError: it could not be written.
+            ValueError: there is no text.
+        """
+        number = _number(fact_id)
+        stored = await asyncio.to_thread(self._book.correct, number, _sentence(text), turn)
+        self._wake()
+        return _fact(stored) if stored else None
+
+    async def merge(self, into: str, duplicates: Iterable[str]) -> Fact | None:
+        """Let one fact stand for others that say the same; they become history. None when there is no such fact.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        dropped = [_number(fact_id) for fact_id in duplicates]
+        stored = await asyncio.to_thread(self._book.merge, _number(into), dropped)
+        self._wake()
+        return _fact(stored) if stored else None
+
+    async def forget(self, fact_ids: Iterable[str]) -> list[Fact]:
+        """Forget facts and their history; returns what was forgotten. Their text leaves the disk soon after.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        gone = await asyncio.to_thread(self._book.forget, [_number(fact_id) for fact_id in fact_ids])
+        self._wake()
+        return [_fact(fact) for fact in gone]
+
+    async def facts(self, *, kind: str = "", offset: int = 0, limit: int = 100) -> list[StoredFact]:
+        """A page of the facts, the newest first; of one kind when it is named."""
+        everything = await asyncio.to_thread(self._book.facts)
+        chosen = [fact for fact in reversed(everything) if not kind or fact.kind == kind]
+        return chosen[offset : offset + limit]
+
+    async def get(self, fact_id: str) -> StoredFact | None:
+        """One fact with all that is known of it."""
+        return await asyncio.to_thread(self._book.get, _number(fact_id))
+
+    async def history(self, fact_id: str) -> Sequence[StoredFact]:
+        """What the fact corrected or was merged with, the latest first."""
+        return await asyncio.to_thread(self._book.history, _number(fact_id))
+
+    async def export(self) -> AsyncIterator[str]:
+        """All facts as JSON Lines, the oldest first, without their history."""
+        for fact in await asyncio.to_thread(self._book.facts):
+            yield to_line(fact)
+
+    async def import_lines(self, lines: Iterable[str]) -> ImportReport:
+        """Add the facts of an export. Lines that are no facts are refused one by one, the others are kept.
+
+        Raises:
+            StorageError: they could not be written; some may be kept already.
+        """
+        parsed = await asyncio.to_thread(parse, lines)
+        before = len(self._book)
+        await asyncio.to_thread(self._book.add, parsed.facts)
+        added = len(self._book) - before
+        self._wake()
+        return ImportReport(added, len(parsed.facts) - added, parsed.refused)
+
+    def __len__(self) -> int:
+        return len(self._book)
+
+    async def settled(self) -> None:
+        """Return when the background work is done, or has given up for now."""
+        await self._settled.wait()
+
+    async def health(self) -> ComponentHealth:
+        """Whether facts are kept and found; ``progress`` while vectors are made."""
+        waiting = self._book.without_vector if self._embedder is not None else 0
+        if self._worker is None:
+            return ComponentHealth("memory", ok=False, reason="the memory is not open")
+        if self._trouble:
+            return ComponentHealth("memory", ok=False, reason=self._trouble)
+        if not waiting:
+            return ComponentHealth("memory", ok=True)
+        done = max(0, self._to_embed - waiting)
+        return ComponentHealth(
+            "memory",
+            ok=True,
+            reason=f"{waiting} facts are found by their words alone until their meaning is computed",
+            progress=done / max(self._to_embed, waiting),
+        )
+
+    async def _find(self, query: str, limit: int, *, all_that_match: bool) -> list[Fact]:
+        if not query.strip() or limit < 1:
+            return []
+        async with self._waiting():
+            vector = await self._query_vector(query)
+            found = await asyncio.to_thread(self._book.find, query, vector, limit, all_that_match=all_that_match)
+        return [_fact(fact, score) for fact, score in found]
+
+    async def _query_vector(self, query: str) -> Floats | None:
+        if self._embedder is None or not self._book.any_vectors:
+            return None
+        try:
+            async with asyncio.timeout(self._embed_timeout_s):
+                rows: Floats = await self._embedder.embed([query])
+        except TimeoutError:
+            log.info("the query's vector took longer than %s s; words alone decide", self._embed_timeout_s)
+            return None
+        except PipecatAppError as error:
+            log.warning("no vector for the query: %s", error)
+            return None
+        vector: Floats = rows[0]
+        return vector
+
+    @asynccontextmanager
+    async def _waiting(self) -> AsyncIterator[None]:
+        """While a recall is under way, the background work leaves the embedding model to it."""
+        self._recalls += 1
+        self._nobody_waits.clear()
+        try:
+            yield
+        finally:
+            self._recalls -= 1
+            if not self._recalls:
+                self._nobody_waits.set()
+
+    def _wake(self) -> None:
+        self._settled.clear()
+        self._work.set()
+
+    async def _tend(self) -> None:
+        """The background work: vectors for new facts, and files written anew."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            try:
+                await self._embed_all()
+                await asyncio.to_thread(self._book.maintain)
+            except (PipecatAppError, OSError) as error:
+                self._trouble = f"{error}; tried again in {_RETRY_S:.0f} s"
+                log.warning("memory: %s", self._trouble)
+            else:
+                self._trouble = ""
+            if not self._work.is_set():
+                self._settled.set()
+            if self._trouble:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._work.wait(), _RETRY_S)
+                self._work.set()
+
+    def _ended(self, worker: asyncio.Task[None]) -> None:
+        if not worker.cancelled() and (error := worker.exception()) is not None:
+            self._trouble = f"the background work ended: {error!r}; facts are kept, and found by their words"
+            log.error("memory: %s", self._trouble, exc_info=error)
+            self._settled.set()
+
+    async def _embed_all(self) -> None:
+        if self._embedder is None:
+            return
+        self._to_embed = self._book.without_vector
+        while facts := await asyncio.to_thread(self._book.lacking_vectors, _STEP):
+            await self._nobody_waits.wait()
+            rows = await self._embedder.embed([fact.text for fact in facts])
+            await asyncio.to_thread(self._book.embed, facts, rows)
+            self._to_embed = max(self._to_embed, self._book.without_vector)
+
+
+def _sentence(text: str) -> str:
+    sentence = clean(text)
+    if not sentence:
+        raise ValueError("there is nothing to remember: the text is empty")
+    return sentence
+
+
+def _number(fact_id: str) -> int:
+    """The number of a fact; 0, which no fact has, for what cannot be one."""
+    return int(fact_id) if fact_id.isascii() and fact_id.isdigit() and len(fact_id) < 19 else 0
+
+
+def _fact(stored: StoredFact, score: float = 0.0) -> Fact:
+    return Fact(str(stored.id), stored.text, min(1.0, score), stored.kind, stored.created_at)
