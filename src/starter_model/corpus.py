@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipecatapp.domain import Fact, ToolCall
 from pipecatapp.twin.prompt import compact_system, context_note, request_text, tool_call_text, tool_response_text
@@ -50,15 +50,12 @@ EVERYTHING = World(frozenset(TOOLS), frozenset(EXPERTS))
 
 def expected_action(request: Request, world: World) -> Request:
     """What the right reaction to ``request`` is in this world."""
-    if request.tool is None:
-        return request
     if request.tool == "route_to_expert":
         expert = str(request.arguments["expert"])
         if request.tool not in world.tools or expert not in world.experts:
-            return Request(request.text, request.intent, answer=no_expert(expert), facts=request.facts)
-        return request
-    if request.tool not in world.tools:
-        return Request(request.text, request.intent, answer=cannot(request.tool), facts=request.facts)
+            return replace(request, tool=None, answer=no_expert(expert))
+    elif request.tool is not None and request.tool not in world.tools:
+        return replace(request, tool=None, answer=cannot(request.tool))
     return request
 
 
@@ -130,7 +127,7 @@ class Conversations:
             spoken_before = [
                 text for role, text in messages if role in ("assistant", EXPERT) and not text.startswith("<")
             ]
-            request = Request(request.text, request.intent, answer=spoken_before[-1] if spoken_before else NOTHING_SAID)
+            request = replace(request, answer=spoken_before[-1] if spoken_before else NOTHING_SAID)
         request = expected_action(request, world)
         facts = request.facts
         if request.intent == "camera":
@@ -138,7 +135,7 @@ class Conversations:
         elif rng.random() < 0.08:
             observation = self._results.observation()
             if request.tool == "vision.get_observation" or request.intent.startswith("vision"):
-                request = Request(request.text, "camera", answer=observation)
+                request = replace(request, intent="camera", tool=None, answer=observation)
         if not facts and not request.intent.startswith("unknown") and rng.random() < 0.22:
             facts = tuple(self.requests.values.loose("statement") for _ in range(rng.choice([1, 1, 2, 3])))
         elif request.intent.startswith("unknown") and rng.random() < 0.4:

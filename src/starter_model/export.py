@@ -8,15 +8,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gguf
 import numpy as np
 
+from starter_model.shape import NORM_EPS, ROPE_BASE, Shape
 from starter_model.tokenizer import BOS, END_OF_TEXT, IM_END, UNKNOWN, Kind, Tokenizer
-
-if TYPE_CHECKING:
-    from starter_model.model import Shape
 
 NAME = "starter"
 CONTEXT = 2048
@@ -89,9 +87,9 @@ def export(
     writer.add_feed_forward_length(shape.hidden)
     writer.add_head_count(shape.heads)
     writer.add_head_count_kv(shape.kv_heads)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_freq_base(10000.0)
-    writer.add_rope_dimension_count(shape.width // shape.heads)
+    writer.add_layer_norm_rms_eps(NORM_EPS)
+    writer.add_rope_freq_base(ROPE_BASE)
+    writer.add_rope_dimension_count(shape.head)
     writer.add_vocab_size(len(tokenizer))
     _add_vocabulary(writer, tokenizer)
     for name, array in tensors(weights, shape).items():
@@ -137,8 +135,6 @@ def main() -> None:
     options = parser.parse_args()
 
     import torch
-
-    from starter_model.model import Shape
 
     state = torch.load(options.checkpoint, weights_only=True, map_location="cpu")
     weights = {name: value.float().numpy() for name, value in state["model"].items()}

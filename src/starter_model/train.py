@@ -19,7 +19,8 @@ import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
 from starter_model.corpus import EXPERT, Conversations, Message
-from starter_model.model import Shape, StarterModel
+from starter_model.model import StarterModel
+from starter_model.shape import Shape
 from starter_model.tokenizer import Tokenizer
 
 IGNORED = -100

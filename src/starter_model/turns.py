@@ -106,6 +106,7 @@ class Request:
     arguments: Mapping[str, str | int] = field(default_factory=dict)
     answer: str = ""
     facts: tuple[str, ...] = ()
+    pattern: str = ""  # what it was made from
 
 
 class Requests:
@@ -134,7 +135,7 @@ class Requests:
         parts = self._wrap(parts, pattern.imperative)
         text, found = self._write(parts, tool, speech)
         arguments = {name: found[name] for name in TOOLS[tool] if name in found}
-        return Request(text, section.name, tool, arguments)
+        return Request(text, section.name, tool, arguments, pattern=pattern.source)
 
     def expert(self) -> Request:
         """A request for an expert; the query is the whole request."""
@@ -143,7 +144,8 @@ class Requests:
         parts = self._wrap(pattern.expand(self._rng), pattern.imperative, gentle=True)
         text, found = self._write(parts, "route_to_expert", self._rng.random() < 0.5)
         expert = str(found.get("expert", section.name)).lower()
-        return Request(text, f"expert {section.name}", "route_to_expert", {"expert": expert, "query": text})
+        arguments: dict[str, str | int] = {"expert": expert, "query": text}
+        return Request(text, f"expert {section.name}", "route_to_expert", arguments, pattern=pattern.source)
 
     def talk(self) -> Request:
         """Small talk, or a question about the assistant itself."""
@@ -172,6 +174,7 @@ class Requests:
                     text,
                     f"talk {section.name}",
                     answer=answers[0] if self._rng.random() < 0.75 else self._rng.choice(answers),
+                    pattern=pattern.source if by_pattern else plain,
                 )
         raise LookupError(f"no wording in section {section.name}")
 
