@@ -41,7 +41,7 @@ def test_an_exclamation_mark_makes_an_imperative() -> None:
 
 @pytest.mark.parametrize("source", ["(a|b", "a)", "[a|b)", "a]"])
 def test_brackets_must_match(source: str) -> None:
-    with pytest.raises(ValueError, match="missing|expected|unbalanced"):
+    with pytest.raises(ValueError, match=r"missing|expected|unbalanced"):
         parse_pattern(source, held_out=False)
 
 
