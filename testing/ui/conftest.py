@@ -30,6 +30,8 @@ FLAGS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
+    # A name that is not localhost, so that plain http on it is no secure origin.
+    "--host-resolver-rules=MAP pc.test 127.0.0.1",
 ]
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
@@ -62,7 +64,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def mission(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Mission]:
-    mission = Mission(tmp_path)
+    mission = Mission(tmp_path, tls=True)
     await mission.start()
     yield mission
     await mission.stop()

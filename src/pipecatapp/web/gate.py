@@ -38,7 +38,6 @@ SECURITY_HEADERS = {
     # Other sites learn nothing. Not "no-referrer": forms of ours would then send "Origin: null".
     "referrer-policy": "same-origin",
     "permissions-policy": "microphone=(self), camera=(), geolocation=()",
-    "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
 MAX_BODY = 2 * 1024 * 1024
@@ -96,7 +95,7 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        send = _with_headers(send, cacheable=scope["path"].startswith("/static/"))
+        send = _with_headers(send, cacheable=scope["path"].startswith("/static/"), secure=is_secure(scope))
         headers = Headers(scope=scope)
         admitted = self._admit(scope, headers)
         if isinstance(admitted, _Refusal):
@@ -204,7 +203,7 @@ def _bounded(receive: Receive, headers: Headers) -> Receive:
     return counting
 
 
-def _with_headers(send: Send, *, cacheable: bool) -> Send:
+def _with_headers(send: Send, *, cacheable: bool, secure: bool) -> Send:
     """Add the security headers to whatever answer is sent."""
 
     async def sending(message: Message) -> None:
@@ -212,6 +211,8 @@ def _with_headers(send: Send, *, cacheable: bool) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in SECURITY_HEADERS.items():
                 headers[name] = value
+            if secure:  # browsers ignore it elsewhere, and complain
+                headers["cross-origin-opener-policy"] = "same-origin"
             # Files are revalidated by their ETag, so that an update takes effect at once; all else is never stored.
             headers["cache-control"] = "no-cache" if cacheable else "no-store"
         await send(message)

@@ -3,7 +3,7 @@
 // already and only a request of our own shows it.
 
 const answer = await fetch("/api/status", { headers: { accept: "application/json" } });
-if (answer.ok) location.replace("/");
+if (answer.ok) location.replace(`/${location.hash}`);
 else document.querySelector("input")?.focus();
 
 export {};
