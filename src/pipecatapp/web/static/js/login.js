@@ -3,7 +3,8 @@
 // already and only a request of our own shows it.
 
 const answer = await fetch("/api/status", { headers: { accept: "application/json" } });
-if (answer.ok) location.replace(`/${location.hash}`);
+if (answer.ok && location.pathname === "/" && !location.search) location.reload();
+else if (answer.ok) location.replace(`/${location.hash}`);
 else document.querySelector("input")?.focus();
 
 export {};
