@@ -168,7 +168,7 @@ def fetch_engine(args: argparse.Namespace, places: Places) -> int:
     """Have an engine ready to start."""
     try:
         engine = sources.find_engine(places.engines, detect(), _Steps())
-    except EngineError as error:
+    except (EngineError, OSError) as error:
         print(f"no engine: {error}", file=sys.stderr)
         return FAILED
     print(f"engine: {engine.name}")
@@ -180,7 +180,7 @@ def build_engine(args: argparse.Namespace, places: Places) -> int:
     places.engines.mkdir(parents=True, exist_ok=True)
     try:
         engine = native.build(places.engines, load_pins()[1], detect(), _Steps())
-    except EngineError as error:
+    except (EngineError, OSError) as error:
         print(f"no engine was built: {error}", file=sys.stderr)
         return FAILED
     print(f"engine: {engine.name}; it is used from the engine's next start")

@@ -18,7 +18,6 @@ logger = logging.getLogger(__name__)
 
 # (bytes here, bytes in all or None)
 ByteProgress = Callable[[int, int | None], None]
-CHUNK = 1 << 18
 # Tries in a row that bring no byte before a source counts as out of reach.
 FRUITLESS_TRIES = 3
 DISK_MARGIN = 200_000_000
@@ -114,7 +113,7 @@ class Downloader:
             total = start + int(length) if length and length.isdigit() else None
             _check_disk(part, (total or size) - start)
             with part.open("ab" if resuming else "wb") as file:
-                for chunk in response.iter_raw(CHUNK):
+                for chunk in response.iter_raw():
                     file.write(chunk)
                     progress(file.tell(), total)
             return total is None or _length(part) == total

@@ -201,7 +201,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _end_group)
     try:
         build(Path(arguments[0]), load_pins()[1], detect(), _print_progress)
-    except EngineError as error:
+    except (EngineError, OSError) as error:
         print(json.dumps({"error": str(error)}), flush=True)
         return 1
     return 0

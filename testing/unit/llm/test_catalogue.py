@@ -1,0 +1,131 @@
+"""The catalogue and what it chooses for a PC; the shipped one is held to its promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipecatapp.errors import ConfigurationError, UnknownChoiceError
+from pipecatapp.llm.catalogue import Catalogue, Model, installed_variant
+from pipecatapp.llm.cli import CHECKOUT_CATALOGUE
+from pipecatapp.llm.machine import CpuClass, Machine
+
+pytestmark = pytest.mark.unit
+
+SHA = "a" * 64
+
+
+def machine(cpu: CpuClass = CpuClass.AVX2, cores: int = 4, ram_mb: int = 16000) -> Machine:
+    return Machine(cpu, frozenset(), cores, ram_mb)
+
+
+def model(
+    name: str = "m", *, ram_mb: int = 1000, auto: dict[str, Any] | None = None, cpu: str = "core2"
+) -> dict[str, Any]:
+    file = {"name": f"{name}.gguf", "url": "https://hub/m.gguf", "sha256": SHA}
+    variant = {"quantization": "Q4_0", "cpu": cpu, "size_mb": 100, "files": [file]}
+    return {"name": name, "title": name, "licence": "MIT", "ram_mb": ram_mb, "auto": auto, "variants": [variant]}
+
+
+def write(path: Path, **lists: list[dict[str, Any]]) -> Path:
+    file = path / "models.yaml"
+    file.write_text(yaml.safe_dump(lists))
+    return file
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Catalogue:
+    return Catalogue.load(CHECKOUT_CATALOGUE)
+
+
+def test_the_first_model_that_suits_is_taken(tmp_path: Path) -> None:
+    big, small = model("big", ram_mb=9000, auto={"cpu": "avx2"}), model("small", auto={"cpu": "core2"})
+    catalogue = Catalogue.load(write(tmp_path, main_models=[big, small]))
+
+    assert [entry.model.name for entry in catalogue.for_machine(machine())] == ["big"]
+    assert [entry.model.name for entry in catalogue.for_machine(machine(ram_mb=8000))] == ["small"]
+    assert [entry.model.name for entry in catalogue.for_machine(machine(CpuClass.CORE2))] == ["small"]
+
+
+def test_a_model_without_auto_waits_for_its_name(tmp_path: Path) -> None:
+    catalogue = Catalogue.load(write(tmp_path, vision_models=[model("eyes")]))
+
+    assert catalogue.for_machine(machine()) == []
+    assert catalogue.find("eyes").purpose == "vision"
+
+
+def test_an_unknown_name_lists_the_choices(tmp_path: Path) -> None:
+    catalogue = Catalogue.load(write(tmp_path, main_models=[model("a"), model("b")]))
+
+    with pytest.raises(UnknownChoiceError, match="choose one of: a, b"):
+        catalogue.find("c")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ram_mb": "much"}, "ram_mb"),
+        ({"colour": "red"}, "colour"),
+        ({"name": "../evil"}, "name"),
+        ({"variants": []}, "variants"),
+    ],
+)
+def test_a_wrong_entry_is_named(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        Catalogue.load(write(tmp_path, main_models=[model() | change]))
+
+
+def test_a_catalogue_that_is_no_yaml_or_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "models.yaml").write_text("main_models: [")
+
+    for path in (tmp_path / "models.yaml", tmp_path / "none.yaml"):
+        with pytest.raises(ConfigurationError, match=path.name):
+            Catalogue.load(path)
+
+
+def test_a_model_is_here_when_all_its_files_are(tmp_path: Path) -> None:
+    voice = model("voice")
+    second = {"name": "voice.json", "url": "https://hub/voice.json", "sha256": SHA}
+    voice["variants"][0]["files"].append(second)
+    known = Model.model_validate(voice)
+    (tmp_path / "voice").mkdir()
+    (tmp_path / "voice/voice.gguf").touch()
+    assert installed_variant(tmp_path, known) is None
+
+    (tmp_path / "voice/voice.json").touch()
+    assert installed_variant(tmp_path, known) is known.variants[0]
+
+
+def test_below_avx2_a_main_model_comes_in_a_quantization_that_is_quick_there(shipped: Catalogue) -> None:
+    for entry in shipped:
+        variant = entry.model.variant_for(machine(CpuClass.CORE2))
+        if entry.purpose == "main" and variant is not None:
+            assert variant.quantization in ("Q4_0", "Q8_0"), entry.model.name
+
+
+def test_every_pc_is_offered_a_main_model_that_fits_it(shipped: Catalogue) -> None:
+    for cpu in CpuClass:
+        for ram_mb in (4000, 8000, 32000):
+            chosen = {entry.purpose: entry.model for entry in shipped.for_machine(machine(cpu, 2, ram_mb))}
+            assert chosen["main"].ram_mb <= ram_mb
+            assert chosen["embedding"].name == "all-minilm-l6-v2"
+
+
+def test_a_65_nm_core_2_is_not_offered_faster_whisper(shipped: Catalogue) -> None:
+    chosen = {entry.purpose: entry.model.name for entry in shipped.for_machine(machine(CpuClass.CORE2, 2, 8000))}
+
+    assert chosen["stt"].startswith("whisper-cpp")
+
+
+def test_licences_that_matter_are_named(shipped: Catalogue) -> None:
+    assert "AGPL" in shipped.find("yolov8n").model.licence
+    assert "GPL" in shipped.find("piper-en-us-lessac-medium").model.licence
+
+
+def test_names_are_unique(shipped: Catalogue) -> None:
+    names = [entry.model.name for entry in shipped]
+
+    assert len(names) == len(set(names))
