@@ -48,7 +48,7 @@ run_playbook() { # PLAYBOOK OPTIONS...
 
 links() {
   say ""
-  pipecatapp link || say "The link: sudo pipecatapp link"
+  pipecatapp link | sed '1s/^/Open  /; 2,$s/^/  or  /' || say "The link: sudo pipecatapp link"
 }
 
 install_agent() {
@@ -110,7 +110,7 @@ main() {
   KEEP_STATE='' YES='' PURGE=''
   while [[ $# -gt 0 ]]; do
     case $1 in
-      --build-engine) options+=(--extra-vars llamacpp_native_build=always) ;;
+      --build-engine) options+=(--extra-vars engine_build=always) ;;
       --dry-run) action=dry-run ;;
       --status | --stop | --start | --uninstall) action=${1#--} ;;
       --keep-state) KEEP_STATE=true ;;

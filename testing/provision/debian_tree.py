@@ -81,8 +81,12 @@ class DebianTree:
         self._pid = 0
 
     def _adopt_the_machine(self) -> None:
-        """Name resolution and certificate authorities: a mirror may stand behind a TLS proxy of the house."""
+        """Name resolution, certificate authorities, how apt downloads: a mirror may be frozen or behind a proxy."""
         shutil.copy("/etc/resolv.conf", self.path / "etc/resolv.conf")
+        settings = subprocess.run(["apt-config", "dump"], check=True, capture_output=True, text=True).stdout.splitlines()
+        wanted = ("Acquire::Check-Valid-Until ", "Acquire::http::Proxy", "Acquire::https::")
+        acquire = [line for line in settings if line.startswith(wanted)]
+        (self.path / "etc/apt/apt.conf.d/99machine").write_text("\n".join(acquire) + "\n")
         for authority in Path("/usr/local/share/ca-certificates").glob("*.crt"):
             shutil.copy(authority, self.path / "usr/local/share/ca-certificates")
         subprocess.run(["chroot", str(self.path), "update-ca-certificates"], check=True, capture_output=True)
