@@ -24,6 +24,9 @@ from pipecatapp.tools.registry import ToolServices, create_tools
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.persona import Personas
 from pipecatapp.twin.turns import TurnRunner
+from pipecatapp.voice.recognition import Recognizer
+from pipecatapp.voice.registry import Surroundings, create_recognizer, create_synthesizer
+from pipecatapp.voice.synthesis import Synthesizer
 
 if TYPE_CHECKING:
     from pipecatapp.voice.sessions import VoiceSessions
@@ -147,18 +150,42 @@ def create_agent(
     return agent
 
 
-def create_voice(settings: Settings, agent: Agent, runner: TurnRunner, sink: EventSink) -> VoiceSessions:
-    """The voice sessions with the speech services that the settings name. Imports pipecat: seconds on an old PC."""
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What hears and what speaks."""
+
+    recognizer: Recognizer
+    synthesizer: Synthesizer
+
+
+def create_speech(settings: Settings) -> Speech:
+    """The speech services that the settings name; loads no model.
+
+    Raises:
+        ConfigurationError: a name is unknown, or something that the service needs is absent.
+    """
+    where = Surroundings(
+        settings.models,
+        voice=settings.tts_voice,
+        whispercpp_url=str(settings.whispercpp_url or ""),
+        piper_url=str(settings.piper_url or ""),
+        melotts_url=str(settings.melotts_url or ""),
+    )
+    return Speech(create_recognizer(settings.stt_service, where), create_synthesizer(settings.tts_service, where))
+
+
+def create_voice(
+    settings: Settings, speech: Speech, agent: Agent, runner: TurnRunner, sink: EventSink
+) -> VoiceSessions:
+    """The voice sessions. Imports pipecat: seconds on an old PC."""
     from pipecatapp.voice.sessions import VoiceSessions
-    from pipecatapp.voice.stt_pocketsphinx import PocketsphinxRecognizer
-    from pipecatapp.voice.tts_programs import EspeakSynthesizer
 
     return VoiceSessions(
         agent,
         runner,
         sink,
-        PocketsphinxRecognizer(),
-        EspeakSynthesizer(settings.tts_voice),
+        speech.recognizer,
+        speech.synthesizer,
         turn_detection=settings.turn_detection,
         benchmark=settings.benchmark_mode,
     )
