@@ -1,7 +1,7 @@
 """Where the commands of the pages run: as on an installed node, with the agent running, and without touching this one.
 
 A namespace of their own gives them port 8000, shows that none of them needs the internet, and lays throw-away copies
-over /etc and /var/lib, so that the paths on the pages are the real ones.
+over /etc, /opt and /var/lib, so that the paths on the pages are the real ones.
 """
 
 from __future__ import annotations
@@ -18,6 +18,32 @@ from testing.docs.pages import ROOT
 # Made by scripts/setup, too large to copy.
 LINKED = (".venv", ".cache", "node_modules")
 
+# Does for one program in a namespace what the role `common` installs under this name for systemd and runit.
+SERVICES = """#!/bin/sh
+set -eu
+start() {
+  setsid pipecatapp serve >>"$HOME/agent.log" 2>&1 </dev/null &
+  echo $! >"$HOME/agent.pid"
+  for _ in $(seq 600); do
+    if curl --silent --fail --output /dev/null http://localhost:8000/health; then return; fi
+    kill -0 "$(cat "$HOME/agent.pid")"
+    sleep 0.2
+  done
+  exit 1
+}
+stop() {
+  if [ ! -f "$HOME/agent.pid" ]; then return; fi
+  kill "$(cat "$HOME/agent.pid")"
+  while kill -0 "$(cat "$HOME/agent.pid")" 2>/dev/null; do sleep 0.1; done
+  rm "$HOME/agent.pid"
+}
+case $1 in
+  start) start ;;
+  stop) stop ;;
+  restart) stop; start ;;
+esac
+"""
+
 
 class Sandbox:
     """One copy for all pages of a run; a context manager."""
@@ -26,8 +52,6 @@ class Sandbox:
         self.tree = folder / "pipecatapp"
         self._folder = folder
         self._namespace: subprocess.Popen[bytes] | None = None
-        self._agent: subprocess.Popen[bytes] | None = None
-        self._log = folder / "agent.log"
 
     def __enter__(self) -> Sandbox:
         try:
@@ -41,12 +65,12 @@ class Sandbox:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in (self._agent, self._namespace):
-            if process is not None:
-                process.terminate()
-        for process in (self._agent, self._namespace):
-            if process is not None:
-                process.wait(timeout=20)
+        if self._namespace is None:
+            return
+        self.run("if [ -x /opt/pipecatapp/bin/services ]; then /opt/pipecatapp/bin/services stop; fi")
+        self._namespace.terminate()
+        self._namespace.wait(timeout=20)
+        self._namespace = None
 
     def run(self, command: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run a command as the pages would have it typed; both streams come back in ``stdout``."""
@@ -90,7 +114,7 @@ class Sandbox:
         scratch.mkdir()
         script = f"""
             mount -t tmpfs tmpfs {scratch}
-            for name in etc var/lib; do
+            for name in etc opt var/lib; do
               mkdir -p {scratch}/$name {scratch}/work/$name
               mount -t overlay overlay -o lowerdir=/$name,upperdir={scratch}/$name,workdir={scratch}/work/$name /$name
             done
@@ -106,9 +130,12 @@ class Sandbox:
             time.sleep(0.05)
 
     def _install(self) -> None:
-        """What the role `pipecatapp` puts under /etc and /var/lib."""
+        """What the roles put under /etc, /opt and /var/lib, as far as the pages speak of it."""
+        services = self._folder / "services"
+        services.write_text(SERVICES, encoding="utf-8")
         installed = self.run(
             f"""
+            install -D -m 0755 {services} /opt/pipecatapp/bin/services
             install -d /etc/pipecatapp/prompts /var/lib/pipecatapp/engine
             install -m 0644 ansible/roles/pipecatapp/files/prompts/*.txt /etc/pipecatapp/prompts/
             install -m 0644 group_vars/models.yaml /etc/pipecatapp/models.yaml
@@ -128,20 +155,10 @@ class Sandbox:
         return ["nsenter", "--target", str(self._namespace.pid), *user, "--net", "--mount", f"--wd={self.tree}"]
 
     def _start_agent(self) -> None:
-        with self._log.open("wb") as log:
-            self._agent = subprocess.Popen(
-                [*self._inside(), "pipecatapp", "serve"],
-                cwd=self.tree,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        deadline = time.monotonic() + 120
-        while self.run("curl --silent --fail http://localhost:8000/health").returncode != 0:
-            if self._agent.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the agent did not become ready:\n{self._log.read_text()[-3000:]}")
-            time.sleep(0.5)
+        started = self.run("/opt/pipecatapp/bin/services start", timeout=150)
+        if started.returncode != 0:
+            log = (self._folder / "agent.log").read_text(encoding="utf-8", errors="replace")
+            raise RuntimeError(f"the agent did not become ready:\n{started.stdout}\n{log[-3000:]}")
 
     def _environment(self) -> Mapping[str, str]:
         kept = {name: value for name, value in os.environ.items() if name in ("LANG", "TERM", "USER", "LOGNAME")}

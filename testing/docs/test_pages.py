@@ -22,6 +22,8 @@ HOSTS = {
     "github.com": "sources of third parties",
     "www.apache.org": "the licence",
     "www.gnu.org": "licences of third parties",
+    "www.w3.org": "the name of SVG",
+    "arxiv.org": "a person's request in the starter model's hand-written test",
 }
 # Files whose hosts are not ours to choose: the licence's text and the lock of the linters (funding links).
 FOREIGN = {"LICENSE", "package-lock.json"}

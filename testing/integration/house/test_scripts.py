@@ -28,6 +28,13 @@ def test_locks_are_what_pyproject_resolves_to(tmp_path: Path) -> None:
         assert fresh == lock.read_text(encoding="utf-8"), f"run requirements/lock.sh {lock.stem}"
 
 
+def test_setup_has_nothing_to_do_the_second_time() -> None:
+    first = run("scripts/setup")
+    assert first.returncode == 0, first.stderr
+    result = run("scripts/setup")
+    assert result.stdout == "setup: ready\n"
+
+
 def test_scripts_test_runs_a_selection_and_ends_with_the_summary() -> None:
     result = run("scripts/test", "--only", "unit", "-k", "test_every_group_has_a_lock")
     assert result.returncode == 0, result.stdout
