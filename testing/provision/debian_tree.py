@@ -83,7 +83,9 @@ class DebianTree:
     def _adopt_the_machine(self) -> None:
         """Name resolution, certificate authorities, how apt downloads: a mirror may be frozen or behind a proxy."""
         shutil.copy("/etc/resolv.conf", self.path / "etc/resolv.conf")
-        settings = subprocess.run(["apt-config", "dump"], check=True, capture_output=True, text=True).stdout.splitlines()
+        settings = subprocess.run(
+            ["apt-config", "dump"], check=True, capture_output=True, text=True
+        ).stdout.splitlines()
         wanted = ("Acquire::Check-Valid-Until ", "Acquire::http::Proxy", "Acquire::https::")
         acquire = [line for line in settings if line.startswith(wanted)]
         (self.path / "etc/apt/apt.conf.d/99machine").write_text("\n".join(acquire) + "\n")
@@ -113,7 +115,9 @@ class DebianTree:
         self._init.stdout.close()
         subprocess.run(["rm", "-rf", "--one-file-system", str(self.path)], check=True)
 
-    def popen(self, command: Sequence[str], env: Mapping[str, str] | None = None, cwd: str = "/") -> subprocess.Popen[str]:
+    def popen(
+        self, command: Sequence[str], env: Mapping[str, str] | None = None, cwd: str = "/"
+    ) -> subprocess.Popen[str]:
         """Start a command inside; its output (both streams) is in ``stdout``."""
         return subprocess.Popen(
             ["nsenter", "--target", str(self._pid), "--mount", "--pid", "--uts", "--ipc", "--root", f"--wdns={cwd}",

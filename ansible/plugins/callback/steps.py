@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import yaml
+
 from ansible.plugins.callback import CallbackBase
 
 DOCUMENTATION = """
@@ -189,8 +190,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._note(f"  failed, which does not matter here: {reasons(result.result)}")
             return
         self._line(result, "FAILED", took)
-        self._explain(result, [r for item in result.result.get("results", [result.result])
-                               if item.get("failed", "results" not in result.result) for r in reasons(item)])  # fmt: skip
+        items = [item for item in result.result.get("results", []) if item.get("failed")] or [result.result]
+        self._explain(result, [line for item in items for line in reasons(item)])
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """A host does not answer."""
@@ -237,7 +238,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     @staticmethod
     def _about(role: Any) -> str:
         meta = Path(role._role_path) / "meta/main.yaml"
-        return str(yaml.safe_load(meta.read_text())["galaxy_info"]["description"] if meta.is_file() else role.get_name())
+        if not meta.is_file():
+            return str(role.get_name())
+        return str(yaml.safe_load(meta.read_text())["galaxy_info"]["description"])
 
     def _line(self, result: Any, verb: str, took: float) -> None:
         host = f"{result.host.get_name()}: " if self._many_hosts else ""

@@ -1,0 +1,198 @@
+"""The life of one PC, told in order on one tree: a fresh Debian, bootstrap.sh, an answer, a crash, --uninstall."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+
+from testing.provision.conftest import CLONE, NewPc
+
+pytestmark = pytest.mark.provision
+
+# What Debian leaves behind when packages come, beside the packages' own files.
+DEBIANS_RECORDS = re.compile(
+    r"^var/lib/(dpkg|apt|ucf|systemd|python)/|^var/(cache|log)/|/__pycache__(/|$)|^etc/ssl/certs/|^etc/.*-$"
+)
+
+
+def wait_for(what: str, holds: Callable[[], bool], limit_s: float = 60.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not holds():
+        assert time.monotonic() < deadline, f"{what}: not within {limit_s:g} s"
+        time.sleep(0.2)
+
+
+def answers(pc: NewPc) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{pc.port}/health", timeout=5) as reply:
+            return bool(reply.status == 200)
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+def ask(pc: NewPc, token: str, text: str) -> str:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{pc.port}/v1/chat/completions",
+        data=json.dumps({"model": "agent", "messages": [{"role": "user", "content": text}]}).encode(),
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=120) as reply:
+        return str(json.load(reply)["choices"][0]["message"]["content"])
+
+
+def token_in(output: str, pc: NewPc) -> str:
+    plain = re.search(rf"http://localhost:{pc.port}/\?token=(\S+)", output)
+    secure = re.search(rf"Open +https://\S+:{pc.tls_port}/\?token=(\S+)", output)
+    assert plain, "no plain link"
+    assert secure, "no secure link"
+    assert plain.group(1) == secure.group(1)
+    return plain.group(1)
+
+
+def test_dry_run_says_what_would_change_and_changes_nothing(pc: NewPc) -> None:
+    before = pc.files()
+
+    result = pc.bootstrap("--dry-run")
+
+    assert result.code == 0
+    assert "would change: Copy the program" in result.output
+    assert "nothing was touched" in result.output
+    after = pc.files()
+    assert after == before, sorted(set(after.items()) ^ set(before.items()))
+    assert pc.processes() == []
+
+
+def test_an_interrupted_run_says_so_and_leaves_no_agent(pc: NewPc) -> None:
+    process = pc.tree.popen(["./bootstrap.sh"], env=pc.environment, cwd=CLONE)
+    assert process.stdout is not None
+    output = ""
+    for line in process.stdout:
+        output += line
+        if "Make the Python environment" in line:
+            time.sleep(2)  # in the middle of the download
+            os.killpg(process.pid, signal.SIGINT)
+            break
+    output += process.communicate(timeout=120)[0]
+
+    assert process.returncode != 0
+    assert "Run ./bootstrap.sh again: it continues" in output
+    assert not answers(pc)
+
+
+def test_one_command_ends_with_a_link_and_an_agent_that_answers(pc: NewPc) -> None:
+    started = time.monotonic()
+
+    result = pc.bootstrap()
+
+    print(f"took {time.monotonic() - started:.0f} s")
+    assert result.code == 0
+    assert "Agent: " in result.output
+    answer = ask(pc, token_in(result.output, pc), "What can you do?")
+    assert len(answer.split()) >= 3
+    assert not answer.lstrip().startswith(("{", "["))
+
+
+def test_it_runs_as_its_own_user_and_keeps_its_secrets(pc: NewPc) -> None:
+    owners = pc.tree.run(
+        "sh", "-c", "stat -c '%U %n' /proc/[0-9]*/exe | while read u n; do echo \"$u $(readlink $n)\"; done"
+    )
+    programs = [
+        line for line in owners.output.splitlines() if "python" in line or "ld-linux" in line or "llama" in line
+    ]
+
+    assert programs
+    assert all(line.startswith("pipecatapp ") for line in programs), programs
+    modes = pc.tree.run(
+        "stat", "-c", "%a %U", "/var/lib/pipecatapp", "/var/lib/pipecatapp/token", "/etc/pipecatapp/pipecatapp.env"
+    )
+    assert modes.output.splitlines() == ["750 pipecatapp", "600 pipecatapp", "640 root"]
+
+
+def test_a_second_run_changes_nothing_and_says_so(pc: NewPc) -> None:
+    before = {path: what for path, what in pc.files().items() if path.startswith(("opt/", "etc/", "usr/local/"))}
+
+    result = pc.bootstrap()
+
+    assert result.code == 0
+    assert "Nothing to change (changed=0" in result.output
+    assert "changed:" not in result.output
+    token_in(result.output, pc)
+    volatile = re.compile(r"^opt/pipecatapp/(ansible/home|services/[^/]+/supervise|packages)")
+    after = {path: what for path, what in pc.files().items() if path.startswith(("opt/", "etc/", "usr/local/"))}
+    assert {p for p, _ in set(before.items()) ^ set(after.items()) if not volatile.match(p)} == set()
+
+
+def test_a_setting_of_a_person_survives_the_next_run(pc: NewPc) -> None:
+    settings = pc.tree.path / "etc/pipecatapp/pipecatapp.env"
+    settings.write_text(settings.read_text() + "LOG_LEVEL=DEBUG\n")
+
+    pc.bootstrap()
+
+    assert settings.read_text().endswith("LOG_LEVEL=DEBUG\n")
+
+
+def test_status_names_what_runs(pc: NewPc) -> None:
+    result = pc.bootstrap("--status")
+
+    assert result.code == 0
+    assert re.search(r"^pipecatapp-engine +run", result.output, re.M)
+    assert re.search(r"^pipecatapp +run", result.output, re.M)
+    token_in(result.output, pc)
+
+
+@pytest.mark.parametrize("service", ["pipecatapp", "pipecatapp-engine"])
+def test_a_killed_service_comes_back(pc: NewPc, service: str) -> None:
+    pid_file = pc.tree.path / f"opt/pipecatapp/services/{service}/supervise/pid"
+    killed = pid_file.read_text()
+
+    pc.tree.run("kill", "-9", killed.strip())
+
+    wait_for(f"{service} again", lambda: pid_file.read_text() not in ("", killed))
+    wait_for("an agent that can answer", lambda: answers(pc), limit_s=120)
+
+
+def test_stop_leaves_nothing_running_and_start_brings_it_back(pc: NewPc) -> None:
+    assert pc.bootstrap("--stop").code == 0
+    assert pc.processes() == []
+    status = pc.bootstrap("--status")
+    assert status.code == 1
+    assert "down" in status.output
+
+    assert pc.bootstrap("--start").code == 0
+
+    wait_for("an agent that can answer", lambda: answers(pc), limit_s=120)
+
+
+def test_uninstall_asks_first(pc: NewPc) -> None:
+    result = pc.bootstrap("--uninstall")
+
+    assert result.code == 1
+    assert "Kept." in result.output
+    assert answers(pc)
+
+
+def test_uninstall_leaves_nothing(pc: NewPc) -> None:
+    result = pc.bootstrap("--uninstall", "--yes")
+
+    assert result.code == 0
+    assert "These Debian packages came with the agent and stay" in result.output
+    assert pc.processes() == []
+    packaged = {
+        line.lstrip("/")
+        for listing in (pc.tree.path / "var/lib/dpkg/info").glob("*.list")
+        for line in listing.read_text().splitlines()
+    }
+    left = [path for path in pc.files() if path not in pc.pristine and path not in packaged]
+    assert [path for path in left if not DEBIANS_RECORDS.match(path)] == []
+    assert [path for path in left if "pipecat" in path or "ansible" in path] == []
+    for name in ("passwd", "group", "shadow"):
+        assert "pipecatapp" not in (pc.tree.path / "etc" / name).read_text()
+    assert pc.bootstrap("--status").code == 1
