@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
-from testing.provision.conftest import CLONE, NewPc
+from testing.provision.new_pc import CLONE, NewPc
 
 pytestmark = pytest.mark.provision
 

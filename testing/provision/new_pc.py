@@ -1,0 +1,74 @@
+"""A new PC as its owner sees it: a clone of this repository on a fresh Debian, and bootstrap.sh."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from testing.provision.debian_tree import DebianTree, Result
+
+CLONE = "/root/agent"
+# What tells pip of a mirror, a proxy or an authority of the house.
+HOUSE = (
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_CERT",
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "http_proxy",
+    "https_proxy",
+)
+
+
+class NewPc:
+    """The tree, the clone in it and the ports that the agent gets: the network is the machine's own."""
+
+    def __init__(self, tree: DebianTree) -> None:
+        self.tree = tree
+        self.pristine = frozenset(self.files())
+        with ExitStack() as stack:
+            probes = [stack.enter_context(socket.socket()) for _ in range(3)]
+            for probe in probes:
+                probe.bind(("127.0.0.1", 0))
+            # Closed again at the end of this block, so that the agent can have them.
+            self.port, self.tls_port, self.engine_port = (probe.getsockname()[1] for probe in probes)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        house = {name: os.environ[name] for name in HOUSE if name in os.environ}
+        inside = {k: v for k, v in house.items() if not v.startswith("/") or (self.tree.path / v[1:]).exists()}
+        return inside | {
+            "WEB_PORT": str(self.port),
+            "WEB_TLS_PORT": str(self.tls_port),
+            "ENGINE_PORT": str(self.engine_port),
+        }
+
+    def bootstrap(self, *options: str) -> Result:
+        """``./bootstrap.sh`` as a person runs it."""
+        result = self.tree.run("./bootstrap.sh", *options, env=self.environment, cwd=CLONE)
+        print(result.output)
+        return result
+
+    def files(self) -> dict[str, tuple[int, int, str]]:
+        """Every file of the machine but what is volatile: mode, owner and size or target."""
+        seen = {}
+        for folder, folders, names in os.walk(self.tree.path):
+            at = Path(folder)
+            if at == self.tree.path:
+                folders[:] = [name for name in folders if name not in ("proc", "dev", "run", "tmp", "sys")]
+            for name in [*names, *folders]:
+                status = (at / name).lstat()
+                content = str((at / name).readlink()) if (at / name).is_symlink() else str(status.st_size)
+                is_folder = name in folders and not (at / name).is_symlink()
+                path = str((at / name).relative_to(self.tree.path))
+                seen[path] = (status.st_mode, status.st_uid, "" if is_folder else content)
+        return seen
+
+    def processes(self) -> list[str]:
+        """The command line of everything that runs in the tree, but its first process."""
+        script = r"for p in /proc/[0-9]*; do tr '\0' ' ' <$p/cmdline 2>/dev/null && echo; done"
+        lines = [line.strip() for line in self.tree.run("sh", "-c", script).output.splitlines()]
+        return [line for line in lines if line and "sleep 3600" not in line and "/proc/[0-9]" not in line]
