@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING
 from starlette.websockets import WebSocket
 
 from pipecatapp import __version__
-from pipecatapp.agent_factory import check_supported, create_agent, create_engine, create_voice
+from pipecatapp.agent_factory import (
+    Speech,
+    check_supported,
+    create_agent,
+    create_engine,
+    create_speech,
+    create_voice,
+)
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import ConfigurationError, PipecatAppError
 from pipecatapp.ports import HealthSource
@@ -63,7 +70,11 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     app = App(settings)
-    await app.start()
+    try:
+        await app.start()
+    except ConfigurationError:
+        await app.stop()
+        raise
     print("Open " + "\n  or ".join(app.servers.open_links()), flush=True)
     await stop.wait()
     logger.info("ending")
@@ -149,8 +160,9 @@ class App:
         token = load_token(settings.state_dir)
         journal = Journal(settings.state_dir / "events")
         self.hub = EventHub(journal, version=__version__)
+        self._speech = _speech(settings)
         self._engine = create_engine(settings)
-        self._voice = LateVoice(lambda: create_voice(settings, self.agent, self.runner, self.hub))
+        self._voice = LateVoice(self._create_voice)
         board = HealthBoard({"engine": self._engine.health, "stt": self._voice.stt, "tts": self._voice.tts}, self.hub)
         self.agent = create_agent(settings, self._engine, self.hub, board.fresh, started)
         self.runner = TurnRunner(self.agent, self.hub, benchmark=settings.benchmark_mode)
@@ -220,9 +232,24 @@ class App:
                 logger.exception("ending the %s failed", name)
         logging.getLogger().removeHandler(self._log)
 
+    def _create_voice(self) -> VoiceSessions:
+        speech = create_speech(self._settings) if self._speech is None else self._speech
+        return create_voice(self._settings, speech, self.agent, self.runner, self.hub)
+
     async def _close_pages(self) -> None:
         self.hub.close()
         await self.servers.stop()
+
+
+def _speech(settings: Settings) -> Speech | None:
+    """The speech services. None: the best was asked for and nothing can speak here, so that only typing works."""
+    try:
+        return create_speech(settings)
+    except ConfigurationError as error:
+        if settings.tts_service != "auto" or settings.stt_service != "auto":
+            raise
+        logger.error("speech does not work: %s", error)
+        return None
 
 
 def _prepare_state(folder: Path) -> None:

@@ -55,10 +55,6 @@ class Settings(BaseSettings):
     )
     piper_url: HttpUrl | None = Field(None, description="Base URL of Piper's own server for `TTS_SERVICE=piper-http`.")
     melotts_url: HttpUrl | None = Field(None, description="Base URL of a MeloTTS server for `TTS_SERVICE=melotts`.")
-    piper_url: HttpUrl | None = Field(None, description="Base URL of a Piper server for `TTS_SERVICE=piper-http`.")
-    whispercpp_url: HttpUrl | None = Field(
-        None, description="Base URL of a whisper.cpp server for `STT_SERVICE=whispercpp`; empty: one is started here."
-    )
     vision_service: str = Field("none", description="Object detection by name, or `none`.")
     audio_transport: Literal["browser", "local"] = Field(
         "browser", description="`local` uses the microphone and speaker of this node."
