@@ -9,6 +9,8 @@ import pytest
 
 # The quick ones first: a mistake shows early.
 KINDS = ("unit", "docs", "integration", "browser", "bench", "oldcpu", "provision")
+# Seconds before a test is ended, where it does not say otherwise: emulation and downloads take their time.
+PATIENCE = {"oldcpu": 600, "provision": 1200}
 
 # An exported core type of another machine makes every numpy die on this one.
 os.environ.pop("OPENBLAS_CORETYPE", None)
@@ -26,7 +28,10 @@ def kind_of(item: pytest.Item) -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: KINDS.index(kind_of(item)))
     for item in items:
-        item.user_properties.append(("kind", kind_of(item)))
+        kind = kind_of(item)
+        item.user_properties.append(("kind", kind))
+        if kind in PATIENCE and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(PATIENCE[kind]))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -5,14 +5,26 @@ A block with the info string ```` ```bash test=NAME ```` is looked up here; ever
 
 from __future__ import annotations
 
-# Name in the page -> the test that runs these commands, as `file::function`.
-ELSEWHERE = {
+_SCRIPTS = "testing/integration/house/test_scripts.py"
+_ONE_PC = "testing/provision/test_bootstrap.py"
+_MODELS = "testing/unit/llm/test_cli.py"
+_HUB = "testing/integration/llm/test_download.py"
+_WHOLE = "test_a_model_is_installed_when_all_its_files_are_right"
+
+# Name in the page -> the tests that run these commands, as `file::function`.
+ELSEWHERE: dict[str, tuple[str, ...]] = {
+    "bootstrap": (f"{_ONE_PC}::test_one_command_ends_with_a_link_and_an_agent_that_answers",),
+    # Every run of that test chooses ports of its own in this way.
+    "ports": (f"{_ONE_PC}::test_one_command_ends_with_a_link_and_an_agent_that_answers",),
+    "uninstall": (f"{_ONE_PC}::test_uninstall_asks_first", f"{_ONE_PC}::test_uninstall_leaves_nothing"),
+    "extras": (f"{_SCRIPTS}::test_an_extra_is_installed_by_its_lock", f"{_HUB}::{_WHOLE}"),
+    "pull": (f"{_MODELS}::test_for_this_pc_pulls_what_suits_it", f"{_HUB}::{_WHOLE}"),
     # The sandbox of every other command runs it.
-    "serve": "testing/docs/test_commands.py::test_command_works_as_printed",
-    "setup": "testing/integration/house/test_scripts.py::test_setup_has_nothing_to_do_the_second_time",
+    "serve": ("testing/docs/test_commands.py::test_command_works_as_printed",),
+    "setup": (f"{_SCRIPTS}::test_setup_has_nothing_to_do_the_second_time",),
     # It runs itself: the test takes a small selection. CI runs it whole (.ci/run).
-    "self": "testing/integration/house/test_scripts.py::test_scripts_test_runs_a_selection_and_ends_with_the_summary",
+    "self": (f"{_SCRIPTS}::test_scripts_test_runs_a_selection_and_ends_with_the_summary",),
     # scripts/test runs the linters before the tests.
-    "linters": "testing/integration/house/test_scripts.py::test_npm_run_lint_is_the_check",
-    "lock": "testing/integration/house/test_scripts.py::test_locks_are_what_pyproject_resolves_to",
+    "linters": (f"{_SCRIPTS}::test_npm_run_lint_is_the_check",),
+    "lock": (f"{_SCRIPTS}::test_locks_are_what_pyproject_resolves_to",),
 }

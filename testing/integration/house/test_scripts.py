@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,8 +14,11 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=240)
+def run(*command: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, **environment}
+    return subprocess.run(
+        command, cwd=cwd, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=240
+    )
 
 
 def test_locks_are_what_pyproject_resolves_to(tmp_path: Path) -> None:
@@ -55,6 +59,13 @@ def test_every_script_explains_itself(script: str) -> None:
     result = run(f"scripts/{script}", "--help")
     assert result.returncode == 0
     assert "usage" in result.stdout.lower()
+
+
+def test_an_extra_is_installed_by_its_lock() -> None:
+    """In an environment that has it already: pip compares every package and checksum of the lock and says so."""
+    result = run(".cache/extras/bin/python", "-m", "pipecatapp", "extras", "install", "whisper", PYTHONPATH="src")
+    assert result.returncode == 0, result.stderr
+    assert "whisper is installed" in result.stdout
 
 
 def test_a_linter_that_nobody_knows_lists_the_choices() -> None:
