@@ -1,0 +1,124 @@
+"""The command line: quick help with examples, exit codes, clear refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipecatapp.__main__ import USAGE, main
+from pipecatapp.client import serving
+from pipecatapp.errors import ConfigurationError, UnknownChoiceError
+from pipecatapp.extras import EXTRAS, describe, install, lock_file
+from pipecatapp.settings import Settings, load_settings, printable
+
+pytestmark = pytest.mark.unit
+
+COMMANDS = [
+    [], ["serve"], ["ask"], ["link"], ["status"], ["settings"],
+    ["extras"], ["extras", "list"], ["extras", "install"],
+    ["models"], ["models", "list"], ["models", "pull"], ["models", "verify"],
+    ["engine"], ["engine", "run"], ["engine", "build"], ["engine", "status"],
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("PIPECATAPP_CONFIG", str(tmp_path / "none.env"))
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--help"])
+    assert ended.value.code == 0
+    assert "xample: " in capsys.readouterr().out
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from pipecatapp.__main__ import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"numpy", "pipecat", "fastapi", "httpx", "pydantic", "uvicorn", "asyncio", "yaml"}
+    assert heavy.isdisjoint(eval(done.stderr))
+
+
+def test_wrong_usage_is_2() -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["fly"])
+    assert ended.value.code == USAGE
+
+
+def test_a_wrong_setting_is_named_and_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("WEB_PORT", "a lot")
+    assert main(["settings"]) == USAGE
+    assert "WEB_PORT" in capsys.readouterr().err
+
+
+def test_the_settings_are_printed_and_secrets_are_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LLM_URL", "http://core:8080/v1")
+    monkeypatch.setenv("LLM_API_KEY", "geheim")
+    assert main(["settings"]) == 0
+    printed = capsys.readouterr().out
+    assert "LLM_URL=http://core:8080/v1" in printed
+    assert "BENCHMARK_MODE=false" in printed
+    assert "geheim" not in printed
+    assert "geheim" not in printable(load_settings(), as_json=True)
+    assert json.loads(printable(load_settings(), as_json=True))["WEB_PORT"] == 8000
+
+
+def test_an_agent_that_does_not_run_is_said_and_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WEB_PORT", "1")
+    assert main(["ask", "hello"]) == 1
+    assert "is it running?" in capsys.readouterr().err
+    assert main(["status"]) == 1
+    assert "does not run" in capsys.readouterr().err
+    assert main(["ask", "  "]) == USAGE
+
+
+def test_the_link_holds_the_token(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["link"]) == 0
+    links = capsys.readouterr().out.split()
+    token = (tmp_path / "token").read_text().strip()
+    assert links[-1] == f"http://localhost:8000/?token={token}"
+    assert any(link.startswith("https://") and ":8443/" in link for link in links)
+
+
+def test_the_ports_of_a_running_agent_win_over_the_settings(tmp_path: Path) -> None:
+    settings = load_settings()
+    state = {"pid": os.getpid(), "host": "127.0.0.1", "port": 12345, "tls_port": 0}
+    settings.serving_file.write_text(json.dumps(state))
+    assert (serving(settings).port, serving(settings).tls_port) == (12345, 0)
+    settings.serving_file.write_text(json.dumps(state | {"pid": 2**22 + 1}))  # it was killed
+    assert serving(settings).port == 8000
+    settings.serving_file.write_text("{")
+    assert serving(settings).port == 8000
+
+
+def test_the_extras_are_described_and_each_has_its_lock() -> None:
+    lines = describe().splitlines()
+    assert [line.split()[0] for line in lines] == list(EXTRAS)
+    for name in EXTRAS:
+        assert "--hash=sha256:" in lock_file(name).read_text()
+
+
+def test_an_unknown_extra_lists_the_choices() -> None:
+    with pytest.raises(UnknownChoiceError, match="whisper"):
+        install("siri")
+    with pytest.raises(ConfigurationError):
+        lock_file("siri")

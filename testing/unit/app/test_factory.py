@@ -1,0 +1,145 @@
+"""From the settings to the parts: nothing is ignored, nothing is guessed."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipecatapp.agent_factory import check_supported, create_engine, models_file, prompts_folder
+from pipecatapp.app import LateVoice
+from pipecatapp.domain import ComponentHealth
+from pipecatapp.errors import ConfigurationError, MissingExtraError
+from pipecatapp.settings import Settings, load_settings
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("PIPECATAPP_CONFIG", str(tmp_path / "none.env"))
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"tool_mode": "remote", "tool_server_url": "http://tools"}, "TOOL_MODE=remote"),
+        ({"node_role": "core"}, "NODE_ROLE=core"),
+        ({"consul_http_addr": "127.0.0.1:8500"}, "CONSUL_HTTP_ADDR"),
+        ({"nomad_addr": "http://127.0.0.1:4646"}, "NOMAD_ADDR"),
+        ({"vision_service": "yolov8"}, "VISION_SERVICE"),
+    ],
+)
+def test_what_this_release_cannot_do_is_refused(settings: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        check_supported(load_settings(**settings))
+
+
+def test_the_defaults_are_supported() -> None:
+    check_supported(load_settings())
+    check_supported(load_settings(node_role="edge", llm_url="http://core:8080/v1"))
+
+
+def test_an_engine_at_our_own_port_is_ours(tmp_path: Path) -> None:
+    engine = create_engine(load_settings(llm_url="http://127.0.0.1:8081/v1"))
+    assert engine.restarts
+    assert engine.supervisor is None
+    assert (tmp_path / "engine/api.key").stat().st_mode & 0o077 == 0
+
+
+def test_an_engine_elsewhere_is_not_ours(tmp_path: Path) -> None:
+    engine = create_engine(load_settings(llm_url="http://core:8081/v1", llm_api_key="key"))
+    assert not engine.restarts
+    assert not (tmp_path / "engine").exists()
+
+
+def test_a_model_in_the_process_needs_its_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("pipecatapp.llm.inprocess.find_spec", lambda _: None)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/starter.gguf").write_bytes(b"GGUF")
+    with pytest.raises(MissingExtraError, match="pipecatapp extras install llama-cpp"):
+        create_engine(load_settings(run_local_llm=True))
+
+
+def test_the_personas_are_found_or_missed_with_advice(tmp_path: Path) -> None:
+    assert (prompts_folder(load_settings()) / "router.txt").is_file()
+    with pytest.raises(ConfigurationError, match="PROMPTS_DIR"):
+        prompts_folder(load_settings(prompts_dir=tmp_path / "nowhere"))
+
+
+def test_the_catalogue_is_the_one_of_the_settings(tmp_path: Path) -> None:
+    assert models_file(load_settings()).name == "models.yaml"
+    assert models_file(load_settings(models_file=tmp_path / "mine.yaml")) == tmp_path / "mine.yaml"
+
+
+# --- the voice that comes later
+
+
+class Sessions:
+    """The outside of ``VoiceSessions``."""
+
+    def __init__(self, gate: asyncio.Event) -> None:
+        self.gate = gate
+        self.served: list[str] = []
+        self.closed = False
+
+    @property
+    def health_sources(self) -> list[Any]:
+        class Fine:
+            async def health(self) -> ComponentHealth:
+                return ComponentHealth("stt", ok=True, reason="pocketsphinx")
+
+        return [Fine()]
+
+    async def warm_up(self) -> None:
+        await self.gate.wait()
+
+    async def serve(self, websocket: Any, conversation: str) -> None:
+        self.served.append(conversation)
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class Socket:
+    def __init__(self) -> None:
+        self.closed = 0
+
+    async def close(self, code: int, reason: str) -> None:
+        self.closed = code
+
+
+async def test_a_session_waits_for_the_voice_to_be_loaded() -> None:
+    gate = asyncio.Event()
+    sessions = Sessions(gate)
+    voice = LateVoice(lambda: sessions)  # type: ignore[arg-type,return-value]
+    assert (await voice.stt.health()).reason == "it is still loading"
+    loading = asyncio.create_task(voice.load())
+    serving = asyncio.create_task(voice.serve(Socket(), "c"))  # type: ignore[arg-type]
+    while not (await voice.stt.health()).ok:
+        await asyncio.sleep(0)
+    assert sessions.served == []
+    gate.set()
+    await asyncio.gather(loading, serving)
+    assert sessions.served == ["c"]
+    await voice.aclose()
+    assert sessions.closed
+
+
+async def test_a_voice_that_cannot_be_loaded_is_told_and_closes_sessions() -> None:
+    def broken() -> Any:
+        raise ConfigurationError("nothing can speak here")
+
+    voice = LateVoice(broken)
+    await voice.load()
+    state = await voice.tts.health()
+    assert (state.component, state.ok, state.reason) == ("tts", False, "nothing can speak here")
+    socket = Socket()
+    await voice.serve(socket, "c")  # type: ignore[arg-type]
+    assert socket.closed == 1011
+    await voice.aclose()
