@@ -182,8 +182,11 @@ async def llm_server(profile: str) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def both_served(llm_url: str, folder: Path) -> AsyncIterator[str]:
-    """Both arrangements on one port; yields the WebSocket URL in front of ``/ours`` and ``/plain``."""
+async def both_served(llm_url: str, plain_llm_url: str, folder: Path) -> AsyncIterator[str]:
+    """Both arrangements on one port; yields the WebSocket URL in front of ``/ours`` and ``/plain``.
+
+    Each has a language model server of its own, or they would push each other's prompts out of its cache.
+    """
     stt, tts = PocketsphinxRecognizer(), FliteSynthesizer()
     model = OpenAIChatModel(llm_url, prompt_style="full")
     agent = Agent(model, [], _Nobody(), JsonlConversations(folder), persona=lambda: PERSONA)
@@ -197,7 +200,7 @@ async def both_served(llm_url: str, folder: Path) -> AsyncIterator[str]:
 
     @app.websocket("/plain")
     async def plain(websocket: WebSocket) -> None:
-        await plain_session(websocket, llm_url, stt, tts)
+        await plain_session(websocket, plain_llm_url, stt, tts)
 
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="websockets-sansio"))
     serving = asyncio.create_task(server.serve())
@@ -252,8 +255,9 @@ async def compare(profile: str, turns: int) -> tuple[list[float], list[float]]:
     measured: dict[str, list[float]] = {"ours": [], "plain": []}
     with tempfile.TemporaryDirectory() as folder:
         async with (
-            llm_server(profile) as llm_url,
-            both_served(llm_url, Path(folder)) as url,
+            llm_server(profile) as our_llm,
+            llm_server(profile) as plain_llm,
+            both_served(our_llm, plain_llm, Path(folder)) as url,
             Caller(f"{url}/ours") as ours,
             Caller(f"{url}/plain", acknowledge=False) as plain,
         ):
@@ -279,7 +283,7 @@ async def interruptions(count: int) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         async with (
             llm_server("25ms") as llm_url,
-            both_served(llm_url, Path(folder)) as url,
+            both_served(llm_url, llm_url, Path(folder)) as url,
             Caller(f"{url}/ours") as caller,
         ):
             await asyncio.sleep(1.0)

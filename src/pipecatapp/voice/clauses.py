@@ -37,7 +37,8 @@ _LEANING = frozenset(
         "a", "an", "the", "of", "to", "in", "on", "at", "by", "for", "with", "from", "and", "or", "but", "as", "is",
         "are", "was", "were", "be", "been", "am", "that", "this", "these", "those", "my", "your", "his", "her",
         "its", "our", "their", "very", "more", "most", "no", "not", "i", "you", "he", "she", "we", "they", "it",
-        "it's", "i'm", "there's", "there",
+        "it's", "i'm", "there's", "there", "have", "has", "had", "will", "would", "can", "could", "should", "may",
+        "might", "must", "do", "does", "did", "all", "some", "any", "every", "each", "next", "last", "first",
     }
 )  # fmt: skip
 _NUMBER_WORDS = frozenset(
@@ -74,7 +75,7 @@ class ClauseSplitter:
         long_words: a later sentence longer than this is cut at its clauses too.
     """
 
-    def __init__(self, *, conjunction_words: int = 4, hurry_words: int = 3, long_words: int = 16) -> None:
+    def __init__(self, *, conjunction_words: int = 4, hurry_words: int = 2, long_words: int = 16) -> None:
         self._conjunction_words = conjunction_words
         self._hurry_words = hurry_words
         self._long_words = long_words

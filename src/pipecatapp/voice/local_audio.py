@@ -201,6 +201,7 @@ async def talk_locally(
     conversation: str,
     listening: Callable[[], bool],
     open_card: Callable[[], SoundCard] = sound_card,
+    retry_after_s: float = RETRY_AFTER_S,
 ) -> None:
     """Keep a session on this node's sound card, until cancelled. Without a card it says so and tries again."""
     while True:
@@ -218,4 +219,4 @@ async def talk_locally(
                 reason = f"the sound card cannot be used: {error}"
         logger.warning("%s", reason)
         sink.emit(HealthChanged(component="sound card", ok=False, reason=reason))
-        await asyncio.sleep(RETRY_AFTER_S)
+        await asyncio.sleep(retry_after_s)

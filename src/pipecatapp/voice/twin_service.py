@@ -101,6 +101,7 @@ class TwinService(FrameProcessor):
         self.mouth = Mouth(synthesizer, self._cannot_speak, self._was_heard)
         self._stable = StableTranscript()
         self._words: list[str] = []
+        self._growing = ""
         self._continued = ""
         self._user_speaking = False
         self._last_sample = 0.0
@@ -123,8 +124,7 @@ class TwinService(FrameProcessor):
             case VADUserStartedSpeakingFrame():
                 await self._speech_started()
             case VADUserStoppedSpeakingFrame():
-                self._user_speaking = False
-                self._last_sample = time.monotonic() - frame.stop_secs
+                self._speech_stopped(frame.stop_secs)
             case InterimTranscriptionFrame():
                 await self._heard_so_far(frame.text)
             case TranscriptionFrame():
@@ -184,11 +184,19 @@ class TwinService(FrameProcessor):
             self._state("listening")
             self._hold_ends = asyncio.get_running_loop().call_later(HOLD_AT_MOST_S, self._false_alarm)
 
+    def _speech_stopped(self, silence: float) -> None:
+        self._user_speaking = False
+        self._last_sample = time.monotonic() - silence
+        if self._turn is None and self._growing:
+            # The recognizer's final pass seldom changes the words, so do not wait for it.
+            self._prepare(self._so_far(self._growing))
+
     async def _heard_so_far(self, words: str) -> None:
         if self._turn is not None:
             if not means_interruption(words, self._turn.progress.text):
                 return
             await self._take_over()
+        self._growing = words
         so_far = self._so_far(words)
         self._sink.emit(PartialTranscript(conversation=self._conversation, text=so_far))
         stable = self._stable.update(so_far)
@@ -203,12 +211,14 @@ class TwinService(FrameProcessor):
             await self._take_over()
         self._failed_hearing = False
         self._final_at = time.monotonic()
+        self._growing = ""
         self._words.append(words)
         so_far = self._so_far()
         self._sink.emit(PartialTranscript(conversation=self._conversation, text=so_far))
         self._prepare(so_far)
 
     async def _heard_nothing(self) -> None:
+        self._growing = ""
         if self._turn is not None:
             self._false_alarm()
         elif not self._words and not self._continued:

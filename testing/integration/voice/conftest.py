@@ -17,7 +17,7 @@ from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turns import TurnRunner
 from pipecatapp.voice.recognition import Recognizer
-from pipecatapp.voice.sessions import VoiceSessions
+from pipecatapp.voice.sessions import TurnDetection, VoiceSessions
 from pipecatapp.voice.stt_pocketsphinx import PocketsphinxRecognizer
 from pipecatapp.voice.synthesis import Synthesizer
 from pipecatapp.voice.tts_programs import FliteSynthesizer
@@ -43,14 +43,18 @@ class VoiceHouse:
 
 @asynccontextmanager
 async def voice_house(
-    state: Path, *answers: Answer, stt: Recognizer | None = None, tts: Synthesizer | None = None
+    state: Path,
+    *answers: Answer,
+    stt: Recognizer | None = None,
+    tts: Synthesizer | None = None,
+    turn: TurnDetection = "timeout",
 ) -> AsyncIterator[VoiceHouse]:
     """Serve ``/ws/voice`` on a free port."""
     model, sink = ScriptedChatModel(*answers), RecordingSink()
     agent = Agent(model, [], sink, JsonlConversations(state), persona=lambda: "You are a helpful twin.")
     runner = TurnRunner(agent, sink)
     sessions = VoiceSessions(
-        agent, runner, sink, stt or PocketsphinxRecognizer(), tts or FliteSynthesizer(), turn_detection="timeout"
+        agent, runner, sink, stt or PocketsphinxRecognizer(), tts or FliteSynthesizer(), turn_detection=turn
     )
     app = FastAPI()
 

@@ -220,3 +220,10 @@ async def test_the_second_voice_speaks_when_the_first_fails(house: House) -> Non
         await caller.quiet()
         assert "kitchen" in recognized(bytes(caller.speaker.played))
         assert not h.sink.of(ErrorSpoken)
+
+
+async def test_smart_turn_ends_a_turn_too(house: House) -> None:
+    async with house("The kitchen light is on.", turn="smart") as h, h.caller() as caller:
+        await asyncio.sleep(0.3)
+        await caller.first_sound(await caller.say(spoken("what is the status of the cluster")))
+        assert "status" in h.sink.of(UserMessage)[0].text
