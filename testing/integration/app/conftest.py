@@ -1,0 +1,99 @@
+"""The whole program in a process of its own, with a real llama-server and the starter model (or a random one)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from testing.fakes.gguf import write_random_model
+
+ROOT = Path(__file__).resolve().parents[3]
+ENGINES = ROOT / ".cache/engine"
+STARTER = ROOT / "models/starter.gguf"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Program:
+    """``pipecatapp serve``. ``start`` and ``end`` it as often as the test likes."""
+
+    def __init__(self, state: Path, model: Path, **settings: str) -> None:
+        self.state = state
+        self.port = free_port()
+        self.environment = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+        self.environment |= {
+            "PIPECATAPP_CONFIG": str(state / "none.env"),
+            "STATE_DIR": str(state),
+            "WEB_HOST": "127.0.0.1",
+            "WEB_PORT": str(self.port),
+            "WEB_TLS_PORT": "0",
+            "ENGINE_PORT": str(free_port()),
+            "LLM_MODEL": str(model),
+            **settings,
+        }
+        self.process: subprocess.Popen[str] | None = None
+        (state / "engine").mkdir(parents=True)
+        for engine in ENGINES.glob("debian-*"):
+            (state / "engine" / engine.name).symlink_to(engine)
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "pipecatapp", "serve"]
+        with (self.state / "serve.log").open("a") as log:
+            self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, text=True)
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pipecatapp", *words]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=240, check=False)
+
+    def health(self) -> httpx.Response | None:
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(f"http://127.0.0.1:{self.port}/health", timeout=10, trust_env=False)
+        return None
+
+    def wait(self, wanted: Callable[[httpx.Response], bool], seconds: float = 180) -> httpx.Response:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self.process is not None
+            assert self.process.poll() is None, (self.state / "serve.log").read_text()
+            response = self.health()
+            if response is not None and wanted(response):
+                return response
+            time.sleep(0.1)
+        raise AssertionError((self.state / "serve.log").read_text())
+
+    def end(self, number: int = signal.SIGTERM) -> float:
+        """Send the signal; the seconds until the process was gone."""
+        assert self.process is not None
+        started = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(60)
+        return time.monotonic() - started
+
+
+@pytest.fixture(scope="session")
+def any_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The starter model where it is, else a random one under its name."""
+    return STARTER if STARTER.is_file() else write_random_model(tmp_path_factory.mktemp("model") / "starter.gguf")
+
+
+@pytest.fixture
+def program(tmp_path: Path, any_model: Path) -> Iterator[Program]:
+    program = Program(tmp_path / "state", any_model)
+    yield program
+    if program.process is not None and program.process.poll() is None:
+        program.process.kill()
+        program.process.wait()

@@ -1,0 +1,72 @@
+"""``pipecatapp serve`` as a person runs it: there at once, honest while it wakes up, gone when told."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from testing.integration.app.conftest import Program
+
+pytestmark = pytest.mark.integration
+
+
+def test_it_wakes_up_answers_remembers_and_ends(program: Program) -> None:
+    program.start()
+    # The page is there before the engine and the voice are.
+    waking = program.wait(lambda response: True)
+    assert waking.status_code in (200, 503)
+    if waking.status_code == 503:
+        assert any(not part["ok"] and part["reason"] for part in waking.json()["components"].values())
+    ready = program.wait(lambda response: response.status_code == 200)
+    assert set(ready.json()["components"]) == {"engine", "stt", "tts"}
+    assert program.command("status").returncode == 0
+
+    asked = program.command("ask", "What can you do?", "--conversation", "test-conversation")
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout.strip()
+    assert "{" not in asked.stdout
+
+    assert program.end() <= 10
+    assert program.process is not None
+    assert program.process.returncode == 0
+    assert not (program.state / "serving.json").exists()
+    kept = (program.state / "conversations/test-conversation.jsonl").read_text().splitlines()
+    assert json.loads(kept[0])["turn"]["user_text"] == "What can you do?"
+    assert program.health() is None
+
+
+def test_a_kill_leaves_nothing_that_stops_the_next_start(program: Program) -> None:
+    program.start()
+    program.wait(lambda response: response.json()["components"].get("engine", {}).get("ok", False))
+    program.end(signal.SIGKILL)
+    program.start()
+    program.wait(lambda response: response.json()["components"].get("engine", {}).get("ok", False))
+    assert program.end(signal.SIGINT) <= 10
+
+
+def test_while_the_engine_is_not_there_it_says_so(program: Program) -> None:
+    program.environment["LLM_URL"] = "http://127.0.0.1:9/v1"
+    program.start()
+    program.wait(lambda response: "engine" in response.json()["components"])
+    asked = program.command("ask", "hello")
+    assert asked.returncode == 1
+    assert "I am still waking up" in asked.stdout
+
+
+def test_a_wrong_setting_ends_it_with_a_sentence(program: Program) -> None:
+    program.environment["STT_SERVICE"] = "siri"
+    done = program.command("serve")
+    assert done.returncode == 2
+    assert "unknown STT_SERVICE 'siri'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_taken_port_ends_it_with_a_sentence(program: Program) -> None:
+    program.start()
+    program.wait(lambda response: True)
+    second = program.command("serve")
+    assert second.returncode == 2
+    assert "WEB_PORT" in second.stderr
+    assert "Traceback" not in second.stderr
