@@ -118,7 +118,6 @@ def pull_models(args: argparse.Namespace, places: Places) -> int:
     for entry in entries:
         model = entry.model
         print(f"{model.name} ({entry.purpose}, {model.licence})", flush=True)
-        here = installed_variant(places.models, model) is not None
         bar = _Bar()
         try:
             folder = store.pull(model, bar, accept_unverified=args.accept_unverified)
@@ -132,7 +131,7 @@ def pull_models(args: argparse.Namespace, places: Places) -> int:
             print(f"  failed: {error}", file=sys.stderr, flush=True)
             worst = FAILED
         else:
-            print(f"  {'is in' if here else 'downloaded to'} {folder}", flush=True)
+            print(f"  {'downloaded to' if bar.used else 'is in'} {folder}", flush=True)
     return worst
 
 

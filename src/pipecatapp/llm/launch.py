@@ -12,6 +12,8 @@ from pipecatapp.llm.machine import CpuClass, Machine
 SHAPES = ((4, 8192), (4, 4096), (2, 8192), (2, 4096), (2, 2048))
 # The part of memory that the cache of all conversations may take.
 CACHE_SHARE = 0.2
+# A model of fewer bytes is quicker on one thread: two would spend their time handing over.
+SMALL = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ def plan(
         ("--api-key-file", str(key_file)),
         ("--ctx-size", str(slots * context)),
         ("--parallel", str(slots)),
-        ("--threads", str(machine.cores)),
+        ("--threads", str(1 if head.size < SMALL else machine.cores)),
+        ("--poll", "0"),
         ("--batch-size", str(batch)),
         ("--ubatch-size", str(batch)),
         ("--slot-save-path", str(slots_dir)),

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.unit
 OPTIONS = (
     "--model --alias --host --port --api-key-file --ctx-size --parallel --threads --batch-size --ubatch-size "
     "--slot-save-path --cache-ram --sse-ping-interval --skip-chat-parsing --reasoning --jinja --slots --metrics "
-    "--offline --no-ui --flash-attn --cache-type-k --cache-type-v"
+    "--offline --no-ui --poll --flash-attn --cache-type-k --cache-type-v"
 )
 ALL = frozenset(OPTIONS.split())
 QWEN_7B = ModelHead("qwen2", "qwen", 32768, 57_344, 128, 4_683_000_000)
@@ -67,6 +67,10 @@ def test_a_cpu_without_f16c_gets_a_quantized_cache_and_small_batches() -> None:
     assert value(old, "--cache-type-k") == value(old, "--cache-type-v") == "q8_0"
     assert int(value(old, "--batch-size")) < int(value(new, "--batch-size"))
     assert "--cache-type-k" not in new.arguments
+
+
+def test_a_small_model_runs_on_one_thread_a_large_one_on_all_cores() -> None:
+    assert (value(launch(STARTER), "--threads"), value(launch(QWEN_7B), "--threads")) == ("1", "2")
 
 
 def test_heads_that_no_block_fits_keep_their_cache() -> None:
