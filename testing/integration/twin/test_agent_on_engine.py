@@ -1,0 +1,108 @@
+"""The real agent on a real llama-server: what is never spoken, and what is never evaluated twice."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from pipecatapp.agent_factory import Engine, create_agent, create_supervisor
+from pipecatapp.domain import ComponentHealth
+from pipecatapp.events import ErrorSpoken, TurnFinished
+from pipecatapp.llm.client import OpenAIChatModel
+from pipecatapp.settings import load_settings
+from pipecatapp.twin.agent import Agent
+from pipecatapp.twin.turn import TurnProgress
+from testing.fakes.gguf import write_random_model
+from testing.fakes.house import RecordingSink
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[3]
+ENGINES = ROOT / ".cache/engine"
+STARTER = ROOT / "models/starter.gguf"
+
+
+class House:
+    def __init__(self, agent: Agent, sink: RecordingSink) -> None:
+        self.agent, self.sink = agent, sink
+
+    async def ask(self, text: str, conversation: str = "first-one") -> tuple[str, TurnProgress]:
+        progress = TurnProgress(conversation)
+        said = "".join([piece async for piece in self.agent.respond(conversation, text, "typed", progress)])
+        return said.strip(), progress
+
+
+@pytest.fixture
+async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    monkeypatch.setenv("PIPECATAPP_CONFIG", str(tmp_path / "none.env"))
+    model = STARTER if STARTER.is_file() else write_random_model(tmp_path / "starter.gguf")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = load_settings(state_dir=tmp_path, engine_port=port, llm_model=str(model))
+    settings.engines.mkdir()
+    for engine in ENGINES.glob("debian-*"):
+        (settings.engines / engine.name).symlink_to(engine)
+    supervisor = create_supervisor(settings)
+    chat = OpenAIChatModel(supervisor.base_url, api_key=supervisor.api_key, status=lambda: supervisor.status)
+    sink = RecordingSink()
+
+    async def health() -> Sequence[ComponentHealth]:
+        return [await supervisor.health()]
+
+    agent = create_agent(settings, Engine(chat, supervisor, supervisor), sink, health)
+    await supervisor.start()
+    try:
+        async with asyncio.timeout(120):
+            await supervisor.wait_ready()
+        yield House(agent, sink)
+    finally:
+        await agent.aclose()
+        await chat.aclose()
+        await supervisor.stop()
+
+
+async def test_every_request_is_answered_in_words(house: House) -> None:
+    for request in ("Hello!", "what is your status", "what time is it in tokyo", "write a poem", '{"name": "x"} "\\'):
+        said, _ = await house.ask(request)
+        assert said
+        assert "{" not in said
+        assert "<tool" not in said
+    assert [e.kind for e in house.sink.of(ErrorSpoken) if e.kind in ("bug", "unreachable", "overflow")] == []
+
+
+async def test_only_what_is_new_is_evaluated(house: House) -> None:
+    for words in ("Hello!", "thanks", "who are you"):
+        await house.ask(words)
+        await house.ask(words, "second-one")  # another conversation does not cost the first one its cache
+    turns = {
+        name: [e for e in house.sink.of(TurnFinished) if e.conversation == name] for name in ("first-one", "second-one")
+    }
+    for finished in turns.values():
+        for before, after in pairwise(finished):
+            assert after.evaluated_tokens < after.prompt_tokens / 2
+            assert after.cached_tokens >= before.prompt_tokens - 8
+
+
+async def test_what_was_prepared_while_speaking_is_not_evaluated_after(house: House) -> None:
+    await house.ask("Hello!")
+    await house.ask("Hello!", "second-one")
+    words = "please tell me everything that you remember about the tomatoes behind the shed and the old"
+    await house.agent.prepare("first-one", words)
+    _, prepared = await house.ask(f"{words} garden door", "first-one")
+    _, cold = await house.ask(f"{words} garden door", "second-one")
+    first = next(e for e in house.sink.of(TurnFinished) if e.turn == prepared.id)
+    second = next(e for e in house.sink.of(TurnFinished) if e.turn == cold.id)
+    assert first.evaluated_tokens < second.evaluated_tokens
+
+
+async def test_a_long_conversation_never_overflows(house: House) -> None:
+    for number in range(8):
+        said, _ = await house.ask(f"Remember this, number {number}: " + "the quick brown fox jumps over the dog " * 12)
+        assert said
+    assert [e.kind for e in house.sink.of(ErrorSpoken) if e.kind == "overflow"] == []
