@@ -22,6 +22,7 @@ class HashEmbedder:
         self.hang: asyncio.Event | None = None
         self._dimensions, self._seed = dimensions, seed
         self._synonyms = synonyms or {}
+        self._directions: dict[str, Floats] = {}
 
     async def embed(self, texts: Sequence[str]) -> Floats:
         if self.broken:
@@ -33,11 +34,17 @@ class HashEmbedder:
 
     def embed_now(self, texts: Sequence[str]) -> Floats:
         rows = np.stack([self._text(text) for text in texts])
-        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        normal: Floats = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        return normal
 
     def _text(self, text: str) -> Floats:
         row = np.full(self._dimensions, 1e-3, np.float32)
         for word in words(text):
-            key = f"{self._seed} {self._synonyms.get(word, word)}"
-            row += np.random.default_rng(zlib.crc32(key.encode())).standard_normal(self._dimensions, np.float32)
+            row += self._direction(self._synonyms.get(word, word))
         return row
+
+    def _direction(self, word: str) -> Floats:
+        if word not in self._directions:
+            seed = zlib.crc32(f"{self._seed} {word}".encode())
+            self._directions[word] = np.random.default_rng(seed).standard_normal(self._dimensions, np.float32)
+        return self._directions[word]

@@ -53,7 +53,7 @@ class FactBook:
         self._files = files
         self._clock = clock
         self._keywords = KeywordIndex()
-        self._vectors = VectorIndex(model)
+        self.vectors = VectorIndex(model)
         # In the order in which they should get one.
         self._without_vector: dict[int, None] = {}
         self._store = RecordStore(folder, files, clock=clock, vector_of=self._vector_of)
@@ -74,10 +74,10 @@ class FactBook:
         if self._loaded_book != self._store.book:
             # The records were damaged and go on under a new name.
             self._save_index()
-        self._vectors.remove([fact_id for fact_id in self._vectors.ids() if self._store.ledger.get(fact_id) is None])
+        self.vectors.remove([fact_id for fact_id in self.vectors.ids() if self._store.ledger.get(fact_id) is None])
         for fact in self._store.ledger.facts():
             self._keywords.add(fact.id, fact.text)
-            if fact.id not in self._vectors:
+            if fact.id not in self.vectors:
                 self._without_vector[fact.id] = None
         return [*self._store.notices, *self._notices]
 
@@ -113,7 +113,7 @@ class FactBook:
     ) -> list[tuple[StoredFact, float]]:
         """The facts that fit the query best, with their scores."""
         with self._store.reading:
-            ranked = rank(query, vector, self._keywords, self._vectors, limit, all_that_match=all_that_match)
+            ranked = rank(query, vector, self._keywords, self.vectors, limit, all_that_match=all_that_match)
             return [(fact, score) for fact_id, score in ranked if (fact := self._store.ledger.get(fact_id))]
 
     def add(self, new: Sequence[NewFact]) -> list[StoredFact]:
@@ -176,7 +176,7 @@ class FactBook:
     @property
     def any_vectors(self) -> bool:
         """Whether a fact can be found by its meaning."""
-        return len(self._vectors) > 0
+        return len(self.vectors) > 0
 
     def embed(self, facts: Sequence[StoredFact], vectors: Floats) -> None:
         """Keep the vectors of facts. A fact that is gone meanwhile is passed over."""
@@ -187,13 +187,10 @@ class FactBook:
             ids = [facts[place].id for place in places]
             packed = [pack(vectors[place]) for place in places]
             self._commit(
-                [
-                    Embedded(fact_id, Vector(self._vectors.model, data))
-                    for fact_id, data in zip(ids, packed, strict=True)
-                ]
+                [Embedded(fact_id, Vector(self.vectors.model, data)) for fact_id, data in zip(ids, packed, strict=True)]
             )
             with self._store.reading:
-                self._vectors.add(ids, np.stack([unpack(data) for data in packed]))
+                self.vectors.add(ids, np.stack([unpack(data) for data in packed]))
                 for fact_id in ids:
                     self._without_vector.pop(fact_id, None)
             self._unsaved += len(ids)
@@ -207,7 +204,7 @@ class FactBook:
         with self._store.writing:
             if self._forgotten or self._store.wasteful:
                 self._store.compact()
-            if self._forgotten or self._unsaved > max(_BATCH, len(self._vectors) // 10):
+            if self._forgotten or self._unsaved > max(_BATCH, len(self.vectors) // 10):
                 self._save_index()
             self._forgotten = False
 
@@ -246,9 +243,9 @@ class FactBook:
         for fact_id in change.removed:
             self._keywords.remove(fact_id)
             self._without_vector.pop(fact_id, None)
-        gone = [fact_id for fact_id in change.removed if fact_id in self._vectors]
+        gone = [fact_id for fact_id in change.removed if fact_id in self.vectors]
         if gone:
-            self._vectors.remove(gone)
+            self.vectors.remove(gone)
             self._unsaved += len(gone)
         if change.added is not None:
             self._keywords.add(change.added.id, change.added.text)
@@ -256,7 +253,7 @@ class FactBook:
 
     def _save_index(self) -> None:
         try:
-            self._vectors.save(self.index_path, self._files, self._store.book)
+            self.vectors.save(self.index_path, self._files, self._store.book)
         except OSError as error:
             # It is only a copy. The records have everything.
             log.warning("cannot save %s: %s; the next start will be slower", self.index_path, error)
@@ -266,7 +263,7 @@ class FactBook:
     def _load_vectors(self, book: str) -> None:
         self._loaded_book = book
         try:
-            notice = self._vectors.load(self.index_path, self._files, book, self._clock())
+            notice = self.vectors.load(self.index_path, self._files, book, self._clock())
         except OSError as error:
             aside = set_aside(self._files, self.index_path, "unreadable", self._clock())
             notice = f"{self.index_path.name} cannot be read ({error}); it is kept as {aside.name} and built anew"
@@ -275,7 +272,7 @@ class FactBook:
             self._notices.append(notice)
 
     def _collect(self, fact_id: int, vector: Vector) -> None:
-        if vector.model == self._vectors.model and fact_id not in self._vectors:
+        if vector.model == self.vectors.model and fact_id not in self.vectors:
             self._collected[fact_id] = vector
             if len(self._collected) >= _BATCH:
                 self._add_collected()
@@ -283,9 +280,9 @@ class FactBook:
     def _add_collected(self) -> None:
         if self._collected:
             rows = np.stack([unpack(vector.data) for vector in self._collected.values()])
-            self._vectors.add(list(self._collected), rows)
+            self.vectors.add(list(self._collected), rows)
             self._unsaved += len(self._collected)
             self._collected = {}
 
     def _vector_of(self, fact_id: int) -> Vector | None:
-        return self._collected.get(fact_id) or self._vectors.vector(fact_id)
+        return self._collected.get(fact_id) or self.vectors.vector(fact_id)

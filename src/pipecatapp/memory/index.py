@@ -1,6 +1,6 @@
 """Finding facts by meaning: the vectors of the facts in FAISS, and the file they are kept in between two starts.
 
-A search has two steps: one bit per dimension chooses candidates (48 bytes a fact, XOR and count: quick without AVX),
+A search has two steps: the signs of 384 projections choose candidates (48 bytes a fact, quick to compare without AVX),
 then the candidates' float16 vectors give the exact order. The file ``long_term_memory.faiss`` is an ordinary index of
 FAISS with the vectors under the facts' ids, followed by one line that says which model made them and to which record
 file they belong. It is a copy: what is missing in it comes back from the records.
@@ -29,7 +29,8 @@ Floats = npt.NDArray[np.float32]
 
 _MAGIC = "pipecatapp-vectors"
 _TRAILER_SIZE = 256
-# Candidates per search. With 384 bits 200 of 100,000 hold the nearest ten but for 1 in 100 (scripts/bench memory).
+_BITS = 384
+# Candidates per search. With these bits 200 of 100,000 hold the nearest ten but for 1 in 100 (scripts/bench memory).
 _CANDIDATES = 200
 
 
@@ -183,7 +184,7 @@ class VectorIndex:
         faiss.omp_set_num_threads(1)
         self._exact = faiss.IndexScalarQuantizer(dimensions, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
         self._named = faiss.IndexIDMap(self._exact)
-        self._coarse = faiss.IndexLSH(dimensions, dimensions, True)
+        self._coarse = faiss.IndexLSH(dimensions, _BITS, True)
         # No threshold is learnt; the call sets the random rotation up, the same at every start.
         self._coarse.train(np.zeros((1, dimensions), np.float32))
 

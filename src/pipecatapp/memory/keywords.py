@@ -52,7 +52,7 @@ def stem(word: str) -> str:
             double = len(base) > 3 and base[-1] == base[-2] and base[-1] not in "aeiouls"
             word = base[:-1] if double else base
             break
-    if len(word) > 4 and word.endswith("e"):
+    if len(word) > 3 and word.endswith("e"):
         word = word[:-1]
     return word
 
@@ -100,7 +100,7 @@ class KeywordIndex:
             self._close_gaps()
 
     def scores(self, query: str) -> Scores:
-        """How well each fact fits the query, 0 to 1: its share of the best that any fact could reach."""
+        """How well each fact fits the query, 0 to 1: 1 for one of average length that has all the words."""
         found = np.zeros(len(self._ids), np.float32)
         best = 0.0
         living = max(1, len(self._slot_of))
@@ -110,7 +110,7 @@ class KeywordIndex:
             # A word that no fact has counts too: what is asked for is not there.
             frequency = len(postings[0]) if postings else 0
             weight = float(np.log1p((max(living, frequency) - frequency + 0.5) / (frequency + 0.5)))
-            best += weight * (_K1 + 1)
+            best += weight
             if postings is None:
                 continue
             slots = np.frombuffer(postings[0], np.uint32)
@@ -118,7 +118,7 @@ class KeywordIndex:
             lengths = np.frombuffer(self._lengths, np.float32)[slots]
             found[slots] += weight * times * (_K1 + 1) / (times + _K1 * (1 - _B + _B * lengths / average))
         if best:
-            found /= best
+            np.minimum(found / best, 1.0, out=found)
         ids = np.frombuffer(self._ids, np.int64).copy() if len(self._ids) else np.empty(0, np.int64)
         found[ids < 0] = 0.0
         return Scores(ids, found, self._slot_of)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from pipecatapp.domain import ComponentHealth, Fact, Turn
 from pipecatapp.errors import PipecatAppError
 from pipecatapp.memory.book import FactBook, NewFact, clean
@@ -25,8 +27,9 @@ from pipecatapp.memory.transfer import ImportReport, parse, to_line
 
 log = logging.getLogger(__name__)
 
-# Sentences per step in the background: few, because a recall may be waiting for the same model.
+# Sentences per step in the background: few, because a recall may be waiting for the same model. One write for many.
 _STEP = 4
+_GROUP = 64
 # How long a recall waits for the query's vector before words alone decide.
 _EMBED_TIMEOUT_S = 0.25
 _RETRY_S = 60.0
@@ -119,7 +122,8 @@ class FaissMemory:
         """Keep what the summariser finds worth it. Cancelled: notes that were written stay, the others are not made."""
         if self._summarise is None:
             return
-        related = await self.recall(f"{turn.user_text} {turn.assistant_text}", limit=5)
+        # All that comes near: whether the turn corrects one of them is for the summariser to say.
+        related = await self.search(f"{turn.user_text} {turn.assistant_text}", limit=5)
         for note in await self._summarise(turn, related):
             if not clean(note.text):
                 continue
@@ -296,10 +300,12 @@ class FaissMemory:
         if self._embedder is None:
             return
         self._to_embed = self._book.without_vector
-        while facts := await asyncio.to_thread(self._book.lacking_vectors, _STEP):
-            await self._nobody_waits.wait()
-            rows = await self._embedder.embed([fact.text for fact in facts])
-            await asyncio.to_thread(self._book.embed, facts, rows)
+        while facts := await asyncio.to_thread(self._book.lacking_vectors, _GROUP):
+            rows = []
+            for start in range(0, len(facts), _STEP):
+                await self._nobody_waits.wait()
+                rows.append(await self._embedder.embed([fact.text for fact in facts[start : start + _STEP]]))
+            await asyncio.to_thread(self._book.embed, facts, np.concatenate(rows))
             self._to_embed = max(self._to_embed, self._book.without_vector)
 
 
