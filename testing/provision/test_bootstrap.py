@@ -15,7 +15,8 @@ import pytest
 
 from testing.provision.new_pc import CLONE, NewPc
 
-pytestmark = pytest.mark.provision
+# Minutes on a quiet PC; a busy one may take much longer.
+pytestmark = [pytest.mark.provision, pytest.mark.timeout(1800)]
 
 # What Debian leaves behind when packages come, beside the packages' own files.
 DEBIANS_RECORDS = re.compile(
