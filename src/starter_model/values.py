@@ -15,9 +15,6 @@ from functools import cache
 from starter_model.patterns import Part, Pattern, Slot, load_sections, parse_pattern, read_resource
 from starter_model.speech import number_words
 
-# Durations that everybody says stay in training, whatever their checksum: a first model must know ten minutes.
-EVERYDAY_SECONDS = frozenset({10, 30, 60, 90, 120, 180, 300, 600, 900, 1200, 1800, 2700, 3600, 5400, 7200})
-
 _EVERYDAY_COUNTS = {"minute": (2, 3, 5, 10, 15, 20, 30, 45), "second": (10, 30, 60, 90, 300), "hour": (1, 2)}
 _SYLLABLES = (
     "ka", "lo", "mi", "ra", "ten", "vos", "del", "pi", "nur", "gas", "bel", "tor", "ax", "um", "fen", "dri", "sol",
@@ -183,21 +180,19 @@ class Values:
         )  # fmt: skip
 
     def _seconds(self) -> Value:
-        """A duration as people say it."""
+        """A duration as people say it. Its wording is what is held out: the numbers themselves are a table to learn."""
         pick = self._rng.choice
         for _ in range(500):
             unit = self._rng.choices(("minute", "second", "hour"), (6, 2, 2))[0]
             factor = {"minute": 60, "second": 1, "hour": 3600}[unit]
             if self._rng.random() < 0.35:
-                count = pick(
-                    {"minute": (2, 3, 5, 10, 15, 20, 30, 45), "second": (10, 30, 60, 90, 300), "hour": (1, 2)}[unit]
-                )
+                count = pick(_EVERYDAY_COUNTS[unit])
             else:
-                count = self._rng.randint(1, {"minute": 120, "second": 180, "hour": 24}[unit])
+                count = self._rng.randint(1, {"minute": 90, "second": 120, "hour": 24}[unit])
                 count *= pick((1, 1, 10)) if unit == "second" else 1
-            seconds = count * factor
-            if (is_held_out(str(seconds)) and seconds not in EVERYDAY_SECONDS) == self.held_out:
-                return Value(self._duration(count, unit, seconds), seconds)
+            text = self._duration(count, unit, count * factor)
+            if is_held_out(text) == self.held_out:
+                return Value(text, count * factor)
         raise LookupError("no duration in this split")
 
     def _duration(self, count: int, unit: str, seconds: int) -> str:
