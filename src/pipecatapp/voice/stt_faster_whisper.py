@@ -49,7 +49,7 @@ class FasterWhisperRecognizer:
             self._model = WhisperModel(
                 str(self._folder), device="cpu", compute_type="int8", cpu_threads=self._threads, local_files_only=True
             )
-        except (RuntimeError, ValueError, OSError) as error:
+        except Exception as error:
             raise SpeechError(f"the Whisper model in {self._folder} could not be loaded: {error}") from error
 
     def _transcribe(self, pcm: bytes) -> str:
@@ -63,5 +63,5 @@ class FasterWhisperRecognizer:
                 )
                 # Whisper invents words for silence; it says itself when it does.
                 return " ".join(s.text.strip() for s in segments if s.no_speech_prob < 0.6)
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:
             raise SpeechError(f"Whisper failed: {error}") from error

@@ -65,7 +65,7 @@ class RealtimeSttRecognizer:
                 silero_backend="raw_onnx",
                 silero_onnx_model_path=str(vad),
             )
-        except (RuntimeError, ValueError, OSError) as error:
+        except Exception as error:
             raise SpeechError(f"RealtimeSTT could not be started: {error}") from error
 
     def _transcribe(self, pcm: bytes) -> str:
@@ -76,5 +76,5 @@ class RealtimeSttRecognizer:
             with self._turn:
                 self._recorder.audio = sound
                 return str(self._recorder.transcribe() or "")
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:
             raise SpeechError(f"RealtimeSTT failed: {error}") from error

@@ -51,7 +51,7 @@ class KokoroSynthesizer:
         try:
             kokoro = Kokoro(str(self._model), str(self._voices))
             known = sorted(kokoro.get_voices())
-        except (RuntimeError, ValueError, OSError) as error:
+        except Exception as error:
             raise SpeechError(f"Kokoro could not be loaded from {self._model.parent}: {error}") from error
         if self._voice not in known:
             raise SpeechError(f"Kokoro has no voice {self._voice!r}; TTS_VOICE may be one of: {', '.join(known)}")
@@ -63,7 +63,7 @@ class KokoroSynthesizer:
         try:
             with self._turn:
                 samples, rate = self._kokoro.create(text, voice=self._voice, speed=1.0, lang="en-us")
-        except (RuntimeError, ValueError, IndexError) as error:
+        except Exception as error:
             raise SpeechError(f"Kokoro failed: {error}") from error
         pcm = (np.clip(samples, -1.0, 1.0) * 32767).astype(np.int16).tobytes()
         return trim(to_pipeline_rate(pcm, rate))

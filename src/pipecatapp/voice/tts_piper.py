@@ -42,7 +42,7 @@ class PiperSynthesizer:
 
         try:
             self._voice = PiperVoice.load(self._file)
-        except (RuntimeError, ValueError, OSError, KeyError) as error:
+        except Exception as error:
             raise SpeechError(f"the Piper voice {self._file} could not be loaded: {error}") from error
 
     def _say(self, text: str) -> bytes:
@@ -51,6 +51,6 @@ class PiperSynthesizer:
         try:
             with self._turn:
                 sound = b"".join(chunk.audio_int16_bytes for chunk in self._voice.synthesize(text))
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:
             raise SpeechError(f"Piper failed: {error}") from error
         return trim(to_pipeline_rate(sound, self._voice.config.sample_rate))
