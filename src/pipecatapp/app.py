@@ -28,7 +28,8 @@ from pipecatapp.agent_factory import (
 )
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import ConfigurationError, PipecatAppError
-from pipecatapp.ports import HealthSource
+from pipecatapp.events import HealthChanged
+from pipecatapp.ports import EventSink, HealthSource
 from pipecatapp.settings import Settings
 from pipecatapp.twin.turns import TurnRunner
 from pipecatapp.web.auth import Access, load_token
@@ -121,6 +122,18 @@ class LateVoice:
             return
         await self._sessions.serve(websocket, conversation)
 
+    async def talk_locally(self, sink: EventSink, conversation: str, listening: Callable[[], bool]) -> None:
+        """Keep a voice session on this node's own microphone and speaker (``AUDIO_TRANSPORT=local``)."""
+        from pipecatapp.voice.local_audio import talk_locally
+
+        if self._sessions is None:
+            return
+        try:
+            await talk_locally(self._sessions, sink, conversation, listening)
+        except PipecatAppError as error:
+            logger.error("AUDIO_TRANSPORT=local does not work: %s", error)
+            sink.emit(HealthChanged(component="sound card", ok=False, reason=str(error)))
+
     async def health(self, component: str) -> ComponentHealth:
         """The health of ``stt`` or ``tts``."""
         if self._sessions is None:
@@ -211,7 +224,7 @@ class App:
         }
         self._settings.serving_file.write_text(json.dumps(serving))
         await self._engine.start()
-        self._loading = asyncio.create_task(self._voice.load(), name="load the voice")
+        self._loading = asyncio.create_task(self._load_voice(), name="load the voice")
 
     async def stop(self) -> None:
         """End everything: the turns first, so that they are kept; the engine last."""
@@ -231,6 +244,13 @@ class App:
             except Exception:
                 logger.exception("ending the %s failed", name)
         logging.getLogger().removeHandler(self._log)
+
+    async def _load_voice(self) -> None:
+        await self._voice.load()
+        if self._settings.audio_transport == "local":
+            await self._voice.talk_locally(
+                self.hub, LOCAL_CONVERSATION, lambda: not self.runner.paused(LOCAL_CONVERSATION)
+            )
 
     def _create_voice(self) -> VoiceSessions:
         speech = create_speech(self._settings) if self._speech is None else self._speech
