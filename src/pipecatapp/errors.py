@@ -1,20 +1,20 @@
 """The exceptions of this program.
 
-    PipecatAppError
-    ├── ConfigurationError      a setting, file or name is wrong; says which, why and what to do
-    │   ├── UnknownChoiceError  a name that no registry knows; lists the choices
-    │   └── MissingExtraError   an optional package is absent; carries the install command
-    ├── ModelError              the language model could not answer
-    │   ├── ModelNotReadyError  it is still starting (loading, building, downloading)
-    │   ├── ModelUnreachableError   it was there and is gone, or answers nonsense
-    │   └── ContextOverflowError    the prompt does not fit its context
-    ├── ToolError               a tool could not do its work; its text is fit for the model and for speech
-    ├── EngineError             no llama-server can be had or started on this PC
-    ├── DownloadError           a file could not be fetched or does not match its checksum
-    │   ├── SourceUnreachableError  the hub or registry cannot be reached; nothing is wrong with the file
-    │   └── ChecksumError       what arrived is not the pinned file
-    ├── StorageError            what must survive a restart could not be written or read
-    └── SpeechError             speech recognition or synthesis failed
+PipecatAppError
+├── ConfigurationError      a setting, file or name is wrong; says which, why and what to do
+│   ├── UnknownChoiceError  a name that no registry knows; lists the choices
+│   └── MissingExtraError   an optional package is absent; carries the install command
+├── ModelError              the language model could not answer
+│   ├── ModelNotReadyError  it is still starting (loading, building, downloading)
+│   ├── ModelUnreachableError   it was there and is gone, or answers nonsense
+│   └── ContextOverflowError    the prompt does not fit its context
+├── ToolError               a tool could not do its work; its text is fit for the model and for speech
+├── EngineError             no llama-server can be had or started on this PC
+├── DownloadError           a file could not be fetched or does not match its checksum
+│   ├── SourceUnreachableError  the hub or registry cannot be reached; nothing is wrong with the file
+│   └── ChecksumError       what arrived is not the pinned file
+├── StorageError            what must survive a restart could not be written or read
+└── SpeechError             speech recognition or synthesis failed
 """
 
 
@@ -83,7 +83,7 @@ class EngineError(PipecatAppError):
 
 
 class StorageError(PipecatAppError):
-    """What must survive a restart could not be written or read. The text names the file, the reason and the next step."""
+    """What must survive a restart could not be written or read. The text names file, reason and next step."""
 
 
 class SpeechError(PipecatAppError):

@@ -1,8 +1,8 @@
 """Copy-constrained decoding: a GBNF grammar for one request, in which a model cannot invent what it should copy.
 
-The answer is free words, or one tool call in the form of ``prompt.tool_call_text``: a name that exists now, arguments in the
-order of the schema, and each argument that the tool declares as ``copied`` a span of the request. Spans begin and end
-at words or signs. The grammar grows linearly with the request and the tools.
+The answer is free words, or one tool call in the form of ``prompt.tool_call_text``: a name that exists now, arguments
+in the order of the schema, and each argument that the tool declares as ``copied`` a span of the request. Spans begin
+and end at words or signs. The grammar grows linearly with the request and the tools.
 
 Everything else that a schema can ask for (numbers, choices, free strings, nested values) is any JSON of that type.
 """
