@@ -228,22 +228,28 @@ class App:
 
     async def stop(self) -> None:
         """End everything: the turns first, so that they are kept; the engine last."""
-        if self._loading is not None:
-            self._loading.cancel()
-            await asyncio.gather(self._loading, return_exceptions=True)
         self._settings.serving_file.unlink(missing_ok=True)
         for name, end in (
             ("turns", self.runner.aclose),
             ("voice", self._voice.aclose),
+            ("loading", self._stop_loading),
             ("conversations", self.agent.aclose),
             ("engine", self._engine.stop),
             ("pages", self._close_pages),
         ):
+            began = time.monotonic()
             try:
                 await end()
             except Exception:
                 logger.exception("ending the %s failed", name)
+            logger.debug("%s ended after %.2f s", name, time.monotonic() - began)
         logging.getLogger().removeHandler(self._log)
+
+    async def _stop_loading(self) -> None:
+        # After the sessions have ended: pipecat keeps a cancellation that reaches a running session to itself.
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.gather(self._loading, return_exceptions=True)
 
     async def _load_voice(self) -> None:
         await self._voice.load()
