@@ -59,8 +59,9 @@ def run(settings: Settings) -> int:
     logging.basicConfig(
         level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
-    # Each request to the engine and each probe of its health is a line there.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # They log every request, and when debugging what people said.
+    for noisy in ("httpx", "httpcore", "websockets"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     asyncio.run(_serve(settings))
     return 0
 
