@@ -46,7 +46,7 @@ HURRY_AFTER_S = 0.3
 # Sound without words holds the answer back no longer than this (a television, music).
 HOLD_AT_MOST_S = 2.5
 # Who goes on speaking this soon after the end of a turn that nobody answered yet goes on with the same request.
-CONTINUES_WITHIN_S = 6.0
+CONTINUES_WITHIN_S = 4.0
 
 HEARING_FAILED = "Sorry, something went wrong while I was listening. Please say that again."
 
@@ -104,6 +104,7 @@ class TwinService(FrameProcessor):
         self._growing = ""
         self._continued = ""
         self._user_speaking = False
+        self._speech_began = 0.0
         self._last_sample = 0.0
         self._final_at: float | None = None
         self._failed_hearing = False
@@ -171,6 +172,7 @@ class TwinService(FrameProcessor):
 
     async def _speech_started(self) -> None:
         self._user_speaking = True
+        self._speech_began = time.monotonic()
         turn = self._turn
         if turn is None:
             self._state("listening")
@@ -324,7 +326,7 @@ class TwinService(FrameProcessor):
         if turn is None:
             return
         heard = await self._interrupt(turn)
-        recent = time.monotonic() - turn.progress.started < CONTINUES_WITHIN_S
+        recent = self._speech_began - turn.progress.started < CONTINUES_WITHIN_S
         if not heard and recent and turn.progress.source == "voice":
             self._continued = turn.text
         self._state("listening")

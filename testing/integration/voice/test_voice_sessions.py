@@ -23,6 +23,7 @@ from pipecatapp.voice.stt_pocketsphinx import PocketsphinxRecognizer
 from pipecatapp.voice.tts_fallback import FallbackSynthesizer
 from pipecatapp.voice.tts_programs import FliteSynthesizer
 from testing.fakes.caller import recognized, spoken
+from testing.fakes.chat_model import Gate
 
 pytestmark = pytest.mark.integration
 
@@ -227,3 +228,44 @@ async def test_smart_turn_ends_a_turn_too(house: House) -> None:
         await asyncio.sleep(0.3)
         await caller.first_sound(await caller.say(spoken("what is the status of the cluster")))
         assert "status" in h.sink.of(UserMessage)[0].text
+
+
+async def test_interrupting_from_the_page_silences_the_answer(house: House) -> None:
+    async with house(LONG) as h, h.caller() as caller:
+        await asyncio.sleep(0.3)
+        await caller.first_sound(await caller.say(spoken("how many machines are in the cluster")))
+        await asyncio.sleep(1.0)
+        await h.runner.interrupt("c")
+        await caller.quiet(1.0)
+        assert h.sink.of(AssistantMessage)[-1].interrupted
+        assert h.sink.of(StateChanged)[-1].state == "idle"
+
+
+async def test_who_goes_on_after_a_pause_asks_one_question(house: House) -> None:
+    thinking = Gate()
+    async with house([thinking, "Never said."], "The cluster is well.") as h, h.caller() as caller:
+        await asyncio.sleep(0.3)
+        await caller.say(spoken("what is the status"))
+        await thinking.reached.wait()
+        await caller.first_sound(await caller.say(spoken("of the big cluster")))
+        await caller.quiet()
+        text = h.sink.of(UserMessage)[-1].text
+        assert text.startswith("what is the status")
+        assert "cluster" in text
+        assert "never" not in recognized(bytes(caller.speaker.played))
+
+
+async def test_a_decoder_that_dies_is_replaced(house: House) -> None:
+    stt = PocketsphinxRecognizer()
+    async with house("Here I am.", stt=stt) as h, h.caller() as caller:
+        await asyncio.sleep(0.3)
+        speaking = asyncio.create_task(caller.say(spoken("what is the status of the cluster")))
+        await until(lambda: bool(h.sink.of(StateChanged)))
+        for worker in list(stt._all):
+            await worker.stop()
+        await caller.first_sound(await speaking)
+        await caller.quiet()
+        assert h.sink.of(ErrorSpoken)[0].kind == "stt"
+        await caller.first_sound(await caller.say(spoken("what is the status of the cluster")))
+        await caller.quiet()
+        assert "status" in h.sink.of(UserMessage)[-1].text
