@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 from testing.fakes.mission import Mission
 
@@ -33,6 +33,9 @@ FLAGS = [
     # A name that is not localhost, so that plain http on it is no secure origin.
     "--host-resolver-rules=MAP pc.test 127.0.0.1",
 ]
+# Patient: a test that waits for something right ends at once, also on a machine that has much else to do.
+expect.set_options(timeout=30_000)
+
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
@@ -136,7 +139,7 @@ async def open_page(browser: Browser, watch: Watch) -> AsyncIterator[OpenPage]:
             ignore_https_errors=insecure,
         )
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         watch.context(context)
         if script:
             await context.add_init_script(script)

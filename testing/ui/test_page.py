@@ -47,14 +47,14 @@ async def type_and_send(page: Page, words: str) -> None:
     await page.locator("#words").press("Enter")
 
 
-async def until(check: object, seconds: float = 5.0) -> None:
+async def until(check: object, seconds: float = 30.0) -> None:
     assert callable(check)
     async with asyncio.timeout(seconds):
         while not check():
             await asyncio.sleep(0.02)
 
 
-async def page_says(page: Page, expression: str, seconds: float = 5.0) -> None:
+async def page_says(page: Page, expression: str, seconds: float = 30.0) -> None:
     """Wait until it is true. (Playwright's own wait needs eval, which the page's policy forbids.)"""
     async with asyncio.timeout(seconds):
         while not await page.evaluate(expression):
