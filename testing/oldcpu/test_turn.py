@@ -50,15 +50,19 @@ def running(command: list[str], log: Path, cwd: Path, env: dict[str, str]) -> It
 
 def wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path, patience_s: float) -> None:
     deadline = time.monotonic() + patience_s
+    said = "nothing"
     while time.monotonic() < deadline:
         assert process.poll() is None, f"ended with {process.returncode}:\n{log.read_text(errors='replace')[-3000:]}"
         try:
-            if httpx.get(f"{url}/health", timeout=30, trust_env=False).status_code == 200:
+            health = httpx.get(f"{url}/health", timeout=30, trust_env=False)
+        except httpx.TransportError as error:
+            said = repr(error)
+        else:
+            said = health.text
+            if health.status_code == 200:
                 return
-        except httpx.TransportError:
-            pass
         time.sleep(0.5)
-    pytest.fail(f"not healthy after {patience_s} s:\n{log.read_text(errors='replace')[-3000:]}")
+    pytest.fail(f"not healthy after {patience_s} s: {said}\n{log.read_text(errors='replace')[-3000:]}")
 
 
 @pytest.fixture(params=CPUS)
@@ -105,7 +109,7 @@ def test_a_typed_question_is_answered(cpu: str, engine_url: str, tmp_path: Path)
     command += [str(emulated_python(cpu, tmp_path)), "pipecatapp", "serve"]
     log = tmp_path / "app.log"
     with running(command, log, tmp_path, env) as process:
-        wait_until_healthy(f"http://127.0.0.1:{port}", process, log, 240)
+        wait_until_healthy(f"http://127.0.0.1:{port}", process, log, 300)
         answer = httpx.post(
             f"http://127.0.0.1:{port}/v1/chat/completions",
             headers={"Authorization": f"Bearer {(state / 'token').read_text().strip()}"},

@@ -28,6 +28,7 @@ MODULES = {
     "onnxruntime": ["onnxruntime"],
     "pocketsphinx": ["pocketsphinx"],
     "tokenizers": ["tokenizers"],
+    "threadpoolctl": ["threadpoolctl"],
     "faiss-cpu": ["faiss"],
     "fastapi": ["fastapi"],
     "uvicorn": ["uvicorn", "uvloop", "httptools", "websockets"],
