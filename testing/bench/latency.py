@@ -52,6 +52,7 @@ from pipecatapp.events import Event
 from pipecatapp.llm.client import OpenAIChatModel
 from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.twin.agent import Agent
+from pipecatapp.twin.turn import TurnProgress
 from pipecatapp.twin.turns import TurnRunner
 from pipecatapp.voice.recognition import Recognizer
 from pipecatapp.voice.sessions import PAUSE_S, VoiceSessions
@@ -162,9 +163,7 @@ async def plain_session(websocket: WebSocket, llm_url: str, stt: Recognizer, tts
 @asynccontextmanager
 async def llm_server(profile: str) -> AsyncIterator[str]:
     """The scripted server in a process of its own; yields its URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = _free_port()
     command = [sys.executable, "-m", "testing.fakes.llm_server", "--port", str(port), "--profile", profile]
     process = await asyncio.create_subprocess_exec(*command)
     try:
@@ -291,7 +290,51 @@ async def interruptions(count: int) -> list[float]:
             return [await one_interruption(caller, spoken(next(questions))) for _ in range(count)]
 
 
-async def measure(profiles: Sequence[str], turns: int, barge_ins: int) -> dict[str, Any]:
+async def real_engine(engines: Path) -> dict[str, Any]:
+    """The tokens that a real llama-server evaluates after the last word, with and without work during the speech."""
+    from pipecatapp.agent_factory import create_supervisor
+    from pipecatapp.settings import load_settings
+
+    measured: dict[str, list[int]] = {"prepared": [], "unprepared": []}
+    with tempfile.TemporaryDirectory() as folder:
+        settings = load_settings(state_dir=Path(folder), engine_port=_free_port(), llm_model="starter")
+        settings.engines.mkdir()
+        for engine in engines.resolve().glob("debian-*"):
+            (settings.engines / engine.name).symlink_to(engine)
+        supervisor = create_supervisor(settings)
+        await supervisor.start()
+        model = OpenAIChatModel(supervisor.base_url, api_key=supervisor.api_key, status=lambda: supervisor.status)
+        try:
+            await asyncio.wait_for(supervisor.wait_ready(), 300)
+            for name, evaluated in measured.items():
+                agent = Agent(model, [], _Nobody(), JsonlConversations(Path(folder) / name), persona=lambda: PERSONA)
+                for question in QUESTIONS:
+                    words = question.split()
+                    if name == "prepared":
+                        for count in range(2, len(words) + 1):
+                            await agent.prepare(name, " ".join(words[:count]))
+                    progress = TurnProgress(name)
+                    async for _ in agent.respond(name, question, "voice", progress):
+                        pass
+                    evaluated.append(progress.usage.evaluated_tokens)
+                await agent.aclose()
+        finally:
+            await model.aclose()
+            await supervisor.stop()
+    # The first turn evaluates the system prompt where nothing was prepared: not what is asked here.
+    prepared, unprepared = (statistics.median(counts[1:]) for counts in measured.values())
+    print(f"real llama-server: {prepared} tokens evaluated after the last word, {unprepared} without preparation")
+    return {"real_tokens_after_last_word": prepared, "real_tokens_unprepared": unprepared}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+async def measure(profiles: Sequence[str], turns: int, barge_ins: int, engines: Path | None) -> dict[str, Any]:
     """Everything; prints the table as it comes."""
     result: dict[str, Any] = {"turns": turns}
     print(f"{'profile':8} {'ours p50':>9} {'p95':>7} {'plain p50':>10} {'p95':>7} {'ratio p50':>10} {'p95':>6}")
@@ -308,6 +351,8 @@ async def measure(profiles: Sequence[str], turns: int, barge_ins: int) -> dict[s
         p50, p95 = statistics.median(stops) * 1000, percentile(stops, 0.95) * 1000
         print(f"barge-in: speech onset to silence, {barge_ins} times: p50 {p50:.0f} ms, p95 {p95:.0f} ms")
         result |= {"barge_in_p50_ms": round(p50), "barge_in_p95_ms": round(p95)}
+    if engines is not None:
+        result |= await real_engine(engines)
     result["load_average"] = round(os.getloadavg()[0], 1)
     return result
 
@@ -318,10 +363,13 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=30, help="turns of each arrangement and profile")
     parser.add_argument("--profile", default="25ms,200ms,oldpc", help="comma separated: 25ms, 200ms, oldpc")
     parser.add_argument("--barge-ins", type=int, default=20, help="interruptions to measure; 0: none")
+    parser.add_argument(
+        "--engines", type=Path, help="also count on the real llama-server of this folder, e.g. .cache/engine"
+    )
     arguments = parser.parse_args()
     started = time.monotonic()
     profiles = [name for name in arguments.profile.split(",") if name]
-    result = asyncio.run(measure(profiles, arguments.turns, arguments.barge_ins))
+    result = asyncio.run(measure(profiles, arguments.turns, arguments.barge_ins, arguments.engines))
     print(f"took {time.monotonic() - started:.0f} s", file=sys.stderr)
     print(json.dumps(result))
 
