@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 # The VAD believes in speech only after a while: what was said until then is kept.
 _PREROLL = int(0.6 * BYTES_PER_SECOND)
 # Recognition that takes this much longer than its usual worst case has failed.
-_PATIENCE = 10.0
+_PATIENCE = 20.0
 
 
 class Ears(FrameProcessor):

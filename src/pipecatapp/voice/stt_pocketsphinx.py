@@ -28,6 +28,7 @@ class _Worker:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._killed = False
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.on_partial: OnPartial | None = None
         self.final: asyncio.Future[str] | None = None
@@ -51,17 +52,22 @@ class _Worker:
 
     @property
     def alive(self) -> bool:
-        return self._process.returncode is None and not self._reader.done()
+        return not self._killed and self._process.returncode is None and not self._reader.done()
 
     def send(self, kind: bytes, body: bytes = b"") -> None:
         stdin = self._process.stdin
         if stdin is not None and self.alive:
             stdin.write(kind + len(body).to_bytes(4, "little") + body)
 
-    async def stop(self) -> None:
-        """End the process."""
+    def kill(self) -> None:
+        """End the process at once; ``stop`` waits for its end."""
+        self._killed = True
         if self._process.returncode is None:
             self._process.kill()
+
+    async def stop(self) -> None:
+        """End the process."""
+        self.kill()
         await self._process.wait()
         await asyncio.wait([self._reader])
 
@@ -165,16 +171,19 @@ class _PocketsphinxUtterance:
         worker = await self._borrowing
         final: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         worker.final = final
+        answered = False
         try:
             self._flush()
             worker.send(b"E")
             if not worker.alive:
                 raise SpeechError("pocketsphinx's process ended")
-            return await final
+            words = await final
+            answered = True
+            return words
         finally:
-            if not final.done():
-                # Given up on: this decoder is not to be trusted with the next utterance.
-                await worker.stop()
+            if not answered:
+                # Its late answer must not be taken for that of the next utterance.
+                worker.kill()
             self._owner.give_back(worker)
 
     def abandon(self) -> None:
