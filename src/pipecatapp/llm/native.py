@@ -16,7 +16,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -146,8 +145,9 @@ def _download(work: Path, pin: NativePin, progress: Progress) -> Path:
 def _unpack(archive: Path, target: Path, progress: Progress) -> Path:
     if not target.is_dir():
         progress("unpacking the source", None)
-        with tempfile.TemporaryDirectory(dir=target.parent) as name, tarfile.open(archive) as tar:
-            tar.extractall(name, filter="data")
+        with tempfile.TemporaryDirectory(dir=target.parent) as name:
+            # Not tarfile: Debian 12's Python 3.11.2 has no extraction filters.
+            subprocess.run(["tar", "-xzf", str(archive), "-C", name, "--no-same-owner"], check=True)
             next(Path(name).iterdir()).rename(target)
     return target / "vendor/llama.cpp"
 
@@ -199,6 +199,7 @@ def _sha256(file: Path) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Build as a process of its own: JSON lines of progress on stdout, ended as a group with what it started."""
     signal.signal(signal.SIGTERM, _end_group)
+    os.nice(19)
     try:
         build(Path(arguments[0]), load_pins()[1], detect(), _print_progress)
     except (EngineError, OSError) as error:
