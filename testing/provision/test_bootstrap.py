@@ -146,11 +146,11 @@ def test_status_names_what_runs(pc: NewPc) -> None:
 @pytest.mark.parametrize("service", ["pipecatapp", "pipecatapp-engine"])
 def test_a_killed_service_comes_back(pc: NewPc, service: str) -> None:
     pid_file = pc.tree.path / f"opt/pipecatapp/services/{service}/supervise/pid"
-    killed = pid_file.read_text()
+    killed = pid_file.read_text().strip()
 
-    pc.tree.run("kill", "-9", killed.strip())
+    assert pc.tree.run("sh", "-c", f"kill -9 {killed}").code == 0
 
-    wait_for(f"{service} again", lambda: pid_file.read_text() not in ("", killed))
+    wait_for(f"{service} again", lambda: pid_file.read_text().strip() not in ("", killed))
     wait_for("an agent that can answer", lambda: answers(pc), limit_s=120)
 
 
