@@ -63,6 +63,7 @@ def template(messages: Sequence[dict[str, Any]], *, generate: bool = True) -> st
 
 
 def _text(content: object) -> str:
+    """The text of a content, which some clients send in parts."""
     if isinstance(content, list):
         return "".join(str(part.get("text", "")) for part in content)
     return str(content)
@@ -80,6 +81,7 @@ class _Job:
     prompt: list[str]
     reply: list[str]
     slot: _Slot
+    reuse: int = 0
     out: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
     cached: int = 0
     said: list[str] = field(default_factory=list)
@@ -100,11 +102,11 @@ class ScriptedServer:
         self._running: set[asyncio.Task[None]] = set()
         self.log: list[dict[str, Any]] = []
 
-    def start(self, prompt: str, reply: str, slot_id: int | None) -> _Job:
+    def start(self, prompt: str, reply: str, slot_id: int | None, reuse: int = 0) -> _Job:
         """Begin a request; its pieces come out of the job's queue."""
         wanted = tokens(prompt)
         slot = self._slots[slot_id % len(self._slots)] if slot_id is not None and slot_id >= 0 else self._pick(wanted)
-        job = _Job(wanted, tokens(reply), slot)
+        job = _Job(wanted, tokens(reply), slot, reuse)
         task = asyncio.create_task(self._run(job))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -112,7 +114,8 @@ class ScriptedServer:
 
     def reply_to(self, messages: Sequence[dict[str, Any]]) -> str:
         """The n-th request of a conversation gets the n-th reply."""
-        return self._replies[sum(m["role"] == "user" for m in messages) % len(self._replies)]
+        turn = sum(1 for message in messages if message["role"] == "user")
+        return self._replies[turn % len(self._replies)]
 
     def _pick(self, prompt: list[str]) -> _Slot:
         """llama-server's choice: the slot that holds most of the prompt, else the one unused for longest."""
@@ -126,6 +129,8 @@ class ScriptedServer:
             slot = job.slot
             slot.used = time.monotonic()
             common = _common(slot.cache, job.prompt)
+            if job.reuse:
+                common = _moved(slot.cache, job.prompt, common, job.reuse)
             # The last token is always evaluated, or there would be nothing to predict from.
             job.cached = min(common, len(job.prompt) - 1) if job.reply else common
             del slot.cache[job.cached :]
@@ -149,6 +154,21 @@ def _common(one: Sequence[str], other: Sequence[str]) -> int:
         if mine != theirs:
             return index
     return min(len(one), len(other))
+
+
+def _moved(cache: list[str], prompt: Sequence[str], common: int, at_least: int) -> int:
+    """llama-server's ``n_cache_reuse``: runs of the cache that stand further back move forward. Returns the new length
+    of the common beginning, which ``cache`` then has."""
+    source, known = common, list(cache[:common])
+    while source < len(cache) and len(known) < len(prompt):
+        run = _common(cache[source:], prompt[len(known) :])
+        if run >= at_least:
+            known += cache[source : source + run]
+            source += run
+        else:
+            source += 1
+    cache[:] = known
+    return len(known)
 
 
 async def _pieces(job: _Job) -> AsyncIterator[str]:
@@ -180,7 +200,7 @@ def create_app(server: ScriptedServer, name: str = "scripted") -> FastAPI:
         return {"object": "list", "data": [{"id": name, "object": "model", "meta": {"n_ctx": 8192}}]}
 
     @app.get("/log")
-    async def log() -> list[dict[str, Any]]:
+    async def log() -> Any:
         return server.log
 
     @app.post("/slots/{slot}")
@@ -195,7 +215,7 @@ def create_app(server: ScriptedServer, name: str = "scripted") -> FastAPI:
     async def completion(body: dict[str, Any]) -> Any:
         if body.get("n_predict") != 0:
             return JSONResponse({"error": {"message": "this server only prefills here"}}, 400)
-        job = server.start(str(body["prompt"]), "", body.get("id_slot"))
+        job = server.start(str(body["prompt"]), "", body.get("id_slot"), int(body.get("n_cache_reuse") or 0))
 
         async def stream() -> AsyncIterator[str]:
             async for _ in _pieces(job):
@@ -208,7 +228,7 @@ def create_app(server: ScriptedServer, name: str = "scripted") -> FastAPI:
     async def chat(body: dict[str, Any]) -> Any:
         messages = body["messages"]
         reply = "" if body.get("max_tokens") == 0 else server.reply_to(messages)
-        job = server.start(template(messages), reply, body.get("id_slot"))
+        job = server.start(template(messages), reply, body.get("id_slot"), int(body.get("n_cache_reuse") or 0))
         base = {"id": "chatcmpl-1", "created": int(time.time()), "model": name}
 
         def usage() -> dict[str, Any]:

@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 # Restoring costs about as much as evaluating fewer tokens than this.
 SNAPSHOT_MIN_CHARACTERS = 200
+# When old turns are cut out of a prompt, the server moves what it holds of the turns behind them instead of evaluating
+# them again, in runs of at least so many tokens. On a Core 2 that saves half a minute of silence.
+REUSED_AT_LEAST = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class SlotTable:
         self._busy[slot] += 1
         try:
             evaluated = await self._prepare(slot, key, messages)
-            yield Slot({"id_slot": slot, "cache_prompt": True}, evaluated)
+            yield Slot({"id_slot": slot, "cache_prompt": True, "n_cache_reuse": REUSED_AT_LEAST}, evaluated)
         finally:
             self._busy[slot] -= 1
 
