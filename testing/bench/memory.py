@@ -16,6 +16,7 @@ import json
 import logging
 import random
 import re
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -33,6 +34,7 @@ from pipecatapp.memory.embedding import MODEL_NAME, Embedder
 from pipecatapp.memory.files import RealFiles
 from pipecatapp.memory.index import Floats, VectorIndex
 from pipecatapp.memory.keywords import KeywordIndex
+from pipecatapp.memory.ledger import same_words
 from pipecatapp.memory.long_term import FaissMemory, TextEmbedder
 from pipecatapp.settings import load_settings
 from testing.fakes.crash_points import run_crash_points
@@ -75,6 +77,19 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--tune", action="store_true", help="try weights on invented facts, nothing else")
     return parser.parse_args()
+
+
+class _Once:
+    """Embeds each text once, though three methods are compared."""
+
+    def __init__(self, embedder: TextEmbedder) -> None:
+        self._embedder = embedder
+        self._rows: dict[str, Floats] = {}
+
+    async def embed(self, texts: Sequence[str]) -> Floats:
+        if new := [text for text in dict.fromkeys(texts) if text not in self._rows]:
+            self._rows.update(zip(new, await self._embedder.embed(new), strict=True))
+        return np.stack([self._rows[text] for text in texts])
 
 
 class _Known:
@@ -231,7 +246,8 @@ def _number(session: str) -> int:
 async def _quality(path: Path, embedder: TextEmbedder) -> Report:
     """Recall@10 of the evidence by words, by meaning, and by both as the agent recalls."""
     shares: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for sample in read_locomo(path):
+    for number, sample in enumerate(read_locomo(path), start=1):
+        print(f"conversation {number}: {len(sample.utterances)} utterances", file=sys.stderr)
         with tempfile.TemporaryDirectory() as folder:
             for question, found in await _ask_all(Path(folder), sample, embedder):
                 for method, names in found.items():
@@ -261,28 +277,26 @@ async def _quality(path: Path, embedder: TextEmbedder) -> Report:
 async def _ask_all(
     folder: Path, sample: _Sample, embedder: TextEmbedder
 ) -> list[tuple[_Question, dict[str, list[str]]]]:
+    embedder = _Once(embedder)
     memory = FaissMemory(folder, embedder, embedding_model=MODEL_NAME, embed_timeout_s=60.0)
     await memory.open()
-    names: dict[str, str] = {}
+    await memory.import_lines(json.dumps({"text": text}) for text in sample.utterances.values())
+    # Words that were said twice are one fact; the later utterance stands for it.
+    said = {same_words(text): name for name, text in sample.utterances.items()}
+    facts = await memory.facts(limit=len(memory))
+    names = {fact.id: said[same_words(fact.text)] for fact in facts}
     words, vectors = KeywordIndex(), VectorIndex(MODEL_NAME)
-    numbers = {}
-    for name, text in sample.utterances.items():
-        fact = await memory.add(text)
-        # Words that were said twice are one fact; the later utterance stands for it.
-        names[fact.id] = name
-        numbers[int(fact.id)] = text
+    vectors.add(list(names), await embedder.embed([fact.text for fact in facts]))
+    for fact in facts:
+        words.add(fact.id, fact.text)
     await memory.settled()
-    ids = list(numbers)
-    vectors.add(ids, await embedder.embed([numbers[fact_id] for fact_id in ids]))
-    for fact_id in ids:
-        words.add(fact_id, numbers[fact_id])
     queries = await embedder.embed([question.text for question in sample.questions])
     answers = []
     for question, query in zip(sample.questions, queries, strict=True):
         found = {
-            "bm25": [names[str(fact_id)] for fact_id in words.scores(question.text).best(TOP)],
-            "vector": [names[str(fact_id)] for fact_id, _ in vectors.search(query, TOP)],
-            "hybrid": [names[fact.id] for fact in await memory.recall(question.text, TOP)],
+            "bm25": [names[fact_id] for fact_id in words.scores(question.text).best(TOP)],
+            "vector": [names[fact_id] for fact_id, _ in vectors.search(query, TOP)],
+            "hybrid": [names[int(fact.id)] for fact in await memory.recall(question.text, TOP)],
         }
         answers.append((question, found))
     await memory.close()
