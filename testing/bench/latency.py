@@ -231,11 +231,13 @@ async def one_interruption(caller: Caller, question: bytes) -> float:
     """Speak over an answer; the seconds from the first sample to the last sound of it."""
     await caller.first_sound(await caller.say(question), timeout=60.0)
     await asyncio.sleep(0.8)
-    speaking = asyncio.create_task(caller.say(spoken(INTERRUPTION)))
-    await asyncio.sleep(1.0)
+    if caller.speaker.audible[-1] < time.monotonic() - 0.3:
+        raise RuntimeError("nobody speaks who could be interrupted")
+    end = await caller.say(spoken(INTERRUPTION))
     onset = caller.first_sample
-    late = [moment - onset for moment in caller.speaker.audible if onset < moment < onset + 1.0]
-    end = await speaking
+    late = [moment - onset for moment in caller.speaker.audible if onset < moment < end]
+    if not caller.speaker.interrupts or caller.speaker.interrupts[-1] < onset:
+        raise RuntimeError("speaking over the answer did not interrupt it")
     await caller.first_sound(end, timeout=60.0)
     caller.fast_forward = True
     await caller.quiet(1.5, timeout=60.0)
