@@ -78,6 +78,21 @@ def test_speech_extras_import_together_with_the_default_set() -> None:
     assert result.stdout.strip().endswith("imported together"), result.stderr
 
 
+def test_speech_extras_work_on_their_models() -> None:
+    """The tests that this environment skips, where the extras are installed."""
+    python = ROOT / ".cache/extras/bin/python"
+    tests = "testing/integration/voice/test_extras.py"
+    result = subprocess.run(
+        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert result.returncode == 0, result.stdout
+    assert "skipped" not in result.stdout.splitlines()[-1]
+
+
 @pytest.mark.parametrize("extra", ELSEWHERE)
 def test_large_extra_imports_where_it_is_installed(extra: str) -> None:
     wanted = modules(PROJECT["optional-dependencies"][extra])
