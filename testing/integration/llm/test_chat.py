@@ -100,7 +100,7 @@ async def test_a_prompt_that_does_not_fit_is_told(model: OpenAIChatModel) -> Non
 
 async def test_cancelling_stops_the_generation_at_the_server(running: EngineSupervisor, model: OpenAIChatModel) -> None:
     request = ChatRequest(
-        [Message("user", "go on and on")], max_tokens=1900, slot_key="kitchen", grammar='root ::= "a"+'
+        [Message("user", "go on and on")], max_tokens=1900, slot_key="kitchen", grammar='root ::= "a" root'
     )
     stream = model.stream(request)
     await anext(stream)
