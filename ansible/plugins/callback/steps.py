@@ -38,7 +38,8 @@ def tail(text: str) -> list[str]:
 
 def seconds(value: float) -> str:
     """Elapsed time, short."""
-    return f"{value:.0f} s" if value < 60 else f"{value // 60:.0f} min {value % 60:02.0f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 def reasons(result: dict[str, Any]) -> list[str]:
