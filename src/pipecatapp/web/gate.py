@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import logging
-from http.cookies import CookieError, SimpleCookie
 from typing import Literal
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipecatapp.web.auth import SESSION_S, Access
@@ -132,12 +132,9 @@ class Gate:
         return "cookie"
 
     def _has_session(self, scope: Scope, headers: Headers) -> bool:
-        try:
-            jar = SimpleCookie(headers.get("cookie", ""))
-        except CookieError:
-            return False
-        morsel = jar.get(cookie_name(is_secure(scope)))
-        return morsel is not None and self._access.session_fits(morsel.value)
+        # As browsers send them: other programs on this host share the jar, and not all of their cookies are well formed.
+        jar = cookie_parser(headers.get("cookie", ""))
+        return self._access.session_fits(jar.get(cookie_name(is_secure(scope)), ""))
 
     def _origin_fits(self, scope: Scope, headers: Headers) -> bool:
         """Whether the page that sends this was served by us: same host and port, or a name we were told of."""

@@ -197,3 +197,11 @@ def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites() -> None:
         == "__Host-pipecatapp=v; Path=/; Max-Age=15552000; HttpOnly; SameSite=Strict; Secure"
     )
     assert "Secure" not in session_cookie("v", secure=False)
+
+
+@pytest.mark.parametrize("other", ['theme={"dark": true}', "a=b=c", "lonely", 'q="unclosed', "\xe9t\xe9=1"])
+async def test_another_programs_cookie_locks_nobody_out(knock: Knock, other: str) -> None:
+    ours = f"{cookie_name(False)}={knock.access.new_session()}"
+    for jar in (f"{other}; {ours}", f"{ours}; {other}"):
+        assert (await knock(headers={"cookie": jar}))[0] == 200
+    assert (await knock(headers={"cookie": other}))[0] == 401
