@@ -246,4 +246,4 @@ class OpenAIChatModel:
         async with self._http.stream("POST", url, json=body) as response:
             if response.status_code != httpx.codes.OK:
                 raise_for_status(response.status_code, await response.aread())
-            yield json_events(response.aiter_lines())
+            yield json_events(response.aiter_bytes())

@@ -122,7 +122,7 @@ class SlotTable:
         prompt = prompt[: end + len(system.strip())]
         request = {"prompt": prompt, "n_predict": 0, "cache_prompt": True, "id_slot": slot, "stream": True}
         async with self._http.stream("POST", f"{self._root}/completion", json=request) as response:
-            counts = [usage(event) async for event in json_events(response.aiter_lines())]
+            counts = [usage(event) async for event in json_events(response.aiter_bytes())]
         saved = await self._http.post(f"{self._root}/slots/{slot}?action=save", json={"filename": name})
         if saved.status_code != httpx.codes.OK:
             logger.info("the engine could not save the evaluated system message: %s", saved.text[:200])

@@ -15,15 +15,13 @@ from pipecatapp.errors import ContextOverflowError, ModelNotReadyError, ModelUnr
 MAX_LINE = 1_000_000
 
 
-async def json_events(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]]:
+async def json_events(content: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
     """Yield the JSON objects of a stream until ``[DONE]``; comments (pings) and empty lines are skipped.
 
     Raises:
         ModelUnreachableError: a line is not what such a server sends.
     """
-    async for line in lines:
-        if len(line) > MAX_LINE:
-            raise ModelUnreachableError("the model server sent an event of more than a megabyte")
+    async for line in _lines(content):
         field, _, value = line.partition(":")
         if field not in ("data", "error"):
             continue
@@ -37,6 +35,21 @@ async def json_events(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]
         if not isinstance(event, dict):
             raise ModelUnreachableError(f"the model server sent an event that is no object: {value[:80]!r}")
         yield {"error": event} if field == "error" and "error" not in event else event
+
+
+async def _lines(content: AsyncIterator[bytes]) -> AsyncIterator[str]:
+    """The lines of a stream. Only LF ends one: inside JSON stand signs that ``str.splitlines`` takes for line ends."""
+    held = bytearray()
+    async for piece in content:
+        *ended, rest = piece.split(b"\n")
+        for end in ended:
+            yield (held + end).decode("utf-8", "replace")
+            held.clear()
+        held += rest
+        if len(held) > MAX_LINE:
+            raise ModelUnreachableError("the model server sent an event of more than a megabyte")
+    if held:
+        yield held.decode("utf-8", "replace")
 
 
 def parse_object(content: bytes) -> dict[str, Any]:

@@ -252,3 +252,18 @@ async def test_a_body_that_is_no_json_is_an_error_and_no_crash() -> None:
 
     with pytest.raises(ModelUnreachableError, match="not JSON"):
         await server.model().profile()
+
+
+async def test_signs_that_end_a_line_elsewhere_do_not_end_an_event() -> None:
+    server = Server()
+    said = "one\u2028two\u0085three\x0bfour"
+    events = b"".join((raw(said), word("", "stop"), COUNTS, DONE))
+
+    server.stream(*(events[at : at + 3] for at in range(0, len(events), 3)))
+
+    assert text(await answer(server.model())) == said
+
+
+def raw(words: str) -> bytes:
+    """An event as llama-server writes it: UTF-8, only what JSON must escape is escaped."""
+    return f"data: {json.dumps({'choices': [{'delta': {'content': words}}]}, ensure_ascii=False)}\r\n\r\n".encode()
