@@ -104,7 +104,8 @@ def delta(event: Mapping[str, Any]) -> tuple[str, str | None]:
             raise ModelUnreachableError("the model server sent a choice that is no object")
         text += (choice.get("delta") or {}).get("content") or ""
         reason = choice.get("finish_reason") or reason
-    return text, reason
+    # Servers that escape their JSON may cut a character of two halves into two events: neither half is a text.
+    return text.encode("utf-8", "replace").decode("utf-8"), reason
 
 
 def usage(event: Mapping[str, Any]) -> Usage | None:

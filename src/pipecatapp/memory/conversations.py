@@ -80,7 +80,7 @@ class JsonlConversations:
         path = self._path(conversation)
         line = json.dumps({"v": _VERSION, **record}, ensure_ascii=False, default=_plain) + "\n"
         async with self._lock(conversation):
-            await asyncio.to_thread(_append, path, line.encode())
+            await asyncio.to_thread(_append, path, line.encode("utf-8", "replace"))
 
     def _path(self, conversation: str) -> Path:
         if not valid_id(conversation):

@@ -57,7 +57,9 @@ class _Line:
     __slots__ = ("kept", "passing", "seq", "text")
 
     def __init__(self, record: dict[str, Any], *, kept: bool, passing: bool) -> None:
-        self.text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+        # Half of a character (a model may write one) can be neither stored nor sent.
+        self.text = text.encode("utf-8", "replace").decode("utf-8")
         self.seq: int = record["seq"]
         self.kept = kept
         self.passing = passing
@@ -84,6 +86,7 @@ class Subscription:
         self.conversation = conversation
         self._limit = limit
         self._queue: deque[_Line | str] = deque()
+        self._first = 0  # how many of the queue are what it started with
         self._wake = asyncio.Event()
         self._closed = False
         self._delivered = after
@@ -96,13 +99,14 @@ class Subscription:
         while not self._queue:
             if self._behind:
                 self._behind = False
-                self._queue.extend(self._hub.catch_up(self.conversation, self._delivered))
+                self.start_with(self._hub.catch_up(self.conversation, self._delivered))
                 continue
             if self._closed:
                 raise StopAsyncIteration
             self._wake.clear()
             await self._wake.wait()
         item = self._queue.popleft()
+        self._first = max(0, self._first - 1)
         if isinstance(item, str):
             return item
         if item.kept:
@@ -118,18 +122,24 @@ class Subscription:
         """Queue a message. A full queue drops what passes anyway, else everything until the page reads again."""
         if self._behind:
             return
-        if len(self._queue) >= self._limit:
+        if len(self._queue) - self._first >= self._limit:
             if line.passing:
                 return
-            self._queue.clear()
-            self._behind = True
+            self._drop()
         else:
             self._queue.append(line)
         self._wake.set()
 
     def start_with(self, items: list[_Line | str]) -> None:
-        """What the page gets before anything new."""
+        """What the page gets before anything new, however much: it takes no room from what is new."""
         self._queue.extend(items)
+        self._first = len(self._queue)
+
+    def _drop(self) -> None:
+        """Forget what is new: the page catches up once it has read what it started with."""
+        while len(self._queue) > self._first:
+            self._queue.pop()
+        self._behind = True
 
     def close(self) -> None:
         """End the iteration once the queue is empty."""

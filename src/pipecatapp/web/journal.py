@@ -77,7 +77,7 @@ class Journal:
         path = self._path(conversation)
 
         def job() -> None:
-            with path.open("a", encoding="utf-8") as file:
+            with path.open("a", encoding="utf-8", errors="replace") as file:
                 file.write(line + "\n")
 
         self._jobs.put(job)
@@ -89,7 +89,10 @@ class Journal:
 
         def job() -> None:
             fresh = path.with_suffix(".new")
-            fresh.write_text(text, encoding="utf-8")
+            with fresh.open("w", encoding="utf-8", errors="replace") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())  # or a power cut may leave the new name with nothing in it
             fresh.replace(path)
 
         self._jobs.put(job)
@@ -122,8 +125,9 @@ class Journal:
         while (job := self._jobs.get()) is not None:
             try:
                 job()
-            except OSError as error:
-                log.error("an event could not be written to %s: %s", self._folder, error)
+            except Exception:
+                # Whatever it was, this thread goes on: who waits for it (flush) would wait for ever.
+                log.exception("an event could not be written to %s", self._folder)
 
     def _path(self, conversation: str) -> Path:
         if not valid_id(conversation):

@@ -264,6 +264,12 @@ async def test_signs_that_end_a_line_elsewhere_do_not_end_an_event() -> None:
     assert text(await answer(server.model())) == said
 
 
+async def test_halves_of_a_character_become_text_that_can_be_sent_on() -> None:
+    server = Server()
+    server.stream(word("a \ud83d"), word("\ude00 b"), word("", "stop"), COUNTS, DONE)
+    assert text(await answer(server.model())).encode() == b"a ?? b"
+
+
 def raw(words: str) -> bytes:
     """An event as llama-server writes it: UTF-8, only what JSON must escape is escaped."""
     return f"data: {json.dumps({'choices': [{'delta': {'content': words}}]}, ensure_ascii=False)}\r\n\r\n".encode()

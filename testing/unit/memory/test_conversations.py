@@ -114,3 +114,10 @@ async def test_others_cannot_read_what_people_said(tmp_path: Path) -> None:
     await store.append("c", record(0))
     assert (tmp_path / "new/c.jsonl").stat().st_mode & 0o007 == 0
     assert (tmp_path / "new").stat().st_mode & 0o007 == 0
+
+
+async def test_half_a_character_costs_no_turn(tmp_path: Path) -> None:
+    store = JsonlConversations(tmp_path)
+    whole = record(1)
+    await store.append("a", TurnRecord(whole.turn, (Message("user", "x \ud83d y"),)))
+    assert [r.messages for r in await store.load("a")] == [(Message("user", "x ? y"),)]

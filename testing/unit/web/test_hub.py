@@ -330,3 +330,25 @@ def test_only_so_many_conversations_stay_on_disk(folder: Path) -> None:
     Journal(folder, keep_conversations=4).close()
 
     assert len(list(folder.glob("*.jsonl"))) == 4
+
+
+async def test_a_page_that_has_much_to_catch_up_with_is_greeted_first(hub: EventHub) -> None:
+    for number in range(20):  # more than the queue holds
+        hub.emit(asked(f"question {number}"))
+    with hub.subscribe(ONE) as page:
+        hub.emit(answered("new"))
+        first = json.loads(await anext(page))
+        seen = [json.loads(await anext(page)) for _ in range(page.waiting)]
+    assert first["type"] == "hello"
+    assert [event["text"] for event in seen if event["type"] == "user"] == [f"question {n}" for n in range(20)]
+    assert seen[-1]["text"] == "new"
+
+
+async def test_half_a_character_is_sent_and_kept(hub: EventHub, folder: Path) -> None:
+    hub.emit(answered("a \ud83d b"))
+    hub.emit(asked("after it"))
+    with hub.subscribe(ONE) as page:
+        texts = [(await anext(page)).encode() for _ in range(page.waiting)]
+    assert any(b"a ? b" in text for text in texts)
+    hub.close()
+    assert [event["text"] for event in Journal(folder).load(ONE)] == ["a ? b", "after it"]

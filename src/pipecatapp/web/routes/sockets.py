@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
@@ -17,6 +18,7 @@ log = logging.getLogger(__name__)
 # Close codes of our own (4000 to 4999); the page reads them.
 BAD_CONVERSATION = 4400
 GOING_AWAY = 1001
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def routes(services: WebServices) -> APIRouter:
@@ -29,7 +31,7 @@ def routes(services: WebServices) -> APIRouter:
         if not valid_id(conversation):
             await socket.close(BAD_CONVERSATION, "not a conversation id")
             return
-        seen = int(after) if after.isascii() and after.isdigit() else 0
+        seen = int(after) if _NUMBER.fullmatch(after) else 0
         with services.hub.subscribe(conversation, seen, boot) as page:
             gone = asyncio.create_task(_until_gone(socket))
             try:
@@ -62,9 +64,8 @@ def routes(services: WebServices) -> APIRouter:
 
 async def _until_gone(socket: WebSocket) -> None:
     """Pages say nothing here; reading notices when they go."""
-    with contextlib.suppress(WebSocketDisconnect):
-        while True:
-            await socket.receive_text()
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass
 
 
 async def _send_all(socket: WebSocket, page: Subscription) -> None:
