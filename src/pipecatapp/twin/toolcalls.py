@@ -175,6 +175,8 @@ def parse_call(body: str, call_id: str) -> ToolCall:
         raise MalformedCallError("the call holds no JSON object")
     try:
         value, _ = json.JSONDecoder(strict=False).raw_decode(body[start.start() :])
+        # NaN, infinities and halves of characters are read, but nobody behind us could write or send them.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         raise MalformedCallError(f"the call is not valid JSON ({error})") from error
     if isinstance(value, list) and len(value) == 1:
@@ -188,6 +190,7 @@ def parse_call(body: str, call_id: str) -> ToolCall:
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments, strict=False)
+            json.dumps(arguments, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError) as error:
             raise MalformedCallError('the "arguments" are not a JSON object') from error
     if arguments is None:

@@ -149,3 +149,11 @@ def test_every_call_that_we_write_is_read_again(arguments: dict[str, object], be
     assert words == ""
     assert body is not None
     assert parse_call(body, "1") == call
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e999", '"\\ud83d"'])
+def test_a_value_that_nobody_can_write_down_is_no_argument(value: str) -> None:
+    with pytest.raises(MalformedCallError, match="valid JSON"):
+        parse_call(f'{{"name": "t", "arguments": {{"a": {value}}}}}', "1")
+    with pytest.raises(MalformedCallError, match="arguments"):
+        parse_call(json.dumps({"name": "t", "arguments": f'{{"a": {value}}}'}), "1")
