@@ -100,7 +100,7 @@ class Conversations:
         world = self.world()
         messages: list[Message] = [("system", world.system)]
         turns = (
-            self._rng.randint(5, 10) if self._rng.random() < self._long_share else self._rng.choice([1, 2, 2, 3, 3, 4])
+            self._rng.randint(5, 10) if self._rng.random() < self._long_share else self._rng.choice([1, 1, 1, 2, 2, 3])
         )
         for turn in range(turns):
             self._turn(world, messages, last=turn == turns - 1)
@@ -146,7 +146,7 @@ class Conversations:
             return
         call = ToolCall(id="", name=request.tool, arguments=request.arguments)
         messages.append(("assistant", tool_call_text(call)))
-        if last and rng.random() < 0.4:
+        if last and rng.random() < 0.7:
             return
         result, answer = self._results.of(request)
         expert_spoke = request.tool == "route_to_expert" and not result.startswith("error:")

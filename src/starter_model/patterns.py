@@ -2,6 +2,7 @@
 
 ``(a|b)`` chooses, ``[x]`` is optional (``[x|y]``: one of them or nothing), ``<slot>`` is a value, a leading ``!`` marks
 an imperative. In each section one pattern in five is held out: training never sees it, evaluation sees nothing else.
+A leading ``~`` marks a pattern that came later and is for training only, so that it does not move the split.
 """
 
 from __future__ import annotations
@@ -124,9 +125,10 @@ def load_sections(name: str) -> dict[str, Section]:
 
 
 def _with_split(lines: list[str]) -> tuple[Pattern, ...]:
-    ranked = sorted(lines, key=lambda line: zlib.crc32(line.encode()))
+    split = [line for line in lines if not line.startswith("~")]
+    ranked = sorted(split, key=lambda line: zlib.crc32(line.encode()))
     held_out = set(ranked[: len(ranked) // HELD_OUT_SHARE])
-    return tuple(parse_pattern(line, held_out=line in held_out) for line in lines)
+    return tuple(parse_pattern(line.removeprefix("~ "), held_out=line in held_out) for line in lines)
 
 
 def parse_pattern(line: str, *, held_out: bool) -> Pattern:

@@ -70,7 +70,9 @@ _SECTION_WEIGHTS = {
 _TALK_WEIGHTS = {
     "who": 2.0, "model": 2.0, "bigger": 2.0, "abilities": 2.5, "chatter": 1.5, "media": 1.5, "ok": 1.5, "hello": 1.5,
 }  # fmt: skip
-_SPOKEN_KINDS = frozenset({"host", "command", "code", "url", "playbook", "limit", "tags", "service", "typed"})
+_SPOKEN_KINDS = frozenset(
+    {"host", "command", "code", "url", "playbook", "limit", "tags", "service", "typed", "username"}
+)
 
 _BEFORE = (
     "", "", "", "", "", "", "", "", "please ", "hey ", "ok ", "hi ", "hello ", "so ", "now ", "well ", "computer ",
@@ -211,8 +213,8 @@ class Requests:
         raise LookupError(f"no question fits section {section.name}")
 
     def _wrap(self, parts: list[Part], imperative: bool, *, gentle: bool = False) -> list[Part]:
-        before = self._rng.choice(_BEFORE) if self._rng.random() < (0.3 if gentle else 0.6) else ""
-        after = self._rng.choice(_AFTER) if self._rng.random() < (0.25 if gentle else 0.5) else ""
+        before = self._rng.choice(_BEFORE) if self._rng.random() < (0.2 if gentle else 0.5) else ""
+        after = self._rng.choice(_AFTER) if self._rng.random() < (0.12 if gentle else 0.4) else ""
         wrapper = self._rng.choice(_WRAPPERS) if imperative else ""
         # "remember that ... please": what follows a sentence to keep would be read as part of it.
         if isinstance(parts[-1], Slot) and parts[-1].name in ("text", "code", "query", "topic"):

@@ -15,7 +15,11 @@ from functools import cache
 from starter_model.patterns import Part, Pattern, Slot, load_sections, parse_pattern, read_resource
 from starter_model.speech import number_words
 
-_EVERYDAY_COUNTS = {"minute": (2, 3, 5, 10, 15, 20, 30, 45), "second": (10, 30, 60, 90, 300), "hour": (1, 2)}
+_EVERYDAY_COUNTS = {
+    "minute": (1, 2, 3, 5, 10, 12, 15, 20, 25, 30, 40, 45, 60, 90),
+    "second": (10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600),
+    "hour": (1, 2, 3, 4, 6, 8, 12, 24),
+}
 _SYLLABLES = (
     "ka", "lo", "mi", "ra", "ten", "vos", "del", "pi", "nur", "gas", "bel", "tor", "ax", "um", "fen", "dri", "sol",
     "que", "jan", "wix", "opt", "hal", "zed", "bor", "cy",
@@ -185,7 +189,7 @@ class Values:
         for _ in range(500):
             unit = self._rng.choices(("minute", "second", "hour"), (6, 2, 2))[0]
             factor = {"minute": 60, "second": 1, "hour": 3600}[unit]
-            if self._rng.random() < 0.35:
+            if self._rng.random() < 0.7:
                 count = pick(_EVERYDAY_COUNTS[unit])
             else:
                 count = self._rng.randint(1, {"minute": 90, "second": 120, "hour": 24}[unit])
