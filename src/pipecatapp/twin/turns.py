@@ -126,7 +126,9 @@ class TurnRunner:
             try:
                 await asyncio.wait([lane.running])
             finally:
-                lane.running.cancel()
+                if not lane.running.done():  # we are being ended: only once its turn has ended too
+                    lane.running.cancel()
+                    await asyncio.wait([lane.running])
             if not lane.running.cancelled() and (error := lane.running.exception()) is not None:
                 logger.error("a turn ended with an error that nobody spoke", exc_info=error)
 

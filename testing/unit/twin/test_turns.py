@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from pipecatapp.domain import Source
 from pipecatapp.events import AssistantMessage, StateChanged, UserMessage
 from pipecatapp.memory.conversations import JsonlConversations
+from pipecatapp.ports import ChatChunk, ChatRequest
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turn import TurnProgress, benchmark_block
 from pipecatapp.twin.turns import TurnRunner
@@ -20,8 +22,8 @@ pytestmark = pytest.mark.unit
 
 
 class House:
-    def __init__(self, folder: Path) -> None:
-        self.model, self.sink = ScriptedChatModel(), RecordingSink()
+    def __init__(self, folder: Path, model: ScriptedChatModel | None = None) -> None:
+        self.model, self.sink = model or ScriptedChatModel(), RecordingSink()
         self.agent = Agent(self.model, [], self.sink, JsonlConversations(folder), persona=lambda: "Test.")
         self.runner = TurnRunner(self.agent, self.sink)
 
@@ -149,3 +151,27 @@ def test_the_benchmark_block_has_its_exact_form() -> None:
         "--- BENCHMARK RESULTS ---\nSTT Latency: 0.5123s\nLLM Time to First Token: 0.2345s\n"
         "TTS Time to First Audio: 0.4567s\nTotal Pipeline Latency: 1.2035s\n-------------------------"
     )
+
+
+class SlowlyClosing(ScriptedChatModel):
+    """A model whose connection takes a while to close."""
+
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        try:
+            async for chunk in super().stream(request):
+                yield chunk
+        finally:
+            for _ in range(20):
+                await asyncio.sleep(0)
+
+
+async def test_the_turn_that_runs_at_the_end_of_the_program_is_kept(tmp_path: Path) -> None:
+    house = House(tmp_path, SlowlyClosing())
+    gate = Gate()
+    house.model.script(["Half an ", gate])
+    await house.runner.submit("c", "hi")
+    await gate.reached.wait()
+    await house.runner.aclose()
+    await house.agent.aclose()
+    (kept,) = await JsonlConversations(tmp_path).load("c")
+    assert (kept.turn.assistant_text, kept.turn.interrupted) == ("Half an", True)
