@@ -132,7 +132,7 @@ class Gate:
         return "cookie"
 
     def _has_session(self, scope: Scope, headers: Headers) -> bool:
-        # As browsers send them: other programs on this host share the jar, and not all of their cookies are well formed.
+        # Other programs on this host share the jar: one ill-formed cookie of theirs must not hide ours.
         jar = cookie_parser(headers.get("cookie", ""))
         return self._access.session_fits(jar.get(cookie_name(is_secure(scope)), ""))
 
