@@ -165,6 +165,10 @@ class EngineSupervisor:
                 state, reason = "failed", str(error)
             except OSError as error:
                 state, reason = "failed", f"the engine could not be started: {error}"
+            except Exception as error:
+                # Whatever it was: nobody starts this supervisor again, and without an engine nothing is answered.
+                logger.exception("the engine's supervisor stumbled")
+                state, reason = "failed", f"the engine could not be started: {type(error).__name__}: {error}"
             if time.monotonic() - started > self._patience.steady_after:
                 backoff = self._patience.backoff_first
             logger.warning("engine: %s; next try in %.1f s", reason, backoff)
@@ -282,7 +286,11 @@ class EngineSupervisor:
         if status != self._status:
             self._status = status
             self._changed.set()
-            write_status(self.status_file, status)
+            try:
+                write_status(self.status_file, status)
+            except OSError as error:
+                # A full disk must not end the engine: only other processes see an old state.
+                logger.error("the engine's status cannot be written to %s: %s", self.status_file, error)
 
 
 def shared_key(path: Path) -> str:

@@ -55,11 +55,15 @@ def write_status(path: Path, status: EngineStatus) -> None:
     """Replace the file at once: a reader sees the old or the new state, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".status-")
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(asdict(status), file)
     temporary = Path(name)
-    temporary.chmod(0o640)
-    temporary.replace(path)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(asdict(status), file)
+        temporary.chmod(0o640)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def read_status(path: Path) -> EngineStatus | None:
