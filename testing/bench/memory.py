@@ -22,7 +22,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ from pipecatapp.memory.long_term import FaissMemory, TextEmbedder
 from pipecatapp.settings import load_settings
 from testing.fakes.crash_points import run_crash_points
 from testing.fakes.embedding import HashEmbedder
-from testing.fakes.memory_corpus import UNRELATED, corpus, endless
+from testing.fakes.memory_corpus import UNRELATED, corpus, dialogue, endless
 
 Report = dict[str, Any]
 
@@ -304,32 +304,32 @@ async def _ask_all(
 
 
 async def _tune(embedder: TextEmbedder) -> None:
-    """How often the right one of the invented facts is the first, and among the first three, by weight."""
-    facts, questions = corpus(600)
-    words, vectors = KeywordIndex(), VectorIndex(MODEL_NAME)
-    for number, text in enumerate(facts):
-        words.add(number, text)
-    vectors.add(range(len(facts)), await embedder.embed(facts))
-    rows = await embedder.embed([question.text for question in questions])
-    print(f"{'meaning':>8} {'first':>7} {'in 3':>7} {'in 10':>7} {'5% of right ones score below':>30}")
-    for weight in (0.0, 0.3, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0):
-        places, scores = [], []
-        for question, row in zip(questions, rows, strict=True):
-            ranked = ranking.rank(question.text, row, words, vectors, 50, all_that_match=True, meaning=weight)
-            order = [fact_id for fact_id, _ in ranked]
-            places.append(order.index(question.answer) if question.answer in order else 50)
-            scores.append(dict(ranked).get(question.answer, 0.0))
-        ranks = np.array(places)
+    """How often the right one of invented facts is found, by the weights of meaning and of the neighbours."""
+    for title, (texts, questions) in {"facts alone": corpus(400), "as people tell them": dialogue(400)}.items():
+        words, vectors = KeywordIndex(), VectorIndex(MODEL_NAME)
+        for number, text in enumerate(texts):
+            words.add(number, text)
+        vectors.add(range(len(texts)), await embedder.embed(texts))
+        asked = list(zip(questions, await embedder.embed([question.text for question in questions]), strict=True))
         print(
-            f"{weight:>8} {np.mean(ranks < 1):>7.3f} {np.mean(ranks < 3):>7.3f} {np.mean(ranks < 10):>7.3f} "
-            f"{np.percentile(scores, 5):>30.3f}"
+            f"\n{title}\n{'meaning':>8} {'context':>8} {'first':>7} {'in 3':>7} {'in 10':>7} {'score, lowest 5%':>17}"
         )
-    silly = await embedder.embed(UNRELATED)
-    best = [
-        ranking.rank(text, row, words, vectors, 1, all_that_match=True)[0][1]
-        for text, row in zip(UNRELATED, silly, strict=True)
-    ]
-    print("small talk scores at best:", " ".join(f"{score:.2f}" for score in sorted(best)))
+        for meaning, context in product((0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0), (0.0, 0.2, 0.3, 0.4)):
+            places, scores = [], []
+            for question, row in asked:
+                ranked = ranking.rank(
+                    question.text, row, words, vectors, 50, all_that_match=True, meaning=meaning, context=context
+                )
+                order = [fact_id for fact_id, _ in ranked]
+                places.append(order.index(question.answer) if question.answer in order else 50)
+                scores.append(dict(ranked).get(question.answer, 0.0))
+            found = " ".join(f"{np.mean(np.array(places) < limit):>7.3f}" for limit in (1, 3, 10))
+            print(f"{meaning:>8} {context:>8} {found} {np.percentile(scores, 5):>17.3f}")
+        silly = zip(UNRELATED, await embedder.embed(UNRELATED), strict=True)
+        best = [
+            ranking.rank(text, row, words, vectors, 1, all_that_match=True, context=0.0)[0][1] for text, row in silly
+        ]
+        print("small talk scores at best:", " ".join(f"{score:.2f}" for score in sorted(best)))
 
 
 if __name__ == "__main__":

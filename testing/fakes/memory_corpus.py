@@ -385,6 +385,17 @@ _KINDS = [
     ),
 ]
 
+_OPENERS = [
+    "Hey, long time no see!", "Wow, that sounds great.", "Guess what happened.", "Oh no, I am sorry to hear that.",
+    "You will not believe it,", "Thanks for asking!", "I have been so busy lately, but", "By the way,", "Really?",
+    "That reminds me:", "Good to hear from you.", "It has been quite a week.", "Absolutely, I agree with you.", "So,",
+]  # fmt: skip
+_CLOSERS = [
+    "How about you?", "It makes me really happy.", "I cannot wait to tell you more.", "Anyway, what is new with you?",
+    "My friends were surprised.", "Let us talk about it soon.", "It was not easy.", "I took some pictures too.",
+    "What do you think?", "I still have to get used to it.", "Take care!", "It means a lot to me and the family.",
+]  # fmt: skip
+_PLAIN = {"that", "this", "have", "from", "with", "told", "into", "said", "since", "still", "every", "called"}
 _SYLLABLES = ["ba", "ke", "li", "mo", "nu", "ra", "shi", "to", "ven", "zor", "dal", "fim", "gre", "hul", "jas"]
 
 UNRELATED = [
@@ -413,6 +424,36 @@ def corpus(facts: int, seed: int = 0) -> tuple[list[str], list[Question]]:
         if len(pairs) == facts or len(drawn) == len(_NAMES) * len(_KINDS):
             break
     return [statement for statement, _ in pairs], [Question(text, place) for place, (_, text) in enumerate(pairs)]
+
+
+def dialogue(asked: int, seed: int = 0) -> tuple[list[str], list[Question]]:
+    """The same facts as people tell them: among small talk, in answer to each other, in the order of a conversation.
+
+    Half of the questions use other words than were said, half some of the same.
+    """
+    rng = random.Random(seed)
+    said: list[str] = []
+    questions: list[Question] = []
+    told: set[tuple[str, int]] = set()
+    for statement, question, (who, kind) in _draw(rng):
+        if len(questions) == asked:
+            break
+        if (who, kind) in told or who not in statement:
+            continue
+        told.add((who, kind))
+        other = rng.choice([name for name in _NAMES if name != who])
+        own_words = statement.replace(f"{who}'s", "my").replace(f"{who} is", "I am").replace(who, "I")
+        if rng.random() < 0.5:
+            said.append(f"{other}: {rng.choice(_OPENERS)} {question.replace(who, 'you')}")
+        said.append(f"{who}: {rng.choice(_OPENERS)} {own_words} {rng.choice(_CLOSERS)}")
+        place = len(said) - 1
+        if rng.random() < 0.6:
+            said.append(f"{other}: {rng.choice(_OPENERS)} {rng.choice(_CLOSERS)}")
+        content = [word for word in re.findall(r"[A-Za-z]{4,}", own_words) if word.lower() not in _PLAIN]
+        if content and rng.random() < 0.5:
+            question = f"What did {who} say about {' '.join(rng.sample(content, min(2, len(content))))}?"
+        questions.append(Question(question, place))
+    return said, questions
 
 
 def endless(seed: int = 0) -> Iterator[str]:

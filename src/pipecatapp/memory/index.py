@@ -30,8 +30,8 @@ Floats = npt.NDArray[np.float32]
 _MAGIC = "pipecatapp-vectors"
 _TRAILER_SIZE = 256
 _BITS = 384
-# Candidates per search. With these bits 200 of 100,000 hold the nearest ten but for 1 in 100 (scripts/bench memory).
-_CANDIDATES = 200
+# Candidates per search: 400 of 100,000 hold the nearest ten but for 1 or 2 in 100 (scripts/bench memory).
+_CANDIDATES = 400
 
 
 def pack(vector: Floats) -> str:
@@ -68,6 +68,7 @@ class VectorIndex:
         fresh = [place for place, fact_id in enumerate(ids) if fact_id not in self._place_of]
         if not fresh:
             return
+        _one_thread()
         if self._exact is None:
             self._create(vectors.shape[1])
         rows = np.ascontiguousarray(vectors[fresh], np.float32)
@@ -93,9 +94,10 @@ class VectorIndex:
         """The nearest facts and their cosines, the nearest first."""
         if not len(self._ids):
             return []
+        _one_thread()
         _, places = self._coarse.search(query[None, :], min(max(_CANDIDATES, limit), len(self._ids)))
         chosen = places[0][places[0] >= 0]
-        cosines = self._exact.reconstruct_batch(chosen) @ query
+        cosines = _products(self._exact.reconstruct_batch(chosen), query)
         best = np.argsort(-cosines, kind="stable")[:limit]
         return [(int(self._ids[chosen[place]]), float(cosines[place])) for place in best]
 
@@ -104,7 +106,8 @@ class VectorIndex:
         result = np.zeros(len(ids), np.float32)
         known = [number for number, fact_id in enumerate(ids) if fact_id in self._place_of]
         if known:
-            result[known] = self._exact.reconstruct_batch(self._places([ids[number] for number in known])) @ query
+            places = self._places([ids[number] for number in known])
+            result[known] = _products(self._exact.reconstruct_batch(places), query)
         return result
 
     def vector(self, fact_id: int) -> Vector | None:
@@ -171,6 +174,7 @@ class VectorIndex:
         exact = faiss.downcast_index(named.index)
         if not isinstance(exact, faiss.IndexScalarQuantizer):
             raise _ForeignError(f"unexpected kind {type(exact).__name__}")
+        _one_thread()
         self._create(exact.d)
         self._named, self._exact = named, exact
         for start in range(0, exact.ntotal, 4096):
@@ -180,8 +184,6 @@ class VectorIndex:
     def _create(self, dimensions: int) -> None:
         import faiss
 
-        # One thread: the other cores belong to the language model.
-        faiss.omp_set_num_threads(1)
         self._exact = faiss.IndexScalarQuantizer(dimensions, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
         self._named = faiss.IndexIDMap(self._exact)
         self._coarse = faiss.IndexLSH(dimensions, _BITS, True)
@@ -194,6 +196,20 @@ class VectorIndex:
 
     def _places(self, ids: Sequence[int]) -> npt.NDArray[np.int64]:
         return np.array([self._place_of[fact_id] for fact_id in ids], np.int64)
+
+
+def _one_thread() -> None:
+    """Let the calling thread work alone: a second one would only wait in loops while the engine wants the core."""
+    import faiss
+
+    # OpenMP keeps this number for each thread that calls.
+    faiss.omp_set_num_threads(1)
+
+
+def _products(rows: Floats, query: Floats) -> Floats:
+    """The dot product of each row with the query, without BLAS and its threads."""
+    products: Floats = np.einsum("ij,j->i", rows, query)
+    return products
 
 
 class _ForeignError(Exception):

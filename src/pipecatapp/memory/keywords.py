@@ -72,6 +72,9 @@ class KeywordIndex:
     def __len__(self) -> int:
         return len(self._slot_of)
 
+    def __contains__(self, fact_id: int) -> bool:
+        return fact_id in self._slot_of
+
     def add(self, fact_id: int, text: str) -> None:
         """Make the fact findable. A fact that is there already stays as it is."""
         if fact_id in self._slot_of:

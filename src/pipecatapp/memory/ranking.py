@@ -7,14 +7,15 @@ import numpy as np
 from pipecatapp.memory.index import Floats, VectorIndex
 from pipecatapp.memory.keywords import KeywordIndex
 
-# Both parts run from 0 to 1 on a scale that does not depend on the other facts, so they can be added. On the corpus of
-# testing/fakes/memory_corpus.py this weight finds the right one most often; its neighbours are nearly as good
-# (scripts/bench memory --tune).
-MEANING = 0.8
+# Both parts run from 0 to 1 on a scale that does not depend on the other facts, so they can be added. The weights are a
+# compromise between the two invented corpora of testing/fakes/memory_corpus.py (scripts/bench memory --tune).
+MEANING = 0.6
+# What was kept just before or after often says what a fact is about: the share that it has of its neighbour's fit.
+CONTEXT = 0.2
 # So many of either kind are weighed.
 _POOL = 50
-# Below this a fact has nothing to do with the query: there, 19 of 20 right ones lie above 0.43, small talk below 0.38.
-NOTHING_FITS = 0.35
+# Below this a fact has nothing to do with the query: 19 of 20 right ones lie above, most small talk below.
+NOTHING_FITS = 0.33
 # Where only words are known: half of what is asked for must be in the fact.
 NO_WORDS_FIT = 0.5
 
@@ -28,6 +29,7 @@ def rank(
     *,
     all_that_match: bool = False,
     meaning: float = MEANING,
+    context: float = CONTEXT,
 ) -> list[tuple[int, float]]:
     """The best facts and their scores, 0 to 1, the best first.
 
@@ -39,14 +41,19 @@ def rank(
     candidates = dict.fromkeys(by_words.best(pool))
     if vector is not None:
         candidates.update(dict.fromkeys(fact_id for fact_id, _ in vectors.search(vector, pool)))
+    for fact_id in list(candidates):
+        candidates.update(dict.fromkeys(near for near in (fact_id - 1, fact_id + 1) if near in keywords))
     ids = list(candidates)
     words = by_words.of(ids)
-    fits, floors = words, np.full(len(ids), NO_WORDS_FIT, np.float32)
+    own, floors = words, np.full(len(ids), NO_WORDS_FIT, np.float32)
     if vector is not None:
         embedded = np.array([fact_id in vectors for fact_id in ids], bool)
         likeness = np.clip(vectors.cosines(vector, ids), 0.0, 1.0)
-        fits = np.where(embedded, meaning * likeness + (1 - meaning) * words, words)
+        own = np.where(embedded, meaning * likeness + (1 - meaning) * words, words)
         floors = np.where(embedded, np.float32(NOTHING_FITS), floors)
+    fit_of = dict(zip(ids, own.tolist(), strict=True))
+    beside = np.array([max(fit_of.get(fact_id - 1, 0.0), fit_of.get(fact_id + 1, 0.0)) for fact_id in ids], np.float32)
+    fits = np.minimum(own + context * beside, 1.0)
     # Of equals the newer.
     order = sorted(range(len(ids)), key=lambda place: (-fits[place], -ids[place]))
     kept = [place for place in order if all_that_match or fits[place] >= floors[place]]
