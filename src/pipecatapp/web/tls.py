@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -98,7 +99,12 @@ class LocalAuthority:
         certificate = x509.load_pem_x509_certificate(self.files.certificate.read_bytes())
         if certificate.not_valid_after_utc - now < datetime.timedelta(days=RENEW_DAYS):
             return False
-        if certificate.issuer != ca.subject:
+        try:
+            certificate.verify_directly_issued_by(ca)
+        except (InvalidSignature, ValueError):  # of an earlier CA, which has the same name
+            return False
+        key = serialization.load_pem_private_key(self.files.key.read_bytes(), password=None)
+        if key.public_key() != certificate.public_key():  # a kill came between the two files
             return False
         covered = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         has_names = set(covered.get_values_for_type(x509.DNSName))

@@ -103,3 +103,20 @@ def test_a_broken_folder_says_what_to_do(authority: LocalAuthority) -> None:
 def test_the_fingerprint_is_that_of_the_ca(authority: LocalAuthority, tmp_path: Path) -> None:
     assert len(fingerprint(authority.files.ca_certificate).split(":")) == 32
     assert fingerprint(tmp_path / "none") == ""
+
+
+def test_a_kill_between_key_and_certificate_is_put_right(authority: LocalAuthority, tmp_path: Path) -> None:
+    other = LocalAuthority(tmp_path / "other")
+    other.ensure(NAMES, ADDRESSES)
+    authority.files.key.write_bytes(other.files.key.read_bytes())
+    assert authority.ensure(NAMES, ADDRESSES)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(authority.files.certificate, authority.files.key)
+
+
+def test_a_new_authority_signs_anew(authority: LocalAuthority, tmp_path: Path) -> None:
+    (tmp_path / "tls" / "ca.key").unlink()
+    assert authority.ensure(NAMES, ADDRESSES)
+    ca = x509.load_pem_x509_certificate(authority.files.ca_certificate.read_bytes())
+    server_certificate(authority).verify_directly_issued_by(ca)
+    assert not authority.ensure(NAMES, ADDRESSES)
