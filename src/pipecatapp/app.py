@@ -109,9 +109,10 @@ class LateVoice:
             sessions = self._create()
             self._sessions = sessions
             await sessions.warm_up()
-        except (PipecatAppError, ImportError, OSError) as error:
+        except Exception as error:  # the libraries behind it raise what they like
             logger.exception("the voice cannot be loaded")
-            self._trouble = str(error)
+            self._sessions = None
+            self._trouble = str(error) or type(error).__name__
         finally:
             self._loaded.set()
 

@@ -131,9 +131,10 @@ async def test_a_session_waits_for_the_voice_to_be_loaded() -> None:
     assert sessions.closed
 
 
-async def test_a_voice_that_cannot_be_loaded_is_told_and_closes_sessions() -> None:
+@pytest.mark.parametrize("kind", [ConfigurationError, RuntimeError])
+async def test_a_voice_that_cannot_be_loaded_is_told_and_closes_sessions(kind: type[Exception]) -> None:
     def broken() -> Any:
-        raise ConfigurationError("nothing can speak here")
+        raise kind("nothing can speak here")
 
     voice = LateVoice(broken)
     await voice.load()
