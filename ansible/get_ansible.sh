@@ -40,7 +40,7 @@ get_ansible() {
     quietly "apt-get install ${missing[*]}" "check the network and that apt-get update works" \
       env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends "${missing[@]}"
   fi
-  export ANSIBLE_HOME=$HOME_DIR/ansible/home
+  export ANSIBLE_HOME=$HOME_DIR/ansible/home ANSIBLE_REMOTE_TEMP=$HOME_DIR/ansible/remote
   if installed_ansible; then
     PLAYBOOK=(ansible-playbook)
     return

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.provision, pytest.mark.timeout(1800)]
 
 # What Debian leaves behind when packages come, beside the packages' own files.
 DEBIANS_RECORDS = re.compile(
-    r"^var/lib/(dpkg|apt|ucf|systemd|python)/|^var/(cache|log)/|/__pycache__(/|$)|^usr/share/(runit|python3)/"
+    r"^var/lib/(dpkg|apt|ucf|systemd|python)(/|$)|^var/(cache|log)/|/__pycache__(/|$)|^usr/share/(runit|python3)/"
     r"|^etc/(.*-$|ssl/certs/|python3|runit/|sv/|hosts$|networks$|inputrc$|subuid$|subgid$|adduser)"
 )
 
@@ -186,7 +186,8 @@ def test_uninstall_leaves_nothing(pc: NewPc) -> None:
         for line in listing.read_text().splitlines():
             packaged |= {line[1:], f"usr{line}"}  # /lib is /usr/lib
     left = [path for path in pc.files() if path not in pc.pristine and path not in packaged]
-    assert [path for path in left if not DEBIANS_RECORDS.search(path)] == []
+    ours = [path for path in left if not DEBIANS_RECORDS.search(path)]
+    assert not ours, "\n".join(ours)
     assert [path for path in left if "pipecat" in path or "ansible" in path] == []
     for name in ("passwd", "group", "shadow"):
         assert "pipecatapp" not in (pc.tree.path / "etc" / name).read_text()
