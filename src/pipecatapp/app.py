@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +77,7 @@ async def _serve(settings: Settings) -> None:
     except ConfigurationError:
         await app.stop()
         raise
-    print("Open " + "\n  or ".join(app.servers.open_links()), flush=True)
+    print(welcome(app.servers.open_links(), to_person=sys.stdout.isatty()), flush=True)
     await stop.wait()
     logger.info("ending")
     # A model that is still being loaded in a thread cannot be stopped otherwise.
@@ -85,6 +85,13 @@ async def _serve(settings: Settings) -> None:
     last_resort.daemon = True
     last_resort.start()
     await app.stop()
+
+
+def welcome(links: Sequence[str], *, to_person: bool) -> str:
+    """What to open. The links that log in are for a person alone: a service's output ends up in a log."""
+    if to_person:
+        return "Open " + "\n  or ".join(links)
+    return "Open " + "\n  or ".join(link.partition("?")[0] for link in links) + "\nto log in: pipecatapp link"
 
 
 class LateVoice:

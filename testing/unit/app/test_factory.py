@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipecatapp.agent_factory import check_supported, create_engine, models_file, prompts_folder
-from pipecatapp.app import LateVoice
+from pipecatapp.app import LateVoice, welcome
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import ConfigurationError, MissingExtraError
 from pipecatapp.settings import Settings, load_settings
@@ -144,3 +144,12 @@ async def test_a_voice_that_cannot_be_loaded_is_told_and_closes_sessions(kind: t
     await voice.serve(socket, "c")  # type: ignore[arg-type]
     assert socket.closed == 1011
     await voice.aclose()
+
+
+def test_the_token_is_shown_to_a_person_and_not_to_a_log() -> None:
+    links = ["https://pc:8443/?token=secret", "http://localhost:8000/?token=secret"]
+    assert welcome(links, to_person=True) == f"Open {links[0]}\n  or {links[1]}"
+    logged = welcome(links, to_person=False)
+    assert "secret" not in logged
+    assert "https://pc:8443/" in logged
+    assert "pipecatapp link" in logged
