@@ -10,6 +10,7 @@ import logging
 from typing import Literal
 from urllib.parse import urlsplit
 
+from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -105,8 +106,8 @@ class Gate:
             log.debug("%s %s", scope["method"], scope["path"])
         try:
             await self._app(scope, _bounded(receive, headers), send)
-        except _TooLargeError:
-            refusal = _Refusal(413, "invalid_request_error", f"the request is larger than {MAX_BODY} bytes")
+        except _TooLargeError as error:
+            refusal = _Refusal(error.status_code, "invalid_request_error", error.detail)
             await self._refuse(refusal, scope, receive, send, headers)
 
     def _admit(self, scope: Scope, headers: Headers) -> Pass | _Refusal:
@@ -175,8 +176,11 @@ class _Refusal:
         await send({"type": "http.response.body", "body": body})
 
 
-class _TooLargeError(Exception):
-    """More bytes came than a request may have."""
+class _TooLargeError(HTTPException):
+    """More bytes came than a request may have. FastAPI lets no other kind of exception out of reading a body."""
+
+    def __init__(self) -> None:
+        super().__init__(413, f"the request is larger than {MAX_BODY} bytes")
 
 
 def _is_public(path: str) -> bool:

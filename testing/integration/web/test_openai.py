@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import httpx
 import openai
 import pytest
 from openai import AsyncOpenAI
 
 from pipecatapp.domain import ComponentHealth
-from pipecatapp.errors import ModelUnreachableError
+from pipecatapp.errors import ContextOverflowError, ModelUnreachableError
+from pipecatapp.web.gate import MAX_BODY
 from testing.fakes.mission import Mission
 
 pytestmark = pytest.mark.integration
@@ -119,6 +121,46 @@ async def test_a_client_that_goes_away_cancels_the_turn(mission: Mission, client
     async with asyncio.timeout(5):
         while not mission.model.cancelled:
             await asyncio.sleep(0.02)
+
+
+async def test_a_client_that_gives_up_waiting_cancels_the_turn_too(mission: Mission, client: AsyncOpenAI) -> None:
+    async def endless(go_on: asyncio.Event) -> AsyncIterator[str]:
+        yield "and "
+        await go_on.wait()
+
+    mission.model.replies["forever"] = endless
+    question = client.chat.completions.create(model="pipecatapp", messages=[{"role": "user", "content": "forever"}])
+    waiting = asyncio.ensure_future(question)
+    async with asyncio.timeout(5):
+        while not mission.model.requests:
+            await asyncio.sleep(0.02)
+        waiting.cancel()
+        while not mission.model.cancelled:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_conversation_that_is_too_long_is_the_clients_to_shorten(mission: Mission, client: AsyncOpenAI) -> None:
+    mission.model.replies["long"] = ContextOverflowError("9000 tokens are more than 8192")
+    with pytest.raises(openai.BadRequestError, match="9000 tokens") as refused:
+        await client.chat.completions.create(model="pipecatapp", messages=[{"role": "user", "content": "long"}])
+    assert refused.value.code == "context_length_exceeded"
+
+
+async def test_what_cannot_be_text_is_a_bad_request(http: httpx.AsyncClient) -> None:
+    body = b'{"messages": [{"role": "user", "content": "x \\ud800"}]}'
+    answer = await http.post("/v1/chat/completions", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, "half of a character" in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/messages", "/login"])
+async def test_a_body_that_is_too_large_is_said_to_be(http: httpx.AsyncClient, path: str) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield b"x" * 65536
+
+    for content in (endless(), b"x" * (MAX_BODY + 1)):
+        answer = await http.post(path, content=content, headers={"content-type": "application/json"})
+        assert (answer.status_code, str(MAX_BODY) in answer.text) == (413, True)
 
 
 async def test_a_wrong_token_is_an_authentication_error(mission: Mission) -> None:

@@ -6,20 +6,21 @@ The client's messages are the history: nothing is stored. Its tools are those of
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from pipecatapp.domain import Message
-from pipecatapp.errors import ModelError
+from pipecatapp.errors import ContextOverflowError, ModelError
 from pipecatapp.twin.turn import TurnProgress
 from pipecatapp.web.services import WebServices
 
@@ -95,7 +96,7 @@ def routes(services: WebServices) -> APIRouter:
         return JSONResponse(model)
 
     @router.post("/chat/completions")
-    async def chat_completions(body: ChatCompletionRequest) -> Response:
+    async def chat_completions(body: ChatCompletionRequest, request: Request) -> Response:
         try:
             messages = _messages(body)
         except _BadRequestError as error:
@@ -108,7 +109,7 @@ def routes(services: WebServices) -> APIRouter:
         services.metrics.api_request()
         answer = _Answer(services, messages)
         if not body.stream:
-            return await answer.whole()
+            return await _unless_gone(request, answer.whole())
         include_usage = body.stream_options is not None and body.stream_options.include_usage
         return StreamingResponse(answer.chunks(include_usage), media_type="text/event-stream")
 
@@ -128,6 +129,8 @@ class _Answer:
         """Wait for the end, answer once."""
         try:
             text = "".join([piece async for piece in self._pieces])
+        except ContextOverflowError as error:
+            return openai_error(400, str(error), "invalid_request_error", "messages", "context_length_exceeded")
         except ModelError as error:
             return openai_error(503, str(error), "server_error", code="engine_failed")
         message = {"role": "assistant", "content": text, "refusal": None}
@@ -172,6 +175,26 @@ class _Answer:
         }
 
 
+async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response]) -> Response:
+    """The answer; a client that goes away while it is made cancels the turn, for the next one waits for the engine."""
+    answering, gone = asyncio.create_task(answer), asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait([answering, gone], return_when=asyncio.FIRST_COMPLETED)
+        if answering.done():
+            return answering.result()
+        log.debug("a client went away before its answer")
+        return Response(status_code=499)
+    finally:
+        for task in (answering, gone):
+            task.cancel()
+        await asyncio.wait([answering, gone])
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 def _event(data: dict[str, object]) -> str:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
 
@@ -202,6 +225,13 @@ def _messages(body: ChatCompletionRequest) -> list[Message]:
 
 
 def _text(message: ChatMessage, index: int) -> str:
+    text = _joined(message, index)
+    if not text.isascii() and text != text.encode("utf-8", "replace").decode("utf-8"):
+        raise _BadRequestError("the text holds half of a character", f"messages.{index}.content")
+    return text
+
+
+def _joined(message: ChatMessage, index: int) -> str:
     if message.content is None or isinstance(message.content, str):
         return (message.content or "").strip()
     for part in message.content:
