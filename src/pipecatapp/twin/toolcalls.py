@@ -19,8 +19,12 @@ from pipecatapp.twin.prompt import TOOL_CALL_CLOSE, TOOL_CALL_OPEN
 _THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
 _STRAY = (TOOL_CALL_CLOSE, _THINK_CLOSE, "</tool_response>")
 _MARKERS = (TOOL_CALL_OPEN, _THINK_OPEN, "<tool_response>", *_STRAY)
-_JSON = re.compile(r"(?:\[\s*)?\{\s*[\"']")
-_PERHAPS_JSON = re.compile(r"\[\s*(?:\{\s*)?|\{\s*")
+# A quoted key, or one of a call's own without quotes (JavaScript's way).
+_CALL_KEY = r"(?:name|tool|function|arguments|args|parameters|type)"
+_JSON = re.compile(rf"(?:\[\s*)?\{{\s*(?:[\"']|{_CALL_KEY}\s*:)")
+_PERHAPS_JSON = re.compile(r"\[\s*|(?:\[\s*)?\{\s*(?:[a-z]{1,10}\s*)?")
+# The answer ended where an object had just begun.
+_CUT_JSON = re.compile(r"(?:\[\s*)?\{\s*")
 
 
 class MalformedCallError(PipecatAppError):
@@ -62,7 +66,8 @@ class ToolCallParser:
         held, self._held = self._held, ""
         mode, self._mode = self._mode, _Mode.DONE
         if mode is _Mode.WORDS:
-            return "" if held and any(marker.startswith(held) for marker in _MARKERS if len(held) > 1) else held
+            cut_marker = len(held) > 1 and any(marker.startswith(held) for marker in _MARKERS)
+            return "" if cut_marker or _CUT_JSON.fullmatch(held) else held
         if mode in (_Mode.CALL, _Mode.JSON):
             self.body = held
         return ""

@@ -157,3 +157,21 @@ def test_a_value_that_nobody_can_write_down_is_no_argument(value: str) -> None:
         parse_call(f'{{"name": "t", "arguments": {{"a": {value}}}}}', "1")
     with pytest.raises(MalformedCallError, match="arguments"):
         parse_call(json.dumps({"name": "t", "arguments": f'{{"a": {value}}}'}), "1")
+
+
+@pytest.mark.parametrize(
+    "text", ["{name: 'clock.now', arguments: {}}", "[{ tool : 'x'}]", "{ function\n: x}", "{", "[ {"]
+)
+def test_what_looks_like_a_call_is_never_spoken(text: str) -> None:
+    for at in range(len(text)):
+        words, body = parsed("So. ", text[:at], text[at:])
+        assert words == "So. "
+        assert body is None or body[-1] in "}]"
+
+
+@pytest.mark.parametrize(
+    "text", ["a set {x, y}", "{name} is a placeholder", "{nameless: no}", "[see below]", "if x { stop"]
+)
+def test_brackets_that_are_no_call_are_words(text: str) -> None:
+    for at in range(len(text)):
+        assert parsed(text[:at], text[at:]) == (text, None)
