@@ -38,7 +38,7 @@ from pipecatapp.ports import (
 )
 from pipecatapp.twin.conversation import History, TokenEstimate, history_of
 from pipecatapp.twin.preparation import Preparation, recall
-from pipecatapp.twin.prompt import compact_system, full_system, late_text, request_text
+from pipecatapp.twin.prompt import compact_system, defused, full_system, late_text, request_text
 from pipecatapp.twin.routing import Routing, route_spec
 from pipecatapp.twin.sentences import BUG, apology
 from pipecatapp.twin.streams import closing
@@ -194,7 +194,7 @@ class Agent:
             ModelError: the model could not answer.
         """
         progress = progress or TurnProgress("", "api")
-        added = "\n".join(message.content for message in messages if message.role == "system")
+        added = "\n".join(defused(message.content) for message in messages if message.role == "system")
         talk = [message for message in messages if message.role != "system"]
         if not talk or talk[-1].role != "user":
             raise ValueError("the last message must be the user's")
@@ -202,7 +202,8 @@ class Agent:
         profile = await self._model.profile()
         # Tools must not find a stored conversation behind this one.
         context = ToolContext("", progress.id)
-        exchange = self._exchange(profile, words, progress, context, history_of(talk[:-1]), added)
+        earlier = history_of([Message(message.role, defused(message.content)) for message in talk[:-1]])
+        exchange = self._exchange(profile, words, progress, context, earlier, added)
         exchange.messages.append(Message("user", request_text(words, await recall(self._memory, words))))
         loop = ToolLoop(self._model, self._quiet_toolbox, self._routing, self._estimate)
         try:

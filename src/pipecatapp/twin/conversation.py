@@ -47,6 +47,7 @@ class History:
         """The end of a stored conversation, cut where it was cut while it ran."""
         history = cls()
         for record in stored:
+            history.drop_unheard(record.turn.user_text)
             history.add(record)
         return history
 
@@ -83,15 +84,20 @@ class History:
         """Forget the oldest turns; False when there is nothing left to forget."""
         if not self._records:
             return False
-        del self._records[: min(BLOCK, max(1, len(self._records) // 2))]
+        del self._records[: _block(len(self._records))]
         return True
 
     def fit(self, around: Sequence[Message], estimate: TokenEstimate, budget: int) -> bool:
         """Drop blocks until this history and the messages around it fit the budget; True when something went."""
-        dropped = False
-        while estimate.tokens([*around, *self.messages()]) > budget * _CAUTION and self.drop_block():
-            dropped = True
-        return dropped
+        costs = [estimate.tokens(record.messages) for record in self._records]
+        over = estimate.tokens(around) + sum(costs) - budget * _CAUTION
+        dropped = 0
+        while over > 0 and dropped < len(costs):
+            block = _block(len(costs) - dropped)
+            over -= sum(costs[dropped : dropped + block])
+            dropped += block
+        del self._records[:dropped]
+        return dropped > 0
 
     def heard(self, turn_id: str, text: str) -> TurnRecord | None:
         """After barge-in ``text`` is all that was said in this turn; gives back what is now on record."""
@@ -104,6 +110,11 @@ class History:
     def clear(self) -> None:
         """Begin afresh."""
         self._records.clear()
+
+
+def _block(turns: int) -> int:
+    """How many of so many turns are forgotten at once."""
+    return min(BLOCK, max(1, turns // 2))
 
 
 def history_of(messages: Sequence[Message]) -> History:

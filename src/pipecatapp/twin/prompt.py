@@ -27,12 +27,19 @@ Two styles of system message: ``full`` for real models, ``compact`` for the star
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 from pipecatapp.domain import Expert, Fact, ToolCall, ToolSpec
 
 TOOL_CALL_OPEN = "<tool_call>"
 TOOL_CALL_CLOSE = "</tool_call>"
+# Ours; then those of ChatML and Llama 3 (<|...), Gemma, Mistral and Llama 2, DeepSeek.
+_MARKER = re.compile(
+    r"</?tool_(?:call|response)>|<\||</?(?:start|end)_of_turn>|</?s>|<(?:bos|eos)>|\[/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS)\]"
+    r"|<</?SYS>>|<\uff5c",
+    re.IGNORECASE,
+)
 
 
 def compact_system(tools: Sequence[str], experts: Sequence[str]) -> str:
@@ -68,6 +75,7 @@ def full_system(persona: str, tools: Sequence[ToolSpec], experts: Sequence[Exper
 def request_text(words: str, facts: Sequence[Fact] = (), observation: str = "") -> str:
     """The content of a user message: what is known for this request, then the words."""
     context = context_note(facts, observation)
+    words = defused(words)
     return f"{context}[request]\n{words}" if context else words
 
 
@@ -81,9 +89,9 @@ def context_note(facts: Sequence[Fact], observation: str = "") -> str:
     """The ``[remembered]`` and ``[camera]`` blocks, each line ending in a newline; empty when there is nothing."""
     note = ""
     if facts:
-        note += "[remembered]\n" + "".join(f"- {_one_line(fact.text)}\n" for fact in facts)
+        note += "[remembered]\n" + "".join(f"- {_one_line(defused(fact.text))}\n" for fact in facts)
     if observation:
-        note += f"[camera]\n- {_one_line(observation)}\n"
+        note += f"[camera]\n- {_one_line(defused(observation))}\n"
     return note
 
 
@@ -94,10 +102,16 @@ def tool_call_text(call: ToolCall) -> str:
 
 
 def tool_response_text(text: str) -> str:
-    """A tool's result as the user message that follows the call. Our markers in it are defused: it is data."""
-    for marker in ("tool_call", "tool_response"):
-        text = text.replace(f"<{marker}>", f"< {marker}>").replace(f"</{marker}>", f"</ {marker}>")
-    return f"<tool_response>\n{text.replace('<|', '< |')}\n</tool_response>"
+    """A tool's result as the user message that follows the call."""
+    return f"<tool_response>\n{defused(text)}\n</tool_response>"
+
+
+def defused(text: str) -> str:
+    """Text from outside without our markers and the control tokens of chat templates: it is data.
+
+    A server reads control tokens wherever they stand in a message: typed ones would end it and begin another role's.
+    """
+    return _MARKER.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
 
 def _one_line(text: str) -> str:

@@ -82,7 +82,7 @@ class _Reply:
 
     def as_words(self) -> str:
         """The message for the history: as written, unless it holds more than words."""
-        return self.said if any(marker in self.raw for marker in ("<tool_", "<think>")) else self.raw
+        return self.said if any(marker in self.raw for marker in ("<tool_", "<think>", "<|")) else self.raw
 
     def as_call(self, call: ToolCall) -> str:
         """The message for the history: as written where it has the form, so that the cache holds; else set right."""
@@ -155,7 +155,7 @@ class ToolLoop:
                 last = route.result
             else:
                 last = await self._toolbox.run(call, exchange.context)
-            told = last.text
+            told = _clipped(last.text, exchange.profile)
             if len(exchange.calls) >= MAX_CALLS:
                 form = _Form.WORDS
                 told = f"{told}\n{_LAST_CALL_NOTE}" if _needs_notes(exchange.profile) else told
@@ -289,6 +289,14 @@ def _correction(exchange: Exchange, reply: _Reply, error: Exception, *, again: b
         return []
     advice = "Send it again as one JSON object, or answer in words." if again else "Answer in words, without a tool."
     return [Message("assistant", reply.raw), Message("user", tool_response_text(f"error: {error}. {advice}"))]
+
+
+def _clipped(text: str, profile: ModelProfile) -> str:
+    """A result that leaves room for everything else in the prompt (a token has about two characters or more)."""
+    room = profile.context_tokens // 2
+    if len(text) <= room:
+        return text
+    return f"{text[:room]}\n({len(text) - room} more characters are left out)"
 
 
 def _spoken_result(result: ToolResult | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from pipecatapp.domain import INTERRUPTED, Message, Turn, TurnRecord, Usage
@@ -88,3 +90,31 @@ def test_a_clients_messages_become_turns() -> None:
     history = history_of(messages)
     assert history.messages() == messages
     assert [(r.turn.user_text, r.turn.assistant_text) for r in history.turns] == [("", "Hi."), ("a", "b"), ("c", "")]
+
+
+def test_a_resumed_history_has_no_first_half_of_a_request_that_was_said_again() -> None:
+    half = TurnRecord(
+        Turn("h", "turn off", "", "voice", 1.0, interrupted=True),
+        (Message("user", "turn off"), Message("assistant", INTERRUPTED)),
+    )
+    whole = TurnRecord(Turn("w", "turn off the light", "Done.", "voice", 2.0), (Message("user", "turn off the light"),))
+    running = History([record(1), half])
+    running.drop_unheard("turn off the light")
+    running.add(whole)
+    assert History.resumed([record(1), half, whole]).messages() == running.messages()
+    assert len(running.turns) == 2
+
+
+def test_a_client_with_a_very_long_history_does_not_hold_everybody_up() -> None:
+    counted = 0
+
+    class Counting(TokenEstimate):
+        def tokens(self, messages: Sequence[Message]) -> int:
+            nonlocal counted
+            counted += len(messages)
+            return super().tokens(messages)
+
+    history = history_of([Message("user", "x")] * 20_000)
+    assert history.fit([], Counting(), budget=500)
+    assert 0 < len(history.turns) < 100
+    assert counted == 20_000
