@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.provision, pytest.mark.timeout(1800)]
 
 # What Debian leaves behind when packages come, beside the packages' own files.
 DEBIANS_RECORDS = re.compile(
-    r"^var/lib/(dpkg|apt|ucf|systemd|python)(/|$)|^var/(cache|log)/|/__pycache__(/|$)|^usr/share/(runit|python3)/"
+    r"^var/lib/(dpkg|apt|ucf|systemd|python)(/|$)|^var/(cache|log)/|/__pycache__(/|$)|^usr/share/(runit|python3)/|^usr/local/lib/python3"
     r"|^etc/(.*-$|ssl/certs/|python3|runit/|sv/|hosts$|networks$|inputrc$|subuid$|subgid$|adduser)"
 )
 
