@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -20,7 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = build_parser(arguments).parse_args(arguments)
     command: Command = options.command
     try:
-        return command(options)
+        code = command(options)
+        sys.stdout.flush()  # here a reader that is gone can still be told from a failure
+        return code
     except ConfigurationError as error:
         print(f"pipecatapp: {error}", file=sys.stderr)
         return USAGE
@@ -30,8 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader (head, grep -q) has seen enough.
-        sys.stderr.close()
+        # The reader (head, grep -q) has seen enough. Python flushes once more at its end: let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
 
 

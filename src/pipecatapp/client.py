@@ -15,6 +15,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from pipecatapp.errors import ConfigurationError
+from pipecatapp.memory.conversations import valid_id
 from pipecatapp.settings import Settings
 from pipecatapp.web.addresses import host_names, local_addresses
 from pipecatapp.web.auth import load_token
@@ -50,6 +51,10 @@ class Client:
         """Type a request and print the answer as it comes. 1 when the agent could only say what went wrong."""
         if not text.strip():
             raise ConfigurationError("there is nothing to ask; example: pipecatapp ask 'What can you do?'")
+        if conversation and not valid_id(conversation):
+            raise ConfigurationError(
+                f"{conversation!r} is no conversation id: up to 64 letters, digits, hyphens and underscores"
+            )
         conversation = conversation or f"ask-{secrets.token_hex(8)}"
         deadline = time.monotonic() + timeout_s
         events = f"{self._url.replace('http', 'ws', 1)}/ws?conversation={conversation}"
@@ -84,6 +89,8 @@ class Client:
             state = httpx.get(f"{self._url}/health", timeout=10.0, trust_env=False).json()
         except (httpx.HTTPError, ValueError) as error:
             return _fail(f"the agent at {self._url} does not run ({error}); start it with: pipecatapp serve")
+        if not isinstance(state, dict) or not {"ok", "version", "components"} <= state.keys():
+            return _fail(f"what answers at {self._url} is another program; set WEB_PORT to a free port")
         if as_json:
             print(json.dumps(state, indent=2))
         else:
@@ -111,6 +118,8 @@ class Client:
         response = httpx.post(f"{self._url}{path}", json=body, headers=self._headers(), timeout=30.0, trust_env=False)
         if response.status_code in (401, 403):
             raise ConfigurationError(f"the agent at {self._url} has another token; check STATE_DIR")
+        if response.is_client_error:
+            raise ConfigurationError(f"the agent refuses this: {_reason(response)}")
         response.raise_for_status()
         answer: dict[str, Any] = response.json()
         return answer
@@ -132,6 +141,14 @@ def serving(settings: Settings) -> Serving:
 
 def _names(settings: Settings) -> list[str]:
     return [name.strip() for name in settings.web_allowed_hosts.split(",") if name.strip()]
+
+
+def _reason(response: httpx.Response) -> str:
+    """The sentence in an error of ours."""
+    try:
+        return str(response.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"status {response.status_code}"
 
 
 def _fail(text: str) -> int:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from pipecatapp.__main__ import USAGE, main
@@ -122,3 +123,29 @@ def test_an_unknown_extra_lists_the_choices() -> None:
         install("siri")
     with pytest.raises(ConfigurationError):
         lock_file("siri")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_seen_enough_is_no_failure(unbuffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "pipecatapp", "settings"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, env=environment, text=True, check=False, timeout=60
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_is_no_conversation_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "hi", "--conversation", "../etc"]) == USAGE
+    assert "'../etc' is no conversation id" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("answer", ["[]", "{}", '{"ok": true}', "3"])
+def test_another_program_at_our_port_is_told(answer: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    response = httpx.Response(200, text=answer)
+    monkeypatch.setattr(httpx, "get", lambda *_, **__: response)
+    assert main(["status"]) == 1
+    assert main(["status", "--json"]) == 1
