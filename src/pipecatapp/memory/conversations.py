@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
+from weakref import WeakValueDictionary
 
 from pipecatapp.domain import ConversationInfo, Message, Role, Source, ToolCall, Turn, TurnCost, TurnRecord, Usage
 from pipecatapp.errors import ConfigurationError
@@ -43,7 +44,7 @@ class JsonlConversations:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # each as long as it is used
 
     async def load(self, conversation: str) -> list[TurnRecord]:
         """All turns since the conversation was last cleared, oldest first; empty for a new one."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +49,9 @@ from pipecatapp.twin.turn import TurnProgress
 
 logger = logging.getLogger(__name__)
 
+# Idle conversations beyond these are forgotten in memory; they come back from the store.
+OPEN_CONVERSATIONS = 64
+
 
 class _Silence:
     """An ``EventSink`` that tells nobody."""
@@ -64,6 +68,28 @@ class _Conversation:
     history: History
     preparation: Preparation
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0  # turns that run or wait, and what is still being stored
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything of it is in the store."""
+        return not self.users and self.preparation.idle
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Keeps it from being forgotten meanwhile."""
+        self.users += 1
+        try:
+            yield
+        finally:
+            self.users -= 1
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """One turn at a time."""
+        with self.used():
+            async with self.lock:
+                yield
 
 
 @dataclass(slots=True)
@@ -165,7 +191,7 @@ class Agent:
         """
         progress = progress or TurnProgress(conversation, source)
         state = await self._open(conversation)
-        async with state.lock:
+        async with state.turn():
             state.history.drop_unheard(text)
             turn = _RunningTurn(text, source, progress, time.time())
             self._sink.emit(UserMessage(conversation=conversation, turn=progress.id, text=text, source=source))
@@ -221,7 +247,7 @@ class Agent:
         if state.history.heard(turn_id, text) is None:
             return
         self._sink.emit(AssistantMessage(conversation=conversation, turn=turn_id, text=text, interrupted=True))
-        self._later(self._store.amend(conversation, turn_id, text))
+        self._later(state, self._store.amend(conversation, turn_id, text))
 
     def finish(self, progress: TurnProgress) -> None:
         """Tell what the turn cost, once."""
@@ -247,13 +273,14 @@ class Agent:
     async def clear(self, conversation: str) -> None:
         """Forget what was said in this conversation; a turn that runs goes on and is the first of the new one."""
         state = await self._open(conversation)
-        state.history.clear()
-        await self._store.clear(conversation)
+        with state.used():
+            state.history.clear()
+            await self._store.clear(conversation)
         self._sink.emit(ConversationCleared(conversation=conversation))
 
     async def aclose(self) -> None:
         """Wait for what is still being stored; for the end of the program."""
-        for state in self._conversations.values():
+        for state in list(self._conversations.values()):
             await state.preparation.stop()
         while self._background:
             await asyncio.wait(set(self._background))
@@ -269,10 +296,19 @@ class Agent:
                 async def base(words: str) -> list[Message]:
                     return [self._system(await self._model.profile()), *history.messages(words)]
 
+                self._forget_idle()
                 self._conversations[conversation] = _Conversation(
                     conversation, history, Preparation(self._model, self._memory, base, conversation)
                 )
             return self._conversations[conversation]
+
+    def _forget_idle(self) -> None:
+        """Drop from memory, oldest first, what is in the store anyway: every `pipecatapp ask` is a conversation."""
+        for name, state in list(self._conversations.items()):
+            if len(self._conversations) < OPEN_CONVERSATIONS:
+                return
+            if state.idle:
+                del self._conversations[name]
 
     async def _stored(self, conversation: str) -> list[TurnRecord]:
         try:
@@ -370,7 +406,7 @@ class Agent:
         )
         if not progress.spoken:
             self.finish(progress)
-        self._later(self._keep(state.id, record))
+        self._later(state, self._keep(state.id, record))
         if cut:
             # The prompt's front has changed: evaluate it now, while nobody waits.
             state.preparation.begin("")
@@ -380,13 +416,18 @@ class Agent:
         if self._memory is not None and not record.turn.interrupted:
             await self._memory.keep(record.turn)
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+    def _later(self, state: _Conversation, work: Coroutine[Any, Any, None]) -> None:
         async def logged() -> None:
             try:
                 await work
             except Exception:
                 logger.exception("storing a turn failed")
 
+        def done(task: asyncio.Task[None]) -> None:
+            state.users -= 1
+            self._background.discard(task)
+
+        state.users += 1
         task = asyncio.create_task(logged())
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(done)

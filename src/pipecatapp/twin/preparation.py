@@ -60,6 +60,11 @@ class Preparation:
         self._task: asyncio.Task[None] | None = None
         self._frozen: list[Fact] | None = None
 
+    @property
+    def idle(self) -> bool:
+        """Whether no request runs."""
+        return self._task is None or self._task.done()
+
     async def prepare(self, words: str) -> None:
         """Prefill up to ``words`` (empty: only what stands in front of them). Returns early when newer words come."""
         self.begin(words)
@@ -75,7 +80,7 @@ class Preparation:
     def begin(self, words: str) -> None:
         """The same without waiting for it."""
         self._wanted = words
-        if self._task is None or self._task.done():
+        if self.idle:
             self._task = asyncio.create_task(self._work(), name=f"prepare {self._slot_key}")
 
     async def stop(self) -> list[Fact] | None:

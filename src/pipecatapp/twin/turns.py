@@ -46,6 +46,11 @@ class _Lane:
     speaker: Speaker | None = None
     paused: bool = False
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing would be lost with it."""
+        return not (self.waiting or self.paused or self.speaker) and (self.worker is None or self.worker.done())
+
 
 class TurnRunner:
     """Runs typed and API requests through the agent.
@@ -113,6 +118,8 @@ class TurnRunner:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _lane(self, conversation: str) -> _Lane:
+        if conversation not in self._lanes:
+            self._lanes = {name: lane for name, lane in self._lanes.items() if not lane.idle}
         return self._lanes.setdefault(conversation, _Lane())
 
     def _work(self, conversation: str, lane: _Lane) -> None:

@@ -25,7 +25,7 @@ from pipecatapp.events import (
 )
 from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.ports import ChatChunk, ToolContext
-from pipecatapp.twin.agent import Agent
+from pipecatapp.twin.agent import OPEN_CONVERSATIONS, Agent
 from pipecatapp.twin.toolloop import MAX_CALLS
 from pipecatapp.twin.turn import TurnProgress
 from testing.fakes.chat_model import COMPACT, PLAIN, Gate, ScriptedChatModel
@@ -667,3 +667,27 @@ async def test_a_result_larger_than_the_context_is_cut(house: Callable[..., Hous
     told = h.model.requests[1].messages[-1].content
     assert len(told) < 3000
     assert "more characters are left out" in told
+
+
+async def test_idle_conversations_are_forgotten_in_memory_and_come_back(house: Callable[..., House]) -> None:
+    h = house(*["Yes."] * (OPEN_CONVERSATIONS * 2), "Still here.")
+    for number in range(OPEN_CONVERSATIONS * 2):
+        await h.ask(f"question {number}", f"c{number}")
+        await h.agent.aclose()
+    assert len(h.agent._conversations) <= OPEN_CONVERSATIONS
+    assert await h.ask("and now?", "c0") == "Still here."
+    assert [m.content for m in h.model.requests[-1].messages[1:]] == ["question 0", "Yes.", "and now?"]
+
+
+async def test_a_conversation_in_use_is_not_forgotten(house: Callable[..., House]) -> None:
+    gate = Gate()
+    h = house(["Wait ", gate, "."], *["Yes."] * OPEN_CONVERSATIONS * 2, "Now.")
+    first = asyncio.create_task(h.ask("long", "first"))
+    await gate.reached.wait()
+    second = asyncio.create_task(h.ask("behind it", "first"))
+    for number in range(OPEN_CONVERSATIONS * 2):
+        await h.ask("q", f"c{number}")
+        await h.agent.aclose()
+    gate.open()
+    assert (await first, await second) == ("Wait .", "Now.")
+    assert [m.content for m in h.model.requests[-1].messages[1:]] == ["long", "Wait .", "behind it"]

@@ -175,3 +175,15 @@ async def test_the_turn_that_runs_at_the_end_of_the_program_is_kept(tmp_path: Pa
     await house.agent.aclose()
     (kept,) = await JsonlConversations(tmp_path).load("c")
     assert (kept.turn.assistant_text, kept.turn.interrupted) == ("Half an", True)
+
+
+async def test_conversations_that_ended_take_no_memory(house: House) -> None:
+    house.model.script(*["Yes."] * 20)
+    await house.runner.pause("paused", True)
+    for number in range(20):
+        await house.runner.submit(f"c{number}", "hi")
+        await house.answers(number + 1)
+        while house.runner._lanes[f"c{number}"].worker and not house.runner._lanes[f"c{number}"].idle:
+            await asyncio.sleep(0)
+    assert len(house.runner._lanes) == 2
+    assert house.runner.paused("paused")
