@@ -21,12 +21,15 @@ from pipecatapp.events import (
 # Seconds. An old PC may need half a minute for a first token, a good one a tenth of a second.
 BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 
+MAX_TOOLS = 100
+
 
 class Metrics:
     """Counts what happens; ``observe`` is a listener of the hub, ``text`` is the answer of ``/metrics``."""
 
     def __init__(self, *, version: str, pages: Callable[[], int]) -> None:
         self._registry = registry = CollectorRegistry()
+        self._tool_names: set[str] = set()
         build = BuildInfo("pipecatapp_build", "What runs here.", registry=registry)
         build.info({"version": version, "python": platform.python_version(), "machine": platform.machine()})
         self._requests = Counter("pipecatapp_requests", "Requests by how they came in.", ["source"], registry=registry)
@@ -58,8 +61,9 @@ class Metrics:
             case ErrorSpoken():
                 self._errors.labels(event.kind).inc()
             case ToolFinished():
-                self._tools.labels(event.tool, "ok" if event.ok else "failed").inc()
-                self._tool_seconds.labels(event.tool).observe(event.seconds)
+                tool = self._tool_label(event.tool)
+                self._tools.labels(tool, "ok" if event.ok else "failed").inc()
+                self._tool_seconds.labels(tool).observe(event.seconds)
             case HealthChanged():
                 self._health.labels(event.component).set(1 if event.ok else 0)
             case TurnFinished():
@@ -76,6 +80,12 @@ class Metrics:
     def text(self) -> bytes:
         """All of them, in Prometheus' text format."""
         return generate_latest(self._registry)
+
+    def _tool_label(self, name: str) -> str:
+        """The tool's name; models also invent names, and each new label would stay for ever."""
+        if len(self._tool_names) < MAX_TOOLS:
+            self._tool_names.add(name)
+        return name if name in self._tool_names else "other"
 
     def _cost(self, event: TurnFinished) -> None:
         steps = {

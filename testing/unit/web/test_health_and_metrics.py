@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from pipecatapp.events import (
 )
 from pipecatapp.web.health import HealthBoard
 from pipecatapp.web.logs import EventLogHandler
-from pipecatapp.web.metrics import Metrics
+from pipecatapp.web.metrics import MAX_TOOLS, Metrics
 from testing.fakes.house import RecordingSink
 
 pytestmark = pytest.mark.unit
@@ -85,7 +86,7 @@ def counted(metrics: Metrics) -> dict[str, float]:
 
 def test_turns_tools_tokens_and_errors_are_counted() -> None:
     metrics = Metrics(version="1", pages=lambda: 3)
-    common = {"conversation": "c", "turn": "t"}
+    common: dict[str, Any] = {"conversation": "c", "turn": "t"}
     for event in (
         UserMessage(**common, text="hi", source="voice"),
         AssistantMessage(**common, text="ho"),
@@ -134,3 +135,15 @@ def test_what_the_hub_logs_does_not_come_back_to_it() -> None:
     logger.error("an event could not be handed on")
 
     assert sink.events == []
+
+
+def test_invented_tool_names_do_not_fill_the_metrics() -> None:
+    metrics = Metrics(version="1", pages=lambda: 0)
+    for number in range(MAX_TOOLS * 3):
+        name = f"invented.{number}"
+        metrics.observe(
+            ToolFinished(conversation="c", turn="t", call_id="1", tool=name, ok=False, text="", detail="", seconds=0.1)
+        )
+    counted = [line for line in metrics.text().decode().splitlines() if line.startswith("pipecatapp_tool_calls_total{")]
+    assert len(counted) == MAX_TOOLS + 1
+    assert any('tool="other"' in line and line.endswith(f" {MAX_TOOLS * 2}.0") for line in counted)
