@@ -9,6 +9,7 @@ import httpx
 import openai
 import pytest
 from openai import AsyncOpenAI
+from openai.types.chat import ChatCompletionMessageParam
 
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import ContextOverflowError, ModelUnreachableError
@@ -144,6 +145,20 @@ async def test_a_conversation_that_is_too_long_is_the_clients_to_shorten(mission
     with pytest.raises(openai.BadRequestError, match="9000 tokens") as refused:
         await client.chat.completions.create(model="pipecatapp", messages=[{"role": "user", "content": "long"}])
     assert refused.value.code == "context_length_exceeded"
+
+
+@pytest.mark.parametrize(
+    ("stop", "left"), [("fo", "one two three "), (["o th", "w"], "one t"), ([], "one two three four ")]
+)
+async def test_a_stop_ends_the_answer(mission: Mission, client: AsyncOpenAI, stop: str | list[str], left: str) -> None:
+    mission.model.replies["count"] = "one two three four"
+    messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": "count"}]
+    answer = await client.chat.completions.create(model="pipecatapp", messages=messages, stop=stop)
+    assert answer.choices[0].message.content == left
+    stream = await client.chat.completions.create(model="pipecatapp", messages=messages, stop=stop, stream=True)
+    chunks = [chunk.choices[0] async for chunk in stream]
+    assert "".join(chunk.delta.content or "" for chunk in chunks) == left
+    assert chunks[-1].finish_reason == "stop"
 
 
 async def test_what_cannot_be_text_is_a_bad_request(http: httpx.AsyncClient) -> None:

@@ -1,7 +1,8 @@
 """The agent as an OpenAI-compatible endpoint: any client that speaks chat completions can use it.
 
 The client's messages are the history: nothing is stored. Its tools are those of this node; what a client offers as
-``tools`` is ignored, and so are sampling parameters, which belong to the node's model.
+``tools`` is ignored, and so are sampling parameters and ``max_tokens``, which belong to the node's model; ``stop`` ends
+the answer as it should.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
@@ -21,6 +22,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from pipecatapp.domain import Message
 from pipecatapp.errors import ContextOverflowError, ModelError
+from pipecatapp.twin.streams import closing
 from pipecatapp.twin.turn import TurnProgress
 from pipecatapp.web.services import WebServices
 
@@ -62,6 +64,7 @@ class ChatCompletionRequest(BaseModel):
     stream: bool = False
     stream_options: StreamOptions | None = None
     n: int | None = 1
+    stop: str | list[str] | None = None
 
 
 class _BadRequestError(Exception):
@@ -107,7 +110,8 @@ def routes(services: WebServices) -> APIRouter:
                     503, f"the engine is not ready: {state.reason}", "server_error", code="engine_not_ready"
                 )
         services.metrics.api_request()
-        answer = _Answer(services, messages)
+        stops = [body.stop] if isinstance(body.stop, str) else body.stop or []
+        answer = _Answer(services, messages, [stop for stop in stops if stop])
         if not body.stream:
             return await _unless_gone(request, answer.whole())
         include_usage = body.stream_options is not None and body.stream_options.include_usage
@@ -119,11 +123,12 @@ def routes(services: WebServices) -> APIRouter:
 class _Answer:
     """One completion on its way out."""
 
-    def __init__(self, services: WebServices, messages: list[Message]) -> None:
+    def __init__(self, services: WebServices, messages: list[Message], stops: Sequence[str]) -> None:
         self._id = f"chatcmpl-{secrets.token_hex(12)}"
         self._created = int(time.time())
         self._progress = TurnProgress(conversation=f"api-{secrets.token_hex(8)}", source="api")
-        self._pieces = services.completions.complete(messages, self._progress)
+        pieces = services.completions.complete(messages, self._progress)
+        self._pieces = _until(pieces, stops) if stops else pieces
 
     async def whole(self) -> Response:
         """Wait for the end, answer once."""
@@ -173,6 +178,23 @@ class _Answer:
             "total_tokens": usage.prompt_tokens + usage.generated_tokens,
             "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
         }
+
+
+async def _until(pieces: AsyncIterator[str], stops: Sequence[str]) -> AsyncIterator[str]:
+    """The text up to the first of ``stops``; what may be the beginning of one is held back."""
+    held, longest = "", max(map(len, stops)) - 1
+    async with closing(pieces):
+        async for piece in pieces:
+            held += piece
+            if ends := [at for stop in stops if (at := held.find(stop)) >= 0]:
+                yield held[: min(ends)]
+                return
+            sure = max(0, len(held) - longest)
+            if sure:
+                yield held[:sure]
+            held = held[sure:]
+    if held:
+        yield held
 
 
 async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response]) -> Response:
