@@ -12,6 +12,7 @@ Usage: ./bootstrap.sh [option]
 
   (none)           install or update the agent, start it, ask it a question, print the link to open
   --build-engine   the same, and compile an engine for this processor in the background
+  --starter-only   the same, without downloading bigger models (later: pipecatapp models pull --for-this-pc)
   --dry-run        say what would change, change nothing
   --status         say what runs, and the link
   --stop, --start  stop the agent and its engine; start them again
@@ -111,6 +112,7 @@ main() {
   while [[ $# -gt 0 ]]; do
     case $1 in
       --build-engine) options+=(--extra-vars engine_build=always) ;;
+      --starter-only) options+=(--extra-vars '{"models_pull_arguments": ["all-minilm-l6-v2"]}') ;;
       --dry-run) action=dry-run ;;
       --status | --stop | --start | --uninstall) action=${1#--} ;;
       --keep-state) KEEP_STATE=true ;;
