@@ -70,7 +70,7 @@ def _write_once(path: Path, token: str) -> None:
 
 
 class Access:
-    """Checks tokens and sessions, and slows down who guesses."""
+    """Checks tokens and sessions, and slows down who guesses (never who knows)."""
 
     def __init__(
         self, token: str, *, attempts: int = 10, window_s: float = 60.0, clock: Callable[[], float] = time.time

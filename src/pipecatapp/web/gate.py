@@ -119,10 +119,11 @@ class Gate:
             return _Refusal(403, "forbidden", "this request comes from another site") if foreign else "public"
         scheme, _, presented = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            if wait := self._access.must_wait(client):
-                return _Refusal(429, "rate_limit_error", f"too many wrong tokens; try again in {wait} s", wait)
+            wait = self._access.must_wait(client)
             if self._access.token_fits(presented.strip(), client):
                 return "bearer"
+            if wait:
+                return _Refusal(429, "rate_limit_error", f"too many wrong tokens; try again in {wait} s", wait)
             return _Refusal(401, "authentication_error", "wrong token; `pipecatapp link` prints the right one")
         if not self._has_session(scope, headers):
             return _Refusal(401, "authentication_error", "no token; `pipecatapp link` prints the link that logs in")

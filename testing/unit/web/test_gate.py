@@ -137,6 +137,7 @@ async def test_guessing_bearer_tokens_is_slowed_down(knock: Knock) -> None:
     assert status == 429
     assert int(headers["retry-after"]) > 0
     assert (await knock(session=True))[0] == 200
+    assert (await knock(headers={"authorization": f"Bearer {TOKEN}"}))[0] == 200
 
 
 @pytest.mark.parametrize(

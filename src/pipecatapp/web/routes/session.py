@@ -34,13 +34,15 @@ class LoginPages:
     def try_token(self, request: Request, token: str) -> Response:
         """Trade a token for a session, and take it out of the address line."""
         client, secure = client_address(request.scope), is_secure(request.scope)
-        if wait := self._access.must_wait(client):
-            answer = self.page(WAIT.format(wait), 429)
-            answer.headers["retry-after"] = str(wait)
-            return answer
-        if not self._access.token_fits(token, client):
+        wait = self._access.must_wait(client)
+        # The right token always opens: who guesses from this address must not lock its owner out.
+        if self._access.token_fits(token, client):
+            return self._welcome(secure)
+        if not wait:
             return self.page(WRONG)
-        return self._welcome(secure)
+        answer = self.page(WAIT.format(wait), 429)
+        answer.headers["retry-after"] = str(wait)
+        return answer
 
     def try_ticket(self, request: Request, ticket: str) -> Response:
         """The same with a ticket that the plain page gave out."""
