@@ -85,7 +85,8 @@ class _Parser:
         at = 0
         while body[at:].strip():
             match = _TOKEN.match(body, at)
-            assert match and match.lastgroup, f"not GBNF: {body[at:]}"
+            assert match is not None, f"not GBNF: {body[at:]}"
+            assert match.lastgroup is not None
             self._tokens.append((match.lastgroup, match[match.lastgroup]))
             at = match.end()
         self._at = 0
