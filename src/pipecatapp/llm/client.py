@@ -65,7 +65,8 @@ class OpenAIChatModel:
         self._http = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
             timeout=httpx.Timeout(token_timeout_s, connect=connect_timeout_s, pool=None),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=8),
+            # A connection for each request: llama-server closes idle ones just when the next request may leave.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
             trust_env=False,
             transport=transport,
         )
