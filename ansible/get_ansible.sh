@@ -47,7 +47,7 @@ get_ansible() {
   fi
   if ! sha256sum --check --status "$HOME_DIR/ansible/lock.sha256" 2>/dev/null || ! "$python" -c 'import ansible' 2>/dev/null; then
     say "[0] Get Ansible"
-    quietly "making a Python environment" "check the free disk with df" python3 -m venv --clear "$HOME_DIR/ansible"
+    quietly "making a Python environment" "check the free disk with df" /usr/bin/python3 -m venv --clear "$HOME_DIR/ansible"
     quietly "downloading Ansible" "check that the Python package index can be reached (or set PIP_INDEX_URL, https_proxy)" \
       "$python" -m pip install --no-cache-dir --disable-pip-version-check --require-hashes --requirement "$lock"
     sha256sum "$lock" >"$HOME_DIR/ansible/lock.sha256"

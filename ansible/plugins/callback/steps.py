@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import yaml
+from ansible.template import Templar
 
 from ansible.plugins.callback import CallbackBase
 
@@ -137,6 +138,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """A play begins: its roles are the steps."""
+        self._play = play
         self._roles = [role for role in play.get_roles() if not role.from_include]
         self._steps = 0
         self._check = bool(play.check_mode)
@@ -253,4 +255,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._say(f"      | {line}")
         for name, text in (result.task.vars or {}).items():
             if name.endswith("_next_step"):
-                self._say(f"      What to do: {text}")
+                self._say(f"      What to do: {self._rendered(result, text)}")
+
+    def _rendered(self, result: Any, text: str) -> str:
+        """The text with the task's variables put in."""
+        variables = self._play.get_variable_manager().get_vars(play=self._play, host=result.host, task=result.task)
+        return str(Templar(loader=None, variables=variables).template(text)).strip()
