@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import httpx
@@ -12,7 +13,7 @@ from pipecatapp.voice.synthesis import trim, wav_to_pcm
 _TIMEOUT = httpx.Timeout(20.0, connect=2.0)
 
 
-class _HttpSynthesizer:
+class _HttpSynthesizer(ABC):
     """A server that answers a JSON request with a WAV file."""
 
     name = ""
@@ -43,8 +44,9 @@ class _HttpSynthesizer:
         """Close the connections."""
         await self._http.aclose()
 
+    @abstractmethod
     def _body(self, text: str) -> Mapping[str, object]:
-        raise NotImplementedError
+        """What this kind of server wants as JSON."""
 
 
 class PiperHttpSynthesizer(_HttpSynthesizer):
