@@ -35,7 +35,8 @@ class ToolSpec:
 
     ``parameters`` is a JSON Schema of type object; its ``properties`` order is the order of arguments in a
     call; ``required`` lists those that must be there. ``copied`` names the string arguments whose value is always
-    a span of the request (no invented host): constrained decoding uses it.
+    a span of the request (no invented host): constrained decoding uses it. ``untrusted``: what it returns was
+    written by somebody else (a web page, another host, a server): the rest of the turn treats it as data.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ToolSpec:
     risk: Risk = Risk.READ
     timeout_s: float = 10.0
     copied: Sequence[str] = ()
+    untrusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,20 @@ class ToolCall:
     id: str
     name: str
     arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a call is about to do, before a person says yes.
+
+    ``sentence`` is spoken ("Run df -h on node3."), ``detail`` stands on the approval card (a host's fingerprint, a dry
+    run). ``scope`` is what "allow for this session" covers besides the tool (a host); empty: it cannot be allowed
+    beyond this once.
+    """
+
+    sentence: str
+    detail: str = ""
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ docs/reference/events.md is generated from this file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
@@ -107,6 +107,86 @@ class ToolFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolProgress(Event):
+    """A line of the work of a tool that takes long. Not replayed."""
+
+    type: ClassVar[str] = "tool_progress"
+    turn: str
+    call_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRequested(Event):
+    """A call waits for a person. ``digest`` names exactly this tool with these arguments and goes into the answer.
+
+    ``scope``: what "allow for this session" would cover (empty: once only); ``by_voice``: it may be answered aloud.
+    """
+
+    type: ClassVar[str] = "approval"
+    turn: str
+    id: str
+    tool: str
+    arguments: Mapping[str, Any]
+    risk: str
+    sentence: str
+    detail: str
+    scope: str
+    by_voice: bool
+    digest: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalDecided(Event):
+    """A waiting call was answered, or will not be any more. ``arguments`` are those that run (a person may edit)."""
+
+    type: ClassVar[str] = "approval_decided"
+    turn: str
+    id: str
+    tool: str
+    arguments: Mapping[str, Any]
+    decision: Literal["approved", "refused", "expired"]
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRecorded(Event):
+    """A line was added to the audit log (``GET /api/audit``)."""
+
+    type: ClassVar[str] = "audit"
+    entry: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryChanged(Event):
+    """Long-term memory changed: ``change`` is what happened, ``fact`` the fact, ``total`` how many there are."""
+
+    type: ClassVar[str] = "memory"
+    change: Literal["added", "corrected", "forgotten", "imported", "loaded"]
+    fact: str
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation(Event):
+    """The set of things that the camera sees changed; the picture is at ``GET /api/camera/picture``."""
+
+    type: ClassVar[str] = "observation"
+    text: str
+    things: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpertsChanged(Event):
+    """The table of experts as it is now; ``stale``: the discovery cannot be reached, this is what was last known."""
+
+    type: ClassVar[str] = "experts"
+    experts: Sequence[Mapping[str, Any]]
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnFinished(Event):
     """What the turn cost: seconds (None where it does not apply) and tokens."""
 
@@ -163,6 +243,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
     cls.type: cls
     for cls in (
         StateChanged, PartialTranscript, UserMessage, AssistantDelta, AssistantSpoke, AssistantMessage,
-        ToolStarted, ToolFinished, TurnFinished, ConversationCleared, HealthChanged, ErrorSpoken, LogLine,
+        ToolStarted, ToolProgress, ToolFinished, ApprovalRequested, ApprovalDecided, AuditRecorded, MemoryChanged,
+        Observation, ExpertsChanged, TurnFinished, ConversationCleared, HealthChanged, ErrorSpoken, LogLine,
     )
 }  # fmt: skip

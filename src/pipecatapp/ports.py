@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pipecatapp.domain import (
     ComponentHealth,
@@ -12,6 +12,7 @@ from pipecatapp.domain import (
     Expert,
     Fact,
     Message,
+    Preview,
     ToolCall,
     ToolResult,
     ToolSpec,
@@ -113,12 +114,23 @@ class ConversationStore(Protocol):
         """All stored conversations, the latest first."""
 
 
+def _nobody(text: str) -> None:
+    """Nobody watches the progress."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """Who asks: the conversation (and through it the person) a tool call belongs to."""
+    """Who asks: the conversation (and through it the person) a tool call belongs to.
+
+    ``words`` are the person's own in this turn. ``tainted``: text that somebody else wrote (``ToolSpec.untrusted``)
+    stands in this turn, so a call may be its author's wish. ``progress`` shows a line of long work on the page.
+    """
 
     conversation: str
     turn: str
+    words: str = ""
+    tainted: bool = False
+    progress: Callable[[str], None] = _nobody
 
 
 class Tool(Protocol):
@@ -133,6 +145,14 @@ class Tool(Protocol):
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Do it."""
+
+
+@runtime_checkable
+class PreviewingTool(Protocol):
+    """A tool that can say what a call is about to do; without it the call itself is shown."""
+
+    async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
+        """Look, and change nothing. Raises ToolError when the call cannot work: nobody is asked then."""
 
 
 class Approvals(Protocol):

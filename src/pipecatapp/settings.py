@@ -56,6 +56,31 @@ class Settings(BaseSettings):
     piper_url: HttpUrl | None = Field(None, description="Base URL of Piper's own server for `TTS_SERVICE=piper-http`.")
     melotts_url: HttpUrl | None = Field(None, description="Base URL of a MeloTTS server for `TTS_SERVICE=melotts`.")
     vision_service: str = Field("none", description="Object detection by name, or `none`.")
+    camera: str = Field("0", description="What the camera is: a device number, a video file or picture, or a URL.")
+    moondream_url: HttpUrl | None = Field(
+        None, description="A llama-server with Moondream2 and its projector, which describes what the camera sees."
+    )
+    embedding_service: str = Field(
+        "auto", description="What finds memories by meaning, by name; `auto`: MiniLM where its model lies; or `none`."
+    )
+    code_sandbox: Literal["auto", "docker", "bubblewrap", "none"] = Field(
+        "auto", description="Where `code_runner` runs programs; `auto`: Docker where it answers, else bubblewrap."
+    )
+    code_sandbox_image: str = Field("python:3.13-slim", description="The image for `CODE_SANDBOX=docker`.")
+    playbooks_dir: Path | None = Field(
+        None, description="The playbooks that `ansible.run_playbook` may run; default: those of this program."
+    )
+    ssh_dir: Path | None = Field(None, description="Keys, passwords and known hosts; default `STATE_DIR/ssh`.")
+    browser_executable: str = Field("", description="The Chromium of `web_browser`; empty: the one on the PATH.")
+    browser_allow_hosts: str = Field(
+        "", description="Private hosts that `web_browser` may open, comma separated; others in the house are refused."
+    )
+    power_policy_file: Path | None = Field(
+        None, description="What the power agent reads; default `STATE_DIR/power_policy.json`."
+    )
+    mcp_servers_file: Path | None = Field(
+        None, description="Servers of the Model Context Protocol; default `/etc/pipecatapp/mcp.json`, if it is there."
+    )
     audio_transport: Literal["browser", "local"] = Field(
         "browser", description="`local` uses the microphone and speaker of this node."
     )
