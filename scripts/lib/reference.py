@@ -12,7 +12,7 @@ import difflib
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,8 @@ from pydantic_core import PydanticUndefined
 
 from pipecatapp import events
 from pipecatapp.__main__ import build_parser
-from pipecatapp.domain import ComponentHealth
-from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.settings import CONFIG_FILE, Settings
-from pipecatapp.tools.registry import ToolServices, create_tools
+from pipecatapp.tools.registry import TOOLS, spec_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "reference"
@@ -115,27 +113,14 @@ def event_type(kind: Any) -> str:
 
 def tools_page() -> str:
     """docs/reference/tools.md."""
-
-    async def nothing(*_: object) -> Sequence[ComponentHealth]:
-        return []
-
-    async def clear(conversation: str) -> None:
-        del conversation
-
-    async def model() -> str:
-        return ""
-
-    services = ToolServices(
-        health=nothing, model=model, conversations=JsonlConversations(Path()), clear=clear, started=0.0
-    )
     parts = [
         "# Tools\n",
         NOTICE.format(source="src/pipecatapp/tools"),
         "What the agent can do for a person, by the name that the model uses. `read` tools run at once; `act` and",
         "`danger` wait for a person's yes. [How to add one](../howto/add-a-tool.md).\n",
     ]
-    for tool in sorted(create_tools(services), key=lambda tool: tool.spec.name):
-        spec = tool.spec
+    for name in sorted(TOOLS):
+        spec = spec_of(name)
         parts.append(f"## `{spec.name}`\n")
         parts.append(f"{spec.description} Risk: `{spec.risk}`. At most {spec.timeout_s:g} seconds.\n")
         required = spec.parameters.get("required", ())

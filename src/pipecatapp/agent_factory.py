@@ -138,13 +138,15 @@ def create_agent(
         clear=clear,
         started=time.monotonic() if started is None else started,
     )
+    tool_set = create_tools(services)
     agent = Agent(
         engine.model,
-        create_tools(services),
+        tool_set.tools,
         sink,
         conversations,
         persona=personas.router,
         expert_persona=personas.expert,
+        off=tool_set.off,
         restarts_engine=engine.restarts,
     )
     return agent

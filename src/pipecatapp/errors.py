@@ -9,6 +9,7 @@ PipecatAppError
 │   ├── ModelUnreachableError   it was there and is gone, or answers nonsense
 │   └── ContextOverflowError    the prompt does not fit its context
 ├── ToolError               a tool could not do its work; its text is fit for the model and for speech
+├── ToolOffError            a tool cannot work on this PC at all, so it is not offered; says why and what to do
 ├── EngineError             no llama-server can be had or started on this PC
 ├── DownloadError           a file could not be fetched or does not match its checksum
 │   ├── SourceUnreachableError  the hub or registry cannot be reached; nothing is wrong with the file
@@ -64,6 +65,10 @@ class ContextOverflowError(ModelError):
 
 class ToolError(PipecatAppError):
     """A tool could not do its work. The text can be read to the model and to the person."""
+
+
+class ToolOffError(PipecatAppError):
+    """A tool cannot work on this PC, so the model is not told of it. The text says why and what to do."""
 
 
 class DownloadError(PipecatAppError):

@@ -161,7 +161,9 @@ class Mission:
         journal = Journal(self.state_dir / "events")
         self.hub = EventHub(journal, version="test")
         store = JsonlConversations(self.state_dir / "conversations")
-        self.agent = Agent(self.model, [self.tool], self.hub, store, persona=lambda: "You are a test.")
+        self.agent = Agent(
+            self.model, [self.tool], self.hub, store, persona=lambda: "You are a test.", off={"lamp.on": "it is broken"}
+        )
         self.runner = TurnRunner(self.agent, self.hub)
         authority = LocalAuthority(self.state_dir / "tls") if self._tls else None
         self.board = HealthBoard(self.health, self.hub, busy_s=0.05, quiet_s=0.05)
@@ -176,6 +178,7 @@ class Mission:
             health=self.board,
             metrics=Metrics(version="test", pages=self.hub.pages),
             tools=self._tools,
+            tools_off=lambda: self.agent.off,
             tls_port=self._tls_port,
             ca_certificate=authority.files.ca_certificate if authority else None,
             version="test",

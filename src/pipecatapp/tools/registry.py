@@ -9,8 +9,8 @@ import importlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from pipecatapp.domain import ComponentHealth, Risk
-from pipecatapp.errors import ConfigurationError, MissingExtraError, UnknownChoiceError
+from pipecatapp.domain import ComponentHealth, Risk, ToolSpec
+from pipecatapp.errors import ConfigurationError, MissingExtraError, ToolOffError, UnknownChoiceError
 from pipecatapp.ports import ConversationStore, Memory, Tool
 
 
@@ -31,8 +31,19 @@ class ToolServices:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolSet:
+    """The tools that work here; ``off`` says of the others, by name, why they do not."""
+
+    tools: list[Tool]
+    off: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class ToolEntry:
-    """``target`` is ``module:function``; the function takes the ToolServices and returns the tool."""
+    """``target`` is ``module:function``; the function takes the ToolServices and returns the tool.
+
+    It raises ToolOffError where the tool cannot work: ``create_tools`` then leaves it out and keeps the reason.
+    """
 
     target: str
     risk: Risk = Risk.READ
@@ -54,6 +65,7 @@ def create_tool(name: str, services: ToolServices) -> Tool:
     Raises:
         UnknownChoiceError: no tool has it; lists those that exist.
         MissingExtraError: it needs a package that is not installed; says how to install it.
+        ToolOffError: it cannot work here.
         ConfigurationError: the tool does not say of itself what the registry says.
     """
     entry = TOOLS.get(name)
@@ -74,6 +86,28 @@ def create_tool(name: str, services: ToolServices) -> Tool:
     return tool
 
 
-def create_tools(services: ToolServices, names: Iterable[str] | None = None) -> list[Tool]:
+def create_tools(services: ToolServices, names: Iterable[str] | None = None) -> ToolSet:
     """These tools, or all."""
-    return [create_tool(name, services) for name in (TOOLS if names is None else names)]
+    tools: list[Tool] = []
+    off: dict[str, str] = {}
+    for name in TOOLS if names is None else names:
+        try:
+            tools.append(create_tool(name, services))
+        except (ToolOffError, MissingExtraError) as error:
+            off[name] = str(error)
+    return ToolSet(tools, off)
+
+
+def spec_of(name: str) -> ToolSpec:
+    """What the tool of this name says of itself, also where it is off: the ``spec`` of a class in its module, or a
+    ToolSpec that stands there.
+
+    Raises:
+        ConfigurationError: nothing there has this name.
+    """
+    module = importlib.import_module(TOOLS[name].target.partition(":")[0])
+    for value in vars(module).values():
+        spec = getattr(value, "spec", None) if isinstance(value, type) else value
+        if isinstance(spec, ToolSpec) and spec.name == name:
+            return spec
+    raise ConfigurationError(f"{module.__name__} has no ToolSpec named {name!r}")

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from pipecatapp.domain import INTERRUPTED, Message, Source, ToolSpec, Turn, TurnRecord
@@ -130,6 +131,7 @@ class Agent:
         persona: the text in front of everything, asked at every turn.
         expert_persona: the persona for an expert's name.
         approvals: asks a person before a tool acts; without it such tools are refused.
+        off: the tools that cannot work here, with the reason.
         restarts_engine: the engine runs on this PC, under somebody who restarts it (said when it is gone).
     """
 
@@ -145,6 +147,7 @@ class Agent:
         persona: Callable[[], str],
         expert_persona: Callable[[str], str] | None = None,
         approvals: Approvals | None = None,
+        off: Mapping[str, str] = MappingProxyType({}),
         restarts_engine: bool = True,
     ) -> None:
         self._model = model
@@ -153,8 +156,9 @@ class Agent:
         self._memory = memory
         self._persona = persona
         self._routing = Routing(experts, expert_persona or (lambda _: persona()))
-        self._toolbox = Toolbox(tools, sink, approvals)
-        self._quiet_toolbox = Toolbox(tools, _Silence(), approvals)
+        self._toolbox = Toolbox(tools, sink, approvals, off)
+        self._quiet_toolbox = Toolbox(tools, _Silence(), approvals, off)
+        self.off = off
         self._restarts_engine = restarts_engine
         self._estimate = TokenEstimate()
         self._conversations: dict[str, _Conversation] = {}

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, cast
 
 import fastjsonschema
@@ -36,10 +37,18 @@ class Toolbox:
         tools: each under its own name.
         sink: where tool events go.
         approvals: asks a person before a tool acts; without it every tool that acts is refused.
+        off: the tools that cannot work here, with the reason.
     """
 
-    def __init__(self, tools: Sequence[Tool], sink: EventSink, approvals: Approvals | None = None) -> None:
+    def __init__(
+        self,
+        tools: Sequence[Tool],
+        sink: EventSink,
+        approvals: Approvals | None = None,
+        off: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._tools = {tool.spec.name: tool for tool in tools}
+        self._off = off
         self._checks: dict[str, _Check] = {}
         self._sink = sink
         self._approvals = approvals
@@ -88,6 +97,8 @@ class Toolbox:
     async def _run(self, call: ToolCall, context: ToolContext) -> ToolResult:
         tool = self._tools.get(call.name)
         if tool is None:
+            if call.name in self._off:
+                return failure(f"{call.name} is off: {self._off[call.name]}")
             return failure(f"there is no tool {call.name}; there are: {', '.join(sorted(self._tools)) or 'none'}")
         spec = tool.spec
         if (problem := self._problem(spec, call.arguments)) is not None:

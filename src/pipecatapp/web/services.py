@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -47,7 +47,10 @@ class Completions(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebServices:
-    """Everything that the routes reach. ``ca_certificate`` and ``tls_port`` are empty where TLS is off."""
+    """Everything that the routes reach. ``ca_certificate`` and ``tls_port`` are empty where TLS is off.
+
+    ``tools_off`` says of the tools that cannot work here why.
+    """
 
     access: Access
     hub: EventHub
@@ -58,6 +61,7 @@ class WebServices:
     health: HealthBoard
     metrics: Metrics
     tools: Callable[[], Sequence[ToolSpec]]
+    tools_off: Callable[[], Mapping[str, str]] = dict
     tls_port: int = 0
     ca_certificate: Path | None = None
     allowed_hosts: tuple[str, ...] = ()

@@ -170,6 +170,12 @@ async def test_a_ticket_takes_the_session_to_the_secure_page(mission: Mission, h
     assert b"PRIVATE" not in certificate.content
 
 
+async def test_the_tools_are_listed_with_those_that_are_off(http: httpx.AsyncClient) -> None:
+    listed = (await http.get("/api/tools")).json()
+    assert [tool["name"] for tool in listed["tools"]] == ["mcp.get_status"]
+    assert listed["off"] == [{"name": "lamp.on", "off": "it is broken"}]
+
+
 async def test_every_file_of_the_page_is_served_with_its_type_and_headers(
     mission: Mission, http: httpx.AsyncClient
 ) -> None:

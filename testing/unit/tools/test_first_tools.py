@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from pipecatapp.domain import ComponentHealth, Message, Risk, ToolCall, Turn, TurnRecord
-from pipecatapp.errors import MissingExtraError, ToolError, UnknownChoiceError
+from pipecatapp.errors import MissingExtraError, ToolError, ToolOffError, UnknownChoiceError
 from pipecatapp.memory.conversations import JsonlConversations
-from pipecatapp.ports import ToolContext
+from pipecatapp.ports import Tool, ToolContext
 from pipecatapp.tools.clock import Clock, find_zone
 from pipecatapp.tools.mcp import ClearShortTermMemory, MemorySummary, Status
-from pipecatapp.tools.registry import TOOLS, ToolEntry, ToolServices, create_tool, create_tools
+from pipecatapp.tools.registry import TOOLS, ToolEntry, ToolServices, create_tool, create_tools, spec_of
 from pipecatapp.tools.summarizer import Summarizer, summarize
 
 pytestmark = pytest.mark.unit
@@ -52,10 +52,32 @@ def services(folder: Path) -> ToolServices:
     return ToolServices(health=health, model=model, conversations=JsonlConversations(folder), clear=clear, started=0.0)
 
 
-def test_every_tool_can_be_made_and_is_harmless(tmp_path: Path) -> None:
-    tools = create_tools(services(tmp_path))
-    assert [tool.spec.name for tool in tools] == list(TOOLS)
-    assert {tool.spec.risk for tool in tools} == {Risk.READ}
+def test_every_tool_says_of_itself_what_the_registry_says() -> None:
+    for name, entry in TOOLS.items():
+        spec = spec_of(name)
+        assert (spec.name, spec.risk) == (name, entry.risk)
+        assert spec.description
+
+
+def test_the_first_tools_need_nothing_and_are_harmless(tmp_path: Path) -> None:
+    names = [name for name in TOOLS if name.startswith(("clock.", "mcp.", "summarizer."))]
+    made = create_tools(services(tmp_path), names)
+    assert [tool.spec.name for tool in made.tools] == names
+    assert {tool.spec.risk for tool in made.tools} == {Risk.READ}
+    assert made.off == {}
+
+
+def create_nothing(_: ToolServices) -> Tool:
+    raise ToolOffError("there is no lamp here")
+
+
+def test_a_tool_that_cannot_work_is_off_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TOOLS, "lamp.on", ToolEntry(f"{__name__}:create_nothing"))
+    monkeypatch.setitem(TOOLS, "x", ToolEntry("pipecatapp.tools.absent:create", extra="web"))
+    made = create_tools(services(tmp_path), ["clock.now", "lamp.on", "x"])
+    assert [tool.spec.name for tool in made.tools] == ["clock.now"]
+    assert made.off["lamp.on"] == "there is no lamp here"
+    assert "pipecatapp extras install web" in made.off["x"]
 
 
 def test_an_unknown_tool_lists_the_choices(tmp_path: Path) -> None:

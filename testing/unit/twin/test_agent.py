@@ -196,6 +196,13 @@ async def test_an_unknown_tool_is_told_to_the_model(house: Callable[..., House])
     assert "error: there is no tool ssh.run; there are: clock.now" in h.model.requests[1].messages[-1].content
 
 
+async def test_a_tool_that_is_off_says_why(house: Callable[..., House]) -> None:
+    h = house('<tool_call>{"name": "lamp.on"}</tool_call>', "I cannot.", off={"lamp.on": "the lamp is broken"})
+    assert await h.ask("light") == "I cannot."
+    assert "error: lamp.on is off: the lamp is broken" in h.model.requests[1].messages[-1].content
+    assert "lamp.on" not in h.model.requests[0].messages[0].content
+
+
 @pytest.mark.parametrize(
     ("failure", "told"),
     [

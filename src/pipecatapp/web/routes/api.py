@@ -86,7 +86,8 @@ def routes(services: WebServices) -> APIRouter:
                     "parameters": dict(tool.parameters),
                 }
                 for tool in services.tools()
-            ]
+            ],
+            "off": [{"name": name, "off": reason} for name, reason in sorted(services.tools_off().items())],
         }
 
     @router.get("/conversations")
