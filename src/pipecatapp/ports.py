@@ -155,6 +155,23 @@ class PreviewingTool(Protocol):
         """Look, and change nothing. Raises ToolError when the call cannot work: nobody is asked then."""
 
 
+class ToolSource(Protocol):
+    """Tools that come and go while the program runs: those of other servers."""
+
+    def tools(self) -> Sequence[Tool]:
+        """Those that exist now; the same objects as long as nothing changed."""
+
+    def off(self) -> Mapping[str, str]:
+        """Those that exist and cannot be used, each with the reason."""
+
+
+class ToolChooser(Protocol):
+    """Finds among many tools those that fit a request, in the 5 ms that every turn has for it."""
+
+    def choose(self, words: str, tools: Sequence[ToolSpec], limit: int) -> list[ToolSpec]:
+        """The tools that fit best, best first; the same words and tools give the same answer."""
+
+
 class Approvals(Protocol):
     """Where a call that acts on the world waits for a person."""
 

@@ -37,6 +37,7 @@ from pipecatapp.ports import (
     ModelProfile,
     Tool,
     ToolContext,
+    ToolSource,
 )
 from pipecatapp.twin.conversation import History, TokenEstimate, history_of
 from pipecatapp.twin.preparation import Preparation, recall
@@ -132,6 +133,7 @@ class Agent:
         expert_persona: the persona for an expert's name.
         approvals: asks a person before a tool acts; without it such tools are refused.
         off: the tools that cannot work here, with the reason.
+        sources: further tools, which come and go.
         restarts_engine: the engine runs on this PC, under somebody who restarts it (said when it is gone).
     """
 
@@ -148,6 +150,7 @@ class Agent:
         expert_persona: Callable[[str], str] | None = None,
         approvals: Approvals | None = None,
         off: Mapping[str, str] = MappingProxyType({}),
+        sources: Sequence[ToolSource] = (),
         restarts_engine: bool = True,
     ) -> None:
         self._model = model
@@ -156,9 +159,8 @@ class Agent:
         self._memory = memory
         self._persona = persona
         self._routing = Routing(experts, expert_persona or (lambda _: persona()))
-        self._toolbox = Toolbox(tools, sink, approvals, off)
-        self._quiet_toolbox = Toolbox(tools, _Silence(), approvals, off)
-        self.off = off
+        self._toolbox = Toolbox(tools, sink, approvals, off, sources)
+        self._quiet_toolbox = Toolbox(tools, _Silence(), approvals, off, sources)
         self._restarts_engine = restarts_engine
         self._estimate = TokenEstimate()
         self._conversations: dict[str, _Conversation] = {}
@@ -171,6 +173,11 @@ class Agent:
         experts = self._routing.experts()
         specs = self._toolbox.specs + ([route_spec(experts)] if experts else [])
         return sorted(specs, key=lambda spec: spec.name)
+
+    @property
+    def off(self) -> dict[str, str]:
+        """The tools that cannot be used now, with the reason."""
+        return self._toolbox.off
 
     async def prepare(self, conversation: str, words: str) -> None:
         """Do while the person speaks what can be done: recall, and the prompt up to ``words`` into the engine's cache.

@@ -16,11 +16,12 @@ import fastjsonschema
 from pipecatapp.domain import Risk, ToolCall, ToolResult, ToolSpec
 from pipecatapp.errors import ToolError
 from pipecatapp.events import ToolFinished, ToolStarted
-from pipecatapp.ports import Approvals, EventSink, Tool, ToolContext
+from pipecatapp.ports import Approvals, EventSink, Tool, ToolContext, ToolSource
 
 logger = logging.getLogger(__name__)
 
 _Check = Callable[[Mapping[str, Any]], object]
+_NAMED_TOOLS = 30  # of all that there are, in the answer to a name that nobody has
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class Toolbox:
         sink: where tool events go.
         approvals: asks a person before a tool acts; without it every tool that acts is refused.
         off: the tools that cannot work here, with the reason.
+        sources: tools that come and go; none of them takes the name of one of ``tools``.
     """
 
     def __init__(
@@ -46,17 +48,33 @@ class Toolbox:
         sink: EventSink,
         approvals: Approvals | None = None,
         off: Mapping[str, str] = MappingProxyType({}),
+        sources: Sequence[ToolSource] = (),
     ) -> None:
-        self._tools = {tool.spec.name: tool for tool in tools}
-        self._off = off
-        self._checks: dict[str, _Check] = {}
+        self._own = {tool.spec.name: tool for tool in tools}
+        self._own_off = off
+        self._sources = sources
+        self._checks: dict[str, tuple[ToolSpec, _Check]] = {}
         self._sink = sink
         self._approvals = approvals
 
     @property
     def specs(self) -> list[ToolSpec]:
         """What the model is told of them, in a stable order."""
-        return [self._tools[name].spec for name in sorted(self._tools)]
+        tools = self._tools()
+        return [tools[name].spec for name in sorted(tools)]
+
+    @property
+    def own(self) -> frozenset[str]:
+        """The names of the tools that are always here."""
+        return frozenset(self._own)
+
+    @property
+    def off(self) -> dict[str, str]:
+        """The tools that exist and cannot be used now, with the reason."""
+        return {name: reason for source in self._sources for name, reason in source.off().items()} | dict(self._own_off)
+
+    def _tools(self) -> dict[str, Tool]:
+        return {tool.spec.name: tool for source in self._sources for tool in source.tools()} | self._own
 
     async def run(self, call: ToolCall, context: ToolContext) -> ToolResult:
         """Run the call. Never raises but for cancellation: what went wrong is a result that the model can read."""
@@ -95,11 +113,12 @@ class Toolbox:
             )
 
     async def _run(self, call: ToolCall, context: ToolContext) -> ToolResult:
-        tool = self._tools.get(call.name)
+        tools = self._tools()
+        tool = tools.get(call.name)
         if tool is None:
-            if call.name in self._off:
-                return failure(f"{call.name} is off: {self._off[call.name]}")
-            return failure(f"there is no tool {call.name}; there are: {', '.join(sorted(self._tools)) or 'none'}")
+            if (reason := self.off.get(call.name)) is not None:
+                return failure(f"{call.name} is off: {reason}")
+            return failure(f"there is no tool {call.name}; there are: {_listed(sorted(tools))}")
         spec = tool.spec
         if (problem := self._problem(spec, call.arguments)) is not None:
             return failure(f"{call.name}: {problem}")
@@ -125,9 +144,10 @@ class Toolbox:
 
     def _problem(self, spec: ToolSpec, arguments: Mapping[str, Any]) -> str | None:
         """What is wrong with the arguments, as a sentence, or None."""
-        check = self._checks.get(spec.name)
-        if check is None:
-            check = self._checks[spec.name] = _compiled(spec)
+        known, check = self._checks.get(spec.name, (None, None))
+        if check is None or known is not spec:
+            check = _compiled(spec)
+            self._checks[spec.name] = (spec, check)
         try:
             check(arguments)
         except fastjsonschema.JsonSchemaValueException as error:
@@ -138,6 +158,11 @@ class Toolbox:
 def _compiled(spec: ToolSpec) -> _Check:
     """A checker of the tool's arguments that also refuses arguments nobody declared."""
     return cast("_Check", fastjsonschema.compile({"additionalProperties": False, **spec.parameters}))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED_TOOLS
+    return ", ".join(names[:_NAMED_TOOLS]) + (f" and {more} more" if more > 0 else "") if names else "none"
 
 
 def failure(reason: str) -> ToolResult:
