@@ -698,3 +698,54 @@ async def test_a_conversation_in_use_is_not_forgotten(house: Callable[..., House
     gate.open()
     assert (await first, await second) == ("Wait .", "Now.")
     assert [m.content for m in h.model.requests[-1].messages[1:]] == ["long", "Wait .", "behind it"]
+
+
+class Shelf:
+    """``ports.ToolSource`` whose tools the test changes."""
+
+    def __init__(self, *tools: ScriptedTool) -> None:
+        self.now = list(tools)
+        self.reasons: dict[str, str] = {}
+
+    def tools(self) -> Sequence[ScriptedTool]:
+        return self.now
+
+    def off(self) -> Mapping[str, str]:
+        return self.reasons
+
+
+async def test_tools_come_and_go_while_the_agent_runs(house: Callable[..., House]) -> None:
+    shelf = Shelf()
+    call = '<tool_call>\n{"name": "files.read", "arguments": {}}\n</tool_call>'
+    h = house(call, "It is not there.", call, "Read.", call, "Off.", tools=[], sources=[shelf])
+    await h.ask("read it")
+    shelf.now = [ScriptedTool("files.read", "the text")]
+    assert [tool.name for tool in h.agent.tools] == ["files.read"]
+    await h.ask("read it")
+    shelf.now, shelf.reasons = [], {"files.read": "its server went away"}
+    await h.ask("read it")
+    results = [event.text for event in h.sink.of(ToolFinished)]
+    assert results[0].startswith("error: there is no tool files.read")
+    assert results[1] == "the text"
+    assert results[2] == "error: files.read is off: its server went away"
+    assert h.agent.off == shelf.reasons
+
+
+async def test_a_source_never_takes_the_name_of_an_own_tool(house: Callable[..., House]) -> None:
+    own, stranger = ScriptedTool("mcp.get_status", "Mine."), ScriptedTool("mcp.get_status", "A stranger's.")
+    h = house(CALL, "Done.", tools=[own], sources=[Shelf(stranger)])
+    await h.ask("status")
+    assert (len(own.calls), len(stranger.calls)) == (1, 0)
+
+
+async def test_arguments_are_checked_against_the_schema_of_now(house: Callable[..., House]) -> None:
+    def reader(kind: str) -> ScriptedTool:
+        return ScriptedTool("files.read", "Read.", parameters={"type": "object", "properties": {"n": {"type": kind}}})
+
+    shelf = Shelf(reader("string"))
+    call = '<tool_call>\n{"name": "files.read", "arguments": {"n": "x"}}\n</tool_call>'
+    h = house(call, "Done.", call, "No.", tools=[], sources=[shelf])
+    await h.ask("read x")
+    shelf.now = [reader("integer")]
+    await h.ask("read x")
+    assert [event.ok for event in h.sink.of(ToolFinished)] == [True, False]
