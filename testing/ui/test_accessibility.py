@@ -81,6 +81,7 @@ async def test_every_state_of_the_page(
     if viewport is PHONE:
         await page.locator("#panel-toggle").click()
         await page.wait_for_timeout(300)
+    await page.get_by_role("tab", name="Tools").click()
     await page.locator("#tools summary").first.click()
     findings["details"] = await serious(page)
 

@@ -13,6 +13,7 @@ import { $, button, icon, make } from "./dom.js";
  * @property {HTMLElement} [said]
  * @property {HTMLElement} [steps]
  * @property {HTMLElement} [answer]
+ * @property {HTMLElement} [cards]
  * @property {HTMLElement} [foot]
  * @property {HTMLElement} [notice]
  */
@@ -74,7 +75,7 @@ function setSaid(view, text, source) {
 function answerOf(view) {
   if (!view.answer) {
     view.answer = make("p", { class: "answer" });
-    view.root.insertBefore(view.answer, view.notice ?? view.foot ?? null);
+    view.root.insertBefore(view.answer, view.cards ?? view.notice ?? view.foot ?? null);
   }
   return view.answer;
 }
@@ -89,6 +90,21 @@ function footOf(view) {
     view.root.append(view.foot);
   }
   return view.foot;
+}
+
+/**
+ * Put something under the answer of a turn.
+ * @param {string} id
+ * @param {HTMLElement} element
+ */
+export function place(id, element) {
+  const view = turn(id);
+  if (!view.cards) {
+    view.cards = make("div", { class: "cards" });
+    view.root.insertBefore(view.cards, view.notice ?? view.foot ?? null);
+  }
+  view.cards.append(element);
+  follow();
 }
 
 /** Keep the end in sight, unless the person reads further up. */

@@ -21,6 +21,14 @@ export function button(selector) {
 }
 
 /**
+ * @param {string} selector
+ * @returns {HTMLInputElement}
+ */
+export function input(selector) {
+  return /** @type {HTMLInputElement} */ ($(selector));
+}
+
+/**
  * A new element with a class, text and children.
  * @param {string} tag
  * @param {{class?: string, text?: string}} [looks]
@@ -33,6 +41,21 @@ export function make(tag, looks = {}, children = []) {
   if (looks.text !== undefined) element.textContent = looks.text;
   element.append(...children);
   return element;
+}
+
+/**
+ * A button that does something.
+ * @param {string} text
+ * @param {() => unknown} action
+ * @param {{class?: string, label?: string}} [looks] `label` says more than the text, to who cannot see what it is at
+ * @returns {HTMLButtonElement}
+ */
+export function makeButton(text, action, looks = {}) {
+  const made = /** @type {HTMLButtonElement} */ (make("button", { class: looks.class ?? "button", text }));
+  made.type = "button";
+  if (looks.label) made.setAttribute("aria-label", looks.label);
+  made.addEventListener("click", () => void action());
+  return made;
 }
 
 /**

@@ -1,6 +1,7 @@
 // @ts-check
 // The details: beside the conversation where there is room, a drawer over it where there is not.
 
+import { tell } from "./bus.js";
 import { $, button } from "./dom.js";
 
 const wide = window.matchMedia("(min-width: 60rem)");
@@ -21,6 +22,7 @@ function set(open, remember = true) {
   const covering = drawerOpen();
   $("#veil").hidden = !covering;
   $("#main").inert = covering;
+  tell("page:shown");
   if (remember && wide.matches) localStorage.setItem("panel", open ? "open" : "closed");
 }
 

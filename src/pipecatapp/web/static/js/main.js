@@ -3,21 +3,30 @@
 
 import { get } from "./api.js";
 import * as appearance from "./appearance.js";
+import * as approvals from "./approvals.js";
+import * as audit from "./audit.js";
 import * as banners from "./banners.js";
 import { on, tell } from "./bus.js";
+import * as camera from "./camera.js";
 import * as components from "./components.js";
 import * as composer from "./composer.js";
+import * as confirm from "./confirm.js";
 import * as conversationPanel from "./conversation.js";
 import * as costs from "./costs.js";
 import { change, conversation, newConversation } from "./current.js";
 import { $, button } from "./dom.js";
 import * as drawer from "./drawer.js";
+import * as experts from "./experts.js";
+import * as keepsakes from "./keepsakes.js";
 import * as keys from "./keys.js";
 import { Link } from "./link.js";
 import * as log from "./log.js";
+import * as memory from "./memory.js";
 import * as recent from "./recent.js";
 import * as state from "./state.js";
+import * as tabs from "./tabs.js";
 import * as talk from "./talk.js";
+import * as toolbook from "./toolbook.js";
 import * as tools from "./tools.js";
 
 for (const part of [
@@ -25,13 +34,22 @@ for (const part of [
   banners,
   components,
   conversationPanel,
+  approvals,
   costs,
   tools,
+  toolbook,
+  memory,
+  keepsakes,
+  audit,
+  camera,
+  experts,
   log,
   recent,
   composer,
   talk,
+  confirm,
   drawer,
+  tabs,
   keys,
   appearance,
 ]) {

@@ -5,15 +5,7 @@ import { get } from "./api.js";
 import { on, tell } from "./bus.js";
 import { conversation } from "./current.js";
 import { $, make } from "./dom.js";
-
-/** @param {number} at seconds since 1970 */
-function when(at) {
-  const date = new Date(at * 1000);
-  const today = date.toDateString() === new Date().toDateString();
-  return today
-    ? date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
-    : date.toLocaleDateString([], { day: "numeric", month: "short" });
-}
+import { when } from "./format.js";
 
 async function show() {
   const { conversations } = await get("/api/conversations");

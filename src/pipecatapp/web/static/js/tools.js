@@ -7,6 +7,7 @@ import { $, make } from "./dom.js";
 /** @typedef {import("./types.js").WireEvent} WireEvent */
 
 const MOST = 40;
+const MOST_LINES = 200;
 
 /** @type {Map<string, HTMLElement>} */
 const calls = new Map();
@@ -33,6 +34,25 @@ function began(event) {
   }
 }
 
+/**
+ * A line of a long work.
+ * @param {WireEvent} event
+ */
+function went(event) {
+  const item = calls.get(key(event));
+  const details = item?.querySelector("details");
+  if (!item || !details) return;
+  let lines = item.querySelector(".progress");
+  if (!lines) {
+    lines = make("pre", { class: "progress" });
+    details.append(lines);
+    details.open = true;
+  }
+  const known = (lines.textContent ?? "").split("\n").filter(Boolean);
+  lines.textContent = [...known, event.text ?? ""].slice(-MOST_LINES).join("\n");
+  lines.scrollTop = lines.scrollHeight;
+}
+
 /** @param {WireEvent} event */
 function ended(event) {
   const item = calls.get(key(event));
@@ -50,6 +70,7 @@ function clear() {
 
 export function start() {
   on("tool_started", began);
+  on("tool_progress", went);
   on("tool_finished", ended);
   on("page:reset", clear);
   on("cleared", clear);

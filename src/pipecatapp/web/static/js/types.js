@@ -32,9 +32,111 @@
  * @property {string} [level]
  * @property {string} [logger]
  * @property {string} [message]
+ * @property {string} [id]
+ * @property {string} [risk]
+ * @property {string} [sentence]
+ * @property {string} [scope]
+ * @property {boolean} [by_voice]
+ * @property {string} [digest]
+ * @property {number} [expires_at] seconds since 1970, by the server's clock
+ * @property {Decision} [decision]
+ * @property {string} [by]
+ * @property {string} [change]
+ * @property {AuditEntry} [entry]
+ * @property {Expert[]} [experts]
+ * @property {boolean} [stale]
+ * @property {string} [expert]
  * @property {string} [boot]
  * @property {"full" | "rest"} [replay]
  * @property {string} [version]
+ */
+
+/** @typedef {"approved" | "refused" | "expired"} Decision */
+
+/**
+ * A call that waits for a person.
+ * @typedef {object} Approval
+ * @property {string} conversation
+ * @property {string} turn
+ * @property {string} id
+ * @property {string} tool
+ * @property {Record<string, unknown>} arguments
+ * @property {string} risk
+ * @property {string} sentence
+ * @property {string} detail
+ * @property {string} scope what "for this session" covers; empty: once only
+ * @property {boolean} by_voice
+ * @property {string} digest
+ * @property {number} expires_at
+ */
+
+/**
+ * The part of JSON Schema that the arguments of tools are described with.
+ * @typedef {object} Schema
+ * @property {string | string[]} [type]
+ * @property {string} [description]
+ * @property {unknown[]} [enum]
+ * @property {unknown} [default]
+ * @property {number} [minimum]
+ * @property {number} [maximum]
+ * @property {number} [maxLength]
+ * @property {Record<string, Schema>} [properties]
+ * @property {string[]} [required]
+ */
+
+/**
+ * @typedef {object} ToolInfo
+ * @property {string} name
+ * @property {string} description
+ * @property {string} risk
+ * @property {Schema} parameters
+ * @property {boolean} [offered]
+ */
+
+/**
+ * @typedef {object} AuditEntry
+ * @property {number} n
+ * @property {number} at
+ * @property {string} conversation
+ * @property {string} turn
+ * @property {string} tool
+ * @property {string} risk
+ * @property {Record<string, unknown>} arguments
+ * @property {string} decision
+ * @property {string} by
+ * @property {string | null} [result_digest]
+ * @property {boolean | null} [ok]
+ * @property {number | null} [seconds]
+ */
+
+/**
+ * @typedef {object} Fact
+ * @property {string} id
+ * @property {string} text
+ * @property {string} kind
+ * @property {number} created_at
+ * @property {number} seen
+ * @property {string} turn
+ * @property {number} score
+ */
+
+/**
+ * @typedef {object} Instance one server of an expert
+ * @property {string} address
+ * @property {string} [engine]
+ * @property {string} [model]
+ * @property {number} [context]
+ * @property {string} state
+ * @property {number | null} [tokens_per_s]
+ * @property {number} [queue]
+ * @property {number} [turns]
+ */
+
+/**
+ * @typedef {object} Expert
+ * @property {string} name
+ * @property {string} [description]
+ * @property {Instance[]} instances
  */
 
 /**

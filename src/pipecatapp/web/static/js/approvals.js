@@ -1,0 +1,129 @@
+// @ts-check
+// The calls that wait for a person's yes: their cards, how many there are, and the way to them from anywhere.
+
+import { get, reason } from "./api.js";
+import { ApprovalCard } from "./approval-card.js";
+import { on, tell } from "./bus.js";
+import { place } from "./conversation.js";
+import { conversation } from "./current.js";
+import { $, button } from "./dom.js";
+import { counted, visible } from "./format.js";
+
+/** @typedef {import("./types.js").Approval} Approval */
+/** @typedef {import("./types.js").WireEvent} WireEvent */
+
+/** @type {Map<string, ApprovalCard>} */
+const cards = new Map();
+/** @type {Approval[]} those of other conversations */
+let elsewhere = [];
+/** @type {Set<Element>} */
+const inSight = new Set();
+let replaying = true;
+const title = document.title;
+
+const waiting = () => [...cards.values()].filter((card) => card.waiting);
+
+const sight = new IntersectionObserver(
+  (changes) => {
+    for (const { target, isIntersecting } of changes) {
+      if (isIntersecting) inSight.add(target);
+      else inSight.delete(target);
+    }
+    show();
+  },
+  { root: document.querySelector("#scroller"), threshold: 0.5 },
+);
+
+function show() {
+  const here = waiting();
+  const count = here.length + elsewhere.length;
+  const words = `${counted(count, "action")} ${count === 1 ? "waits" : "wait"} for your answer`;
+  $("#waiting").hidden = count === 0;
+  $("#waiting-count").textContent = String(count);
+  button("#waiting").setAttribute("aria-label", words);
+  $("#bar").classList.toggle("crowded", count > 0);
+  const hidden = here.filter((card) => !inSight.has(card.actions)).length;
+  // Who is busy with one needs no way to another.
+  const busy = document.activeElement?.closest(".approval") !== null && document.activeElement !== document.body;
+  $("#to-waiting").hidden = hidden === 0 || busy;
+  $("#to-waiting-text").textContent = `${counted(hidden, "action")} ${hidden === 1 ? "waits" : "wait"} for you`;
+  document.title = count ? `(${count}) ${title}` : title;
+}
+
+/** @param {Approval} approval */
+function add(approval) {
+  const known = cards.get(approval.id);
+  if (known?.approval.digest === approval.digest) {
+    known.prolong(approval.expires_at);
+    return;
+  }
+  const card = new ApprovalCard(approval);
+  cards.set(approval.id, card);
+  if (known) known.root.replaceWith(card.root);
+  else place(approval.turn, card.root);
+  sight.observe(card.actions);
+  if (!replaying) $("#announce-waiting").textContent = `Waits for your answer: ${visible(approval.sentence)}`;
+  show();
+}
+
+/** @param {WireEvent} event */
+function decided(event) {
+  const card = cards.get(event.id ?? "");
+  if (card?.waiting) card.close(event.decision ?? "expired", event.by ?? "", event.arguments);
+  show();
+}
+
+/** Compare with what the server knows: the other conversations are only there, and an event may have been missed. */
+async function compare() {
+  const before = waiting();
+  const { approvals } = await get("/api/approvals");
+  /** @type {Approval[]} */
+  const all = approvals;
+  elsewhere = all.filter((approval) => approval.conversation !== conversation());
+  if (!replaying) for (const approval of all) if (approval.conversation === conversation()) add(approval);
+  for (const card of before) if (!all.some((approval) => approval.id === card.approval.id)) card.lose();
+  show();
+}
+
+/** To the first that waits, also in another conversation. Moves the focus and decides nothing. */
+export function goToWaiting() {
+  const card = waiting().find((one) => !inSight.has(one.actions)) ?? waiting()[0];
+  if (card) card.focus();
+  else if (elsewhere[0]) tell("page:open", elsewhere[0].conversation);
+}
+
+function reset() {
+  sight.disconnect();
+  inSight.clear();
+  cards.clear();
+  replaying = true;
+  show();
+}
+
+export function start() {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const soon = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => compare().catch((error) => tell("page:notice", reason(error))), 300);
+  };
+  on("page:reset", reset);
+  on("cleared", reset);
+  on("page:disconnected", () => {
+    replaying = true;
+  });
+  on("replayed", () => {
+    replaying = false;
+    if (waiting().length) soon();
+  });
+  on("approval", (event) => add(/** @type {Approval} */ (/** @type {unknown} */ (event))));
+  on("approval_decided", decided);
+  on("audit", soon);
+  on("page:approvals", soon);
+  document.addEventListener("focusin", show);
+  button("#waiting").addEventListener("click", goToWaiting);
+  button("#to-waiting").addEventListener("click", goToWaiting);
+  setInterval(() => {
+    for (const card of cards.values()) card.tick();
+  }, 1000);
+}
