@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -18,9 +19,9 @@ from pipecatapp.llm.machine import detect
 from pipecatapp.llm.selection import main_models
 from pipecatapp.llm.status import read_status
 from pipecatapp.memory.conversations import JsonlConversations
-from pipecatapp.ports import ChatModel, EventSink, HealthSource
+from pipecatapp.ports import ChatModel, EventSink, HealthSource, ToolSource
 from pipecatapp.settings import Settings
-from pipecatapp.tools.registry import ToolServices, create_tools
+from pipecatapp.tools.registry import TOOLS, ToolServices, create_tools
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.persona import Personas
 from pipecatapp.twin.turns import TurnRunner
@@ -29,6 +30,7 @@ from pipecatapp.voice.registry import Surroundings, create_recognizer, create_sy
 from pipecatapp.voice.synthesis import Synthesizer
 
 if TYPE_CHECKING:
+    from pipecatapp.tools.mcp_servers.servers import McpServers
     from pipecatapp.voice.sessions import VoiceSessions
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -111,12 +113,32 @@ def create_supervisor(settings: Settings) -> EngineSupervisor:
     )
 
 
+def create_mcp_servers(settings: Settings) -> McpServers | None:
+    """The servers of the Model Context Protocol that a person named, not started; None where nobody named one.
+
+    Raises:
+        ConfigurationError: the file is wrong; names the key.
+    """
+    path = settings.mcp_servers_file or _INSTALLED / "mcp.json"
+    if settings.mcp_servers_file is None and not path.is_file():
+        return None
+    from pipecatapp.tools.mcp_servers.config import load_servers
+
+    configs = load_servers(path, os.environ, {name.partition(".")[0] for name in TOOLS})
+    if not configs:
+        return None
+    from pipecatapp.tools.mcp_servers.servers import McpServers
+
+    return McpServers(configs)
+
+
 def create_agent(
     settings: Settings,
     engine: Engine,
     sink: EventSink,
     health: Callable[[], Awaitable[Sequence[ComponentHealth]]],
     started: float | None = None,
+    sources: Sequence[ToolSource] = (),
 ) -> Agent:
     """The brain with its tools, personas and stored conversations."""
     conversations = JsonlConversations(settings.state_dir / "conversations")
@@ -147,6 +169,7 @@ def create_agent(
         persona=personas.router,
         expert_persona=personas.expert,
         off=tool_set.off,
+        sources=sources,
         restarts_engine=engine.restarts,
     )
     return agent

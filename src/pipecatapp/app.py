@@ -23,6 +23,7 @@ from pipecatapp.agent_factory import (
     check_supported,
     create_agent,
     create_engine,
+    create_mcp_servers,
     create_speech,
     create_voice,
 )
@@ -60,8 +61,10 @@ def run(settings: Settings) -> int:
         level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
     # They log every request, and when debugging what people said.
-    for noisy in ("httpx", "httpcore", "websockets"):
+    for noisy in ("httpx", "httpcore", "httpx2", "httpcore2", "websockets", "mcp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Every line that is no message, with what stands in it; tools.mcp_servers counts them.
+    logging.getLogger("mcp.client.stdio").setLevel(logging.CRITICAL)
     asyncio.run(_serve(settings))
     return 0
 
@@ -185,8 +188,14 @@ class App:
         self._speech = _speech(settings)
         self._engine = create_engine(settings)
         self._voice = LateVoice(self._create_voice)
-        board = HealthBoard({"engine": self._engine.health, "stt": self._voice.stt, "tts": self._voice.tts}, self.hub)
-        self.agent = create_agent(settings, self._engine, self.hub, board.fresh, started)
+        self._mcp_servers = create_mcp_servers(settings)
+        components = {"engine": self._engine.health, "stt": self._voice.stt, "tts": self._voice.tts}
+        sources = []
+        if self._mcp_servers is not None:
+            components["mcp"] = self._mcp_servers
+            sources = [self._mcp_servers]
+        board = HealthBoard(components, self.hub)
+        self.agent = create_agent(settings, self._engine, self.hub, board.fresh, started, sources)
         self.runner = TurnRunner(self.agent, self.hub, benchmark=settings.benchmark_mode)
         authority = LocalAuthority(settings.state_dir / "tls") if settings.web_tls_port else None
         names = tuple(name.strip() for name in settings.web_allowed_hosts.split(",") if name.strip())
@@ -234,6 +243,8 @@ class App:
         }
         self._settings.serving_file.write_text(json.dumps(serving))
         await self._engine.start()
+        if self._mcp_servers is not None:
+            self._mcp_servers.start()
         self._loading = asyncio.create_task(self._load_voice(), name="load the voice")
 
     async def stop(self) -> None:
@@ -244,6 +255,7 @@ class App:
             ("voice", self._voice.aclose),
             ("loading", self._stop_loading),
             ("conversations", self.agent.aclose),
+            ("MCP servers", self._stop_mcp_servers),
             ("engine", self._engine.stop),
             ("pages", self._close_pages),
         ):
@@ -260,6 +272,10 @@ class App:
         if self._loading is not None:
             self._loading.cancel()
             await asyncio.gather(self._loading, return_exceptions=True)
+
+    async def _stop_mcp_servers(self) -> None:
+        if self._mcp_servers is not None:
+            await self._mcp_servers.stop()
 
     async def _load_voice(self) -> None:
         await self._voice.load()

@@ -176,9 +176,13 @@ class Expert:
 
 @dataclass(frozen=True, slots=True)
 class ComponentHealth:
-    """Can this component do its work now? ``progress`` (0 to 1) while it is getting ready."""
+    """Can this component do its work now? ``progress`` (0 to 1) while it is getting ready.
+
+    ``vital``: without it the agent cannot answer, so ``/health`` says 503.
+    """
 
     component: str
     ok: bool
     reason: str = ""
     progress: float | None = None
+    vital: bool = True

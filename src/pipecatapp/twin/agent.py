@@ -36,13 +36,15 @@ from pipecatapp.ports import (
     Memory,
     ModelProfile,
     Tool,
+    ToolChooser,
     ToolContext,
     ToolSource,
 )
 from pipecatapp.twin.conversation import History, TokenEstimate, history_of
+from pipecatapp.twin.offer import LATE, Offer
 from pipecatapp.twin.preparation import Preparation, recall
 from pipecatapp.twin.prompt import compact_system, defused, full_system, late_text, request_text
-from pipecatapp.twin.routing import Routing, route_spec
+from pipecatapp.twin.routing import ROUTE, Routing, route_spec
 from pipecatapp.twin.sentences import BUG, apology
 from pipecatapp.twin.streams import closing
 from pipecatapp.twin.toolbox import Toolbox
@@ -53,6 +55,7 @@ logger = logging.getLogger(__name__)
 
 # Idle conversations beyond these are forgotten in memory; they come back from the store.
 OPEN_CONVERSATIONS = 64
+_TELLING_WORDS = 5  # a request of fewer says little without the one before it
 
 
 class _Silence:
@@ -134,6 +137,7 @@ class Agent:
         approvals: asks a person before a tool acts; without it such tools are refused.
         off: the tools that cannot work here, with the reason.
         sources: further tools, which come and go.
+        chooser: finds the tools that fit a request, where there are too many to tell the model of all every time.
         restarts_engine: the engine runs on this PC, under somebody who restarts it (said when it is gone).
     """
 
@@ -151,6 +155,7 @@ class Agent:
         approvals: Approvals | None = None,
         off: Mapping[str, str] = MappingProxyType({}),
         sources: Sequence[ToolSource] = (),
+        chooser: ToolChooser | None = None,
         restarts_engine: bool = True,
     ) -> None:
         self._model = model
@@ -161,6 +166,7 @@ class Agent:
         self._routing = Routing(experts, expert_persona or (lambda _: persona()))
         self._toolbox = Toolbox(tools, sink, approvals, off, sources)
         self._quiet_toolbox = Toolbox(tools, _Silence(), approvals, off, sources)
+        self._chooser = chooser
         self._restarts_engine = restarts_engine
         self._estimate = TokenEstimate()
         self._conversations: dict[str, _Conversation] = {}
@@ -240,8 +246,14 @@ class Agent:
         # Tools must not find a stored conversation behind this one.
         context = ToolContext("", progress.id)
         earlier = history_of([Message(message.role, defused(message.content)) for message in talk[:-1]])
-        exchange = self._exchange(profile, words, progress, context, earlier, added)
-        exchange.messages.append(Message("user", request_text(words, await recall(self._memory, words))))
+        offer = self._offer(profile)
+        exchange = self._exchange(offer, words, progress, context, earlier, added)
+        # Their history, which is the client's, shows no tools: a request that goes on with the last one says little.
+        asked = " ".join([*(message.content for message in talk[-3:-1] if message.role == "user"), words])
+        tools = offer.fitting(asked if len(words.split()) < _TELLING_WORDS else words)
+        exchange.tools += tools
+        facts = await recall(self._memory, words)
+        exchange.messages.append(Message("user", request_text(words, facts, tools=tools)))
         loop = ToolLoop(self._model, self._quiet_toolbox, self._routing, self._estimate)
         try:
             async with closing(loop.run(exchange)) as pieces:
@@ -305,11 +317,15 @@ class Agent:
                 history = History.resumed(await self._stored(conversation))
 
                 async def base(words: str) -> list[Message]:
-                    return [self._system(await self._model.profile()), *history.messages(words)]
+                    return [self._system(self._offer(await self._model.profile())), *history.messages(words)]
+
+                async def fitting(words: str) -> list[ToolSpec] | None:
+                    offer = self._offer(await self._model.profile())
+                    return self._new_tools(offer, words, history.messages(words)) if offer.many else None
 
                 self._forget_idle()
                 self._conversations[conversation] = _Conversation(
-                    conversation, history, Preparation(self._model, self._memory, base, conversation)
+                    conversation, history, Preparation(self._model, self._memory, base, conversation, fitting)
                 )
             return self._conversations[conversation]
 
@@ -352,13 +368,19 @@ class Agent:
         front = await state.preparation.stop()
         profile = await self._model.profile()
         context = ToolContext(state.id, turn.progress.id)
-        exchange = turn.exchange = self._exchange(profile, turn.text, turn.progress, context, state.history)
+        offer = self._offer(profile)
+        exchange = turn.exchange = self._exchange(offer, turn.text, turn.progress, context, state.history)
         facts = await recall(self._memory, turn.text)
+        tools = self._new_tools(offer, turn.text, state.history.messages())
         if front is None:
-            content = request_text(turn.text, facts)
+            content = request_text(turn.text, facts, tools=tools)
         else:
-            known = {fact.id for fact in front}
-            content = late_text(request_text(turn.text, front), [fact for fact in facts if fact.id not in known])
+            known = {fact.id for fact in front.facts} | {tool.name for tool in front.tools}
+            content = request_text(turn.text, front.facts, tools=front.tools)
+            tools = [tool for tool in tools[:LATE] if tool.name not in known]
+            content = late_text(content, [fact for fact in facts if fact.id not in known], tools=tools)
+            exchange.tools += front.tools
+        exchange.tools += tools
         exchange.messages.append(Message("user", content))
         loop = ToolLoop(self._model, self._toolbox, self._routing, self._estimate)
         async with closing(loop.run(exchange)) as pieces:
@@ -367,7 +389,7 @@ class Agent:
 
     def _exchange(
         self,
-        profile: ModelProfile,
+        offer: Offer,
         words: str,
         progress: TurnProgress,
         context: ToolContext,
@@ -377,22 +399,30 @@ class Agent:
         return Exchange(
             words=words,
             context=context,
-            profile=profile,
-            system=self._system(profile, added),
+            profile=offer.profile,
+            system=self._system(offer, added),
             history=history,
-            tools=self.tools,
+            tools=[*offer.fixed, *offer.shown(history.messages())],
             experts=self._routing.experts(),
             progress=progress,
             messages=[],
         )
 
-    def _system(self, profile: ModelProfile, added: str = "") -> Message:
+    def _offer(self, profile: ModelProfile) -> Offer:
+        return Offer(self.tools, self._toolbox.own | {ROUTE}, self._chooser, profile)
+
+    def _new_tools(self, offer: Offer, words: str, history: Sequence[Message]) -> list[ToolSpec]:
+        """The tools that fit these words and that the model does not see yet."""
+        seen = {tool.name for tool in offer.shown(history)}
+        return [tool for tool in offer.fitting(words) if tool.name not in seen]
+
+    def _system(self, offer: Offer, added: str = "") -> Message:
         """The front of every prompt: the same text as long as persona, tools and experts stay."""
-        tools, experts = self.tools, self._routing.experts()
-        if profile.prompt_style == "compact":
-            return Message("system", compact_system([t.name for t in tools], [e.name for e in experts]))
+        experts = self._routing.experts()
+        if offer.profile.prompt_style == "compact":
+            return Message("system", compact_system([t.name for t in offer.fixed], [e.name for e in experts]))
         persona = "\n\n".join(part for part in (self._persona().strip(), added.strip()) if part)
-        return Message("system", full_system(persona, tools, experts))
+        return Message("system", full_system(persona, offer.fixed, experts, more_tools=offer.many))
 
     def _end(self, state: _Conversation, turn: _RunningTurn) -> None:
         """The turn is over, whole or not: history, events, storage. Does not wait, for it also runs on cancellation."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
-from pipecatapp.domain import Fact, Message
+from pipecatapp.domain import Fact, Message, ToolSpec
 from pipecatapp.errors import ModelError
 from pipecatapp.ports import ChatModel, Memory
 from pipecatapp.twin.prompt import request_text
@@ -35,6 +36,14 @@ async def recall(memory: Memory | None, words: str) -> list[Fact]:
     return []
 
 
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What stands in front of a request's words."""
+
+    facts: Sequence[Fact] = ()
+    tools: Sequence[ToolSpec] = ()
+
+
 class Preparation:
     """Prefills one conversation's prompt up to the newest words. At most one request runs; newer words wait for it.
 
@@ -43,6 +52,7 @@ class Preparation:
         memory: what is recalled from.
         base: the prompt in front of these words (system message and history); may raise ModelError.
         slot_key: names the conversation to the engine.
+        fitting: the tools that come with a request of these words; None where all stand in the base.
     """
 
     def __init__(
@@ -51,6 +61,7 @@ class Preparation:
         memory: Memory | None,
         base: Callable[[str], Awaitable[Sequence[Message]]],
         slot_key: str,
+        fitting: Callable[[str], Awaitable[Sequence[ToolSpec] | None]],
     ) -> None:
         self._model = model
         self._memory = memory
@@ -58,7 +69,8 @@ class Preparation:
         self._slot_key = slot_key
         self._wanted: str | None = None
         self._task: asyncio.Task[None] | None = None
-        self._frozen: list[Fact] | None = None
+        self._fitting = fitting
+        self._frozen: Front | None = None
 
     @property
     def idle(self) -> bool:
@@ -83,8 +95,8 @@ class Preparation:
         if self.idle:
             self._task = asyncio.create_task(self._work(), name=f"prepare {self._slot_key}")
 
-    async def stop(self) -> list[Fact] | None:
-        """End it, for the turn begins: the facts that stand frozen in front of the words, None when none do yet."""
+    async def stop(self) -> Front | None:
+        """End it, for the turn begins: what stands frozen in front of the words, None when nothing does yet."""
         self._wanted = None
         task, self._task = self._task, None
         if task is not None and not task.done():
@@ -108,9 +120,12 @@ class Preparation:
         if not words:
             await self._model.prefill(base, self._slot_key)
             return
-        if self._frozen is None and self._memory is not None:
-            if len(words.split()) < _WORDS_FOR_RECALL:
-                return
-            self._frozen = await recall(self._memory, words)
-        content = request_text(words, self._frozen or [])
+        if self._frozen is None:
+            tools = await self._fitting(words)
+            if self._memory is not None or tools is not None:
+                if len(words.split()) < _WORDS_FOR_RECALL:
+                    return
+                self._frozen = Front(await recall(self._memory, words), tools or ())
+        front = self._frozen or Front()
+        content = request_text(words, front.facts, tools=front.tools)
         await self._model.prefill([*base, Message("user", content)], self._slot_key)

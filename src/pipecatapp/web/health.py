@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.events import HealthChanged
@@ -90,4 +91,4 @@ class HealthBoard:
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a component is its health
             log.warning("the health of %s could not be asked: %s", name, error)
             return ComponentHealth(name, ok=False, reason=f"{type(error).__name__}: {error}")
-        return ComponentHealth(name, state.ok, state.reason, state.progress)
+        return replace(state, component=name)

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from pipecatapp.agent_factory import check_supported, create_engine, models_file, prompts_folder
+from pipecatapp.agent_factory import (
+    check_supported,
+    create_engine,
+    create_mcp_servers,
+    models_file,
+    prompts_folder,
+)
 from pipecatapp.app import LateVoice, welcome
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import ConfigurationError, MissingExtraError
@@ -153,3 +159,23 @@ def test_the_token_is_shown_to_a_person_and_not_to_a_log() -> None:
     assert "secret" not in logged
     assert "https://pc:8443/" in logged
     assert "pipecatapp link" in logged
+
+
+# --- servers of the Model Context Protocol
+
+
+def test_without_a_file_there_are_no_servers_of_others() -> None:
+    assert create_mcp_servers(load_settings()) is None
+
+
+def test_a_file_of_servers_that_is_named_must_be_right(tmp_path: Path) -> None:
+    path = tmp_path / "mcp.json"
+    with pytest.raises(ConfigurationError, match=r"mcp\.json cannot be read"):
+        create_mcp_servers(load_settings(mcp_servers_file=path))
+    path.write_text('{"mcpServers": {"mcp": {"command": "x"}}}')
+    with pytest.raises(ConfigurationError, match=r"mcpServers\.mcp: this name belongs to the agent's own tools"):
+        create_mcp_servers(load_settings(mcp_servers_file=path))
+    path.write_text('{"mcpServers": {}}')
+    assert create_mcp_servers(load_settings(mcp_servers_file=path)) is None
+    path.write_text('{"mcpServers": {"files": {"command": "x"}}}')
+    assert create_mcp_servers(load_settings(mcp_servers_file=path)) is not None

@@ -18,7 +18,7 @@ def routes(services: WebServices) -> APIRouter:
     @router.get("/health")
     async def health() -> Response:
         states = await services.health.fresh()
-        ok = bool(states) and all(state.ok for state in states)
+        ok = bool(states) and all(state.ok or not state.vital for state in states)
         body = {
             "ok": ok,
             "version": services.version,
