@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -90,6 +90,28 @@ class Memory(Protocol):
 
     async def keep(self, turn: Turn) -> None:
         """Keep what is worth keeping of a finished turn; called off the person's time."""
+
+
+class Notebook(Memory, Protocol):
+    """Long-term memory as somebody works with it who keeps, looks up and forgets single facts.
+
+    Raises StorageError when it cannot be written.
+    """
+
+    async def add(self, text: str, *, kind: str = "note", turn: str = "") -> Fact:
+        """Keep a fact. When it returns, a kill at any instant finds it again."""
+
+    async def search(self, query: str, limit: int = 50) -> list[Fact]:
+        """Like ``recall``, with facts that fit badly at the end."""
+
+    async def latest(self, turns: Sequence[str]) -> Fact | None:
+        """The newest fact that was kept from one of these turns."""
+
+    async def forget(self, fact_ids: Iterable[str]) -> list[Fact]:
+        """Forget facts with their history; returns what was forgotten."""
+
+    def __len__(self) -> int:
+        """How many facts there are."""
 
 
 class ConversationStore(Protocol):

@@ -6,8 +6,8 @@ Methods block; they may be called from several threads at once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np
 from pipecatapp.memory.files import Files, set_aside
 from pipecatapp.memory.index import Floats, VectorIndex, pack, unpack
 from pipecatapp.memory.keywords import KeywordIndex
-from pipecatapp.memory.ledger import Change, same_words
+from pipecatapp.memory.ledger import Change, Ledger, same_words
 from pipecatapp.memory.ranking import rank
 from pipecatapp.memory.records import Embedded, Forgotten, Kept, Merged, Record, StoredFact, Vector
 from pipecatapp.memory.store import NAME, RecordStore
@@ -102,6 +102,15 @@ class FactBook:
         """All that can be recalled, oldest first."""
         with self._store.reading:
             return list(self._store.ledger.facts())
+
+    def latest(self, turns: Collection[str]) -> StoredFact | None:
+        """The newest fact that was kept from one of these turns."""
+        with self._store.reading:
+            return max(
+                (fact for fact in self._store.ledger.facts() if fact.turn in turns),
+                key=lambda fact: fact.id,
+                default=None,
+            )
 
     def history(self, fact_id: int) -> list[StoredFact]:
         """What the fact corrected or was merged with, the latest first."""
@@ -194,6 +203,55 @@ class FactBook:
                 for fact_id in ids:
                     self._without_vector.pop(fact_id, None)
             self._unsaved += len(ids)
+
+    def everything(self) -> Iterator[Kept]:
+        """The facts as they are and what they replaced, with their vectors: what ``replace`` takes."""
+        with self._store.reading:
+            facts = list(self._store.ledger.everything())
+        for fact in facts:
+            with self._store.reading:
+                vector = self._vector_of(fact.id)
+            yield Kept(fact, vector)
+
+    def replace(self, kept: Iterable[Kept]) -> None:
+        """Put other facts, from ``everything`` of whatever book, in the place of all. They get new ids.
+
+        Raises:
+            StorageError: they could not be written; the old facts are still there.
+        """
+        with self._store.writing:
+            others = list(kept)
+            first = self._store.ledger.next_id
+            new_id = {record.fact.id: first + number for number, record in enumerate(others)}
+            ledger = Ledger()
+            ledger.next_id = first + len(others)
+            vectors: dict[int, Vector] = {}
+            for record in others:
+                olds = tuple(new_id[old] for old in record.fact.supersedes if old in new_id)
+                fact = replace(record.fact, id=new_id[record.fact.id], supersedes=olds)
+                ledger.apply(Kept(fact))
+                if record.vector is not None and record.vector.model == self.vectors.model:
+                    vectors[fact.id] = record.vector
+            self._collected = vectors
+            try:
+                self._store.replace(ledger)
+                with self._store.reading:
+                    self._take_in(ledger)
+            finally:
+                self._collected = {}
+            self._save_index()
+
+    def _take_in(self, ledger: Ledger) -> None:
+        """Begin the indexes afresh with these facts and the vectors that were collected for them."""
+        self._keywords = KeywordIndex()
+        self._without_vector = {}
+        self.vectors.remove(list(self.vectors.ids()))
+        self._collected = {fact_id: vector for fact_id, vector in self._collected.items() if ledger.get(fact_id)}
+        self._add_collected()
+        for fact in ledger.facts():
+            self._keywords.add(fact.id, fact.text)
+            if fact.id not in self.vectors:
+                self._without_vector[fact.id] = None
 
     def maintain(self) -> None:
         """Write anew what has become wasteful, at once what still holds something forgotten. Searches go on meanwhile.

@@ -16,7 +16,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -44,6 +44,7 @@ class JsonlConversations:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._counted: dict[str, tuple[tuple[int, int], int]] = {}  # a file's time and size, and its turns
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # each as long as it is used
 
     async def load(self, conversation: str) -> list[TurnRecord]:
@@ -70,12 +71,37 @@ class JsonlConversations:
         """All stored conversations, the latest first."""
         return await asyncio.to_thread(self._all)
 
+    async def stored(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """The records of all conversations since each was cleared, as ``put_back`` takes them; reading on blocks."""
+        paths = await asyncio.to_thread(lambda: sorted(self._folder.glob("*.jsonl")))
+        return ((path.stem, record) for path in paths if valid_id(path.stem) for record in _records(path))
+
+    async def put_back(self, conversation: str, records: Sequence[Mapping[str, Any]]) -> bool:
+        """Let these be the conversation, as if it had been cleared and they had followed. False: it was just so."""
+        path = self._path(conversation)
+        lines = [{"v": _VERSION, "cleared": time.time()}, *records]
+        content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        async with self._lock(conversation):
+            if await asyncio.to_thread(_records, path) == list(records):
+                return False
+            await asyncio.to_thread(_append, path, content.encode("utf-8", "replace"))
+        return True
+
     def _all(self) -> list[ConversationInfo]:
         found = []
         for path in self._folder.glob("*.jsonl"):
             if valid_id(path.stem):
-                found.append(ConversationInfo(path.stem, len(_read(path)), path.stat().st_mtime))
+                about = path.stat()
+                found.append(ConversationInfo(path.stem, self._turns(path, about), about.st_mtime))
         return sorted(found, key=lambda info: info.updated_at, reverse=True)
+
+    def _turns(self, path: Path, about: os.stat_result) -> int:
+        """How many turns it has; a file that has not changed is not read again."""
+        seen = (about.st_mtime_ns, about.st_size)
+        known = self._counted.get(path.stem)
+        if known is None or known[0] != seen:
+            known = self._counted[path.stem] = (seen, len(_read(path)))
+        return known[1]
 
     async def _write(self, conversation: str, record: Mapping[str, Any]) -> None:
         path = self._path(conversation)
@@ -140,6 +166,26 @@ def _read(path: Path) -> list[TurnRecord]:
                 records.append(_record(value))
         except (ValueError, KeyError, TypeError) as error:
             _set_aside(path, number, line, error)
+    return records
+
+
+def _records(path: Path) -> list[Mapping[str, Any]]:
+    """The lines since the last clearing as they are, without those that cannot be read."""
+    records: list[Mapping[str, Any]] = []
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return records
+    for line in lines:
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            if "cleared" in value:
+                records.clear()
+            else:
+                records.append(value)
     return records
 
 

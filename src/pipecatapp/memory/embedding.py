@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 
 MODEL_NAME = "all-minilm-l6-v2"
+FILES = ("model.safetensors", "tokenizer.json")
 DIMENSIONS = 384
 # Tokens the model was trained to read; the rest of a longer text is left out.
 MAX_TOKENS = 256

@@ -9,21 +9,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
 from pipecatapp.domain import ComponentHealth, Fact, Turn
-from pipecatapp.errors import PipecatAppError
+from pipecatapp.errors import PipecatAppError, StorageError
+from pipecatapp.events import MemoryChanged
 from pipecatapp.memory.book import FactBook, NewFact, clean
 from pipecatapp.memory.files import Files, RealFiles
 from pipecatapp.memory.index import Floats
-from pipecatapp.memory.records import StoredFact
+from pipecatapp.memory.records import Kept, StoredFact
 from pipecatapp.memory.transfer import ImportReport, parse, to_line
+from pipecatapp.ports import EventSink
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,8 @@ class Note:
     replaces: str = ""
 
 
+MemoryChange = Literal["added", "corrected", "forgotten", "imported", "loaded"]
+
 # Given a turn and the facts that are related to it, what to keep; nothing is a valid answer.
 Summarise = Callable[[Turn, Sequence[Fact]], Awaitable[Sequence[Note]]]
 
@@ -63,6 +67,7 @@ class FaissMemory:
         embedder: makes the vectors; None: facts are found by their words alone.
         embedding_model: its name; another name than that of the stored vectors makes all of them anew.
         summarise: says what to keep of a turn; None: ``keep`` keeps nothing.
+        sink: where changes are told.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class FaissMemory:
         *,
         embedding_model: str = "none",
         summarise: Summarise | None = None,
+        sink: EventSink | None = None,
         files: Files | None = None,
         clock: Callable[[], float] = time.time,
         embed_timeout_s: float = _EMBED_TIMEOUT_S,
@@ -79,6 +85,7 @@ class FaissMemory:
         self._book = FactBook(folder, files or RealFiles(), model=embedding_model, clock=clock)
         self._embedder = embedder
         self._summarise = summarise
+        self._sink = sink
         self._embed_timeout_s = embed_timeout_s
         self._worker: asyncio.Task[None] | None = None
         self._work = asyncio.Event()
@@ -87,8 +94,13 @@ class FaissMemory:
         self._nobody_waits.set()
         self._recalls = 0
         self._to_embed = 0
-        self._trouble = ""
+        self._trouble = self._embedding_trouble = ""
+        self._starting: asyncio.Task[None] | None = None
         self.notices: Sequence[str] = ()
+
+    def start(self) -> None:
+        """Open in the background; ``health`` says how it goes. Until then nothing is recalled, all else waits."""
+        self._starting = asyncio.create_task(self._start(), name="open the memory")
 
     async def open(self) -> None:
         """Read the files; ``notices`` says what was set aside.
@@ -101,8 +113,20 @@ class FaissMemory:
         self._worker.add_done_callback(self._ended)
         self._wake()
 
+    async def _start(self) -> None:
+        try:
+            await self.open()
+        except StorageError as error:
+            self._trouble = str(error)
+            log.error("long-term memory does not work: %s", error)
+
+    async def _ready(self) -> None:
+        if self._starting is not None:
+            await asyncio.wait([self._starting])
+
     async def close(self) -> None:
         """Stop the background work and save the index."""
+        await self._ready()
         if self._worker is not None:
             self._worker.cancel()
             with suppress(asyncio.CancelledError):
@@ -138,8 +162,9 @@ class FaissMemory:
             StorageError: it could not be written.
             ValueError: there is no text.
         """
+        await self._ready()
         stored = await asyncio.to_thread(self._book.add, [NewFact(_sentence(text), clean(kind) or "note", turn)])
-        self._wake()
+        self._changed("added", stored[0].text)
         return _fact(stored[0])
 
     async def replace(self, fact_id: str, text: str, *, turn: str = "") -> Fact | None:
@@ -150,8 +175,10 @@ class FaissMemory:
             ValueError: there is no text.
         """
         number = _number(fact_id)
+        await self._ready()
         stored = await asyncio.to_thread(self._book.correct, number, _sentence(text), turn)
-        self._wake()
+        if stored:
+            self._changed("corrected", stored.text)
         return _fact(stored) if stored else None
 
     async def merge(self, into: str, duplicates: Iterable[str]) -> Fact | None:
@@ -162,7 +189,8 @@ class FaissMemory:
         """
         dropped = [_number(fact_id) for fact_id in duplicates]
         stored = await asyncio.to_thread(self._book.merge, _number(into), dropped)
-        self._wake()
+        if stored:
+            self._changed("corrected", stored.text)
         return _fact(stored) if stored else None
 
     async def forget(self, fact_ids: Iterable[str]) -> list[Fact]:
@@ -171,15 +199,29 @@ class FaissMemory:
         Raises:
             StorageError: it could not be written.
         """
+        await self._ready()
         gone = await asyncio.to_thread(self._book.forget, [_number(fact_id) for fact_id in fact_ids])
-        self._wake()
+        if gone:
+            self._changed("forgotten", gone[0].text)
         return [_fact(fact) for fact in gone]
 
     async def facts(self, *, kind: str = "", offset: int = 0, limit: int = 100) -> list[StoredFact]:
         """A page of the facts, the newest first; of one kind when it is named."""
+        await self._ready()
         everything = await asyncio.to_thread(self._book.facts)
         chosen = [fact for fact in reversed(everything) if not kind or fact.kind == kind]
         return chosen[offset : offset + limit]
+
+    async def count(self, kind: str = "") -> int:
+        """How many facts there are, of one kind when it is named."""
+        await self._ready()
+        return sum(fact.kind == kind for fact in await asyncio.to_thread(self._book.facts)) if kind else len(self)
+
+    async def latest(self, turns: Sequence[str]) -> Fact | None:
+        """The newest fact that was kept from one of these turns."""
+        await self._ready()
+        found = await asyncio.to_thread(self._book.latest, frozenset(turns))
+        return _fact(found) if found else None
 
     async def get(self, fact_id: str) -> StoredFact | None:
         """One fact with all that is known of it."""
@@ -191,6 +233,7 @@ class FaissMemory:
 
     async def export(self) -> AsyncIterator[str]:
         """All facts as JSON Lines, the oldest first, without their history."""
+        await self._ready()
         for fact in await asyncio.to_thread(self._book.facts):
             yield to_line(fact)
 
@@ -200,12 +243,29 @@ class FaissMemory:
         Raises:
             StorageError: they could not be written; some may be kept already.
         """
+        await self._ready()
         parsed = await asyncio.to_thread(parse, lines)
         before = len(self._book)
         await asyncio.to_thread(self._book.add, parsed.facts)
         added = len(self._book) - before
-        self._wake()
+        if parsed.facts:
+            self._changed("imported", "")
         return ImportReport(added, len(parsed.facts) - added, parsed.refused)
+
+    async def everything(self) -> Iterator[Kept]:
+        """The facts as they are and what they replaced, as records; reading on may block for a moment."""
+        await self._ready()
+        return self._book.everything()
+
+    async def replace_all(self, kept: Iterable[Kept]) -> None:
+        """Put the facts of ``everything``, then or elsewhere, in the place of all: all of them or none.
+
+        Raises:
+            StorageError: they could not be written; the old facts are still there.
+        """
+        await self._ready()
+        await asyncio.to_thread(self._book.replace, kept)
+        self._changed("loaded", "")
 
     def __len__(self) -> int:
         return len(self._book)
@@ -217,12 +277,17 @@ class FaissMemory:
     async def health(self) -> ComponentHealth:
         """Whether facts are kept and found; ``progress`` while vectors are made."""
         waiting = self._book.without_vector if self._embedder is not None else 0
-        if self._worker is None:
-            return ComponentHealth("memory", ok=False, reason="the memory is not open")
+        if self._starting is not None and not self._starting.done():
+            return ComponentHealth("memory", ok=False, reason="it is being read")
         if self._trouble:
             return ComponentHealth("memory", ok=False, reason=self._trouble)
+        if self._worker is None:
+            return ComponentHealth("memory", ok=False, reason="the memory is not open")
+        if self._embedding_trouble:
+            reason = f"facts are found by their words alone: {self._embedding_trouble}"
+            return ComponentHealth("memory", ok=True, reason=reason)
         if not waiting:
-            return ComponentHealth("memory", ok=True)
+            return ComponentHealth("memory", ok=True, reason="; ".join(self.notices) or self._how)
         done = max(0, self._to_embed - waiting)
         return ComponentHealth(
             "memory",
@@ -232,7 +297,7 @@ class FaissMemory:
         )
 
     async def _find(self, query: str, limit: int, *, all_that_match: bool) -> list[Fact]:
-        if not query.strip() or limit < 1:
+        if not query.strip() or limit < 1 or self._worker is None:
             return []
         async with self._waiting():
             vector = await self._query_vector(query)
@@ -266,6 +331,15 @@ class FaissMemory:
             if not self._recalls:
                 self._nobody_waits.set()
 
+    @property
+    def _how(self) -> str:
+        return "" if self._embedder is not None else "facts are found by their words alone (no embedding model)"
+
+    def _changed(self, change: MemoryChange, text: str) -> None:
+        self._wake()
+        if self._sink is not None:
+            self._sink.emit(MemoryChanged(change=change, fact=text, total=len(self._book)))
+
     def _wake(self) -> None:
         self._settled.clear()
         self._work.set()
@@ -275,20 +349,24 @@ class FaissMemory:
         while True:
             await self._work.wait()
             self._work.clear()
-            try:
-                await self._embed_all()
-                await asyncio.to_thread(self._book.maintain)
-            except (PipecatAppError, OSError) as error:
-                self._trouble = f"{error}; tried again in {_RETRY_S:.0f} s"
-                log.warning("memory: %s", self._trouble)
-            else:
-                self._trouble = ""
+            self._embedding_trouble = await self._attempt(self._embed_all())
+            self._trouble = await self._attempt(asyncio.to_thread(self._book.maintain))
             if not self._work.is_set():
                 self._settled.set()
-            if self._trouble:
+            if self._trouble or self._embedding_trouble:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._work.wait(), _RETRY_S)
                 self._work.set()
+
+    async def _attempt(self, work: Awaitable[None]) -> str:
+        """Do it; what went wrong."""
+        try:
+            await work
+        except (PipecatAppError, OSError) as error:
+            trouble = f"{error}; tried again in {_RETRY_S:.0f} s"
+            log.warning("memory: %s", trouble)
+            return trouble
+        return ""
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
         if not worker.cancelled() and (error := worker.exception()) is not None:

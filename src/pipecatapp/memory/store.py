@@ -162,6 +162,30 @@ class RecordStore:
             except OSError as error:
                 raise StorageError(f"cannot rewrite the memory {self.path}: {error}; free some disk space") from error
 
+    def replace(self, ledger: Ledger) -> None:
+        """Put other facts in the place of all: either these or those are there, whenever it is killed.
+
+        Their ids are ones that this book has not given yet.
+
+        Raises:
+            StorageError: they could not be written; the old facts are still there.
+        """
+        with self.writing:
+            self._opened()
+            old = self.ledger
+            with self.reading:
+                self.ledger = ledger
+            try:
+                self._rewrite()
+            except BaseException as error:
+                with self.reading:
+                    self.ledger = old
+                if isinstance(error, OSError):
+                    raise StorageError(
+                        f"cannot rewrite the memory {self.path}: {error}; free some disk space"
+                    ) from error
+                raise
+
     def _recover(self, on_book: Callable[[str], None], on_vector: OnVector) -> None:
         self._files.remove(self._fresh_path)
         if not self._files.exists(self.path):

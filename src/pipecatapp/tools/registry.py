@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipecatapp.domain import ComponentHealth, Risk, ToolSpec
 from pipecatapp.errors import ConfigurationError, MissingExtraError, ToolOffError, UnknownChoiceError
-from pipecatapp.ports import ConversationStore, Memory, Tool
+from pipecatapp.ports import ConversationStore, Notebook, Tool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class ToolServices:
     conversations: ConversationStore
     clear: Callable[[str], Awaitable[None]]
     started: float
-    memory: Memory | None = None
+    memory: Notebook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,9 @@ TOOLS: dict[str, ToolEntry] = {
     "mcp.clear_short_term_memory": ToolEntry("pipecatapp.tools.mcp:create_clear"),
     "mcp.get_memory_summary": ToolEntry("pipecatapp.tools.mcp:create_memory_summary"),
     "mcp.get_status": ToolEntry("pipecatapp.tools.mcp:create_status"),
+    "memory.forget": ToolEntry("pipecatapp.tools.memory:create_forget"),
+    "memory.recall": ToolEntry("pipecatapp.tools.memory:create_recall"),
+    "memory.remember": ToolEntry("pipecatapp.tools.memory:create_remember"),
     "summarizer.get_summary": ToolEntry("pipecatapp.tools.summarizer:create"),
 }
 

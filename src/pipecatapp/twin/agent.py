@@ -41,6 +41,7 @@ from pipecatapp.ports import (
     ToolSource,
 )
 from pipecatapp.twin.conversation import History, TokenEstimate, history_of
+from pipecatapp.twin.keeping import PAUSE_S, Keeper
 from pipecatapp.twin.offer import LATE, Offer
 from pipecatapp.twin.preparation import Preparation, recall
 from pipecatapp.twin.prompt import compact_system, defused, full_system, late_text, request_text
@@ -139,6 +140,7 @@ class Agent:
         sources: further tools, which come and go.
         chooser: finds the tools that fit a request, where there are too many to tell the model of all every time.
         restarts_engine: the engine runs on this PC, under somebody who restarts it (said when it is gone).
+        pause_s: how long nobody must have spoken before the model is asked what to remember.
     """
 
     def __init__(
@@ -157,6 +159,7 @@ class Agent:
         sources: Sequence[ToolSource] = (),
         chooser: ToolChooser | None = None,
         restarts_engine: bool = True,
+        pause_s: float = PAUSE_S,
     ) -> None:
         self._model = model
         self._sink = sink
@@ -168,6 +171,7 @@ class Agent:
         self._quiet_toolbox = Toolbox(tools, _Silence(), approvals, off, sources)
         self._chooser = chooser
         self._restarts_engine = restarts_engine
+        self._keeper = Keeper(memory, model, self._evaluate_again, pause_s=pause_s)
         self._estimate = TokenEstimate()
         self._conversations: dict[str, _Conversation] = {}
         self._opening = asyncio.Lock()
@@ -191,6 +195,7 @@ class Agent:
         ``words`` is the part of the transcript that will not change; empty readies only what stands in front of it.
         Never raises. Newer words supersede, ``respond`` ends it.
         """
+        self._keeper.disturb()
         try:
             state = await self._open(conversation)
             if not state.lock.locked():
@@ -208,7 +213,7 @@ class Agent:
         """
         progress = progress or TurnProgress(conversation, source)
         state = await self._open(conversation)
-        async with state.turn():
+        async with self._keeper.busy(), state.turn():
             state.history.drop_unheard(text)
             turn = _RunningTurn(text, source, progress, time.time())
             self._sink.emit(UserMessage(conversation=conversation, turn=progress.id, text=text, source=source))
@@ -256,7 +261,7 @@ class Agent:
         exchange.messages.append(Message("user", request_text(words, facts, tools=tools)))
         loop = ToolLoop(self._model, self._quiet_toolbox, self._routing, self._estimate)
         try:
-            async with closing(loop.run(exchange)) as pieces:
+            async with self._keeper.busy(), closing(loop.run(exchange)) as pieces:
                 async for piece in pieces:
                     progress.text += piece
                     yield piece
@@ -301,12 +306,35 @@ class Agent:
             await self._store.clear(conversation)
         self._sink.emit(ConversationCleared(conversation=conversation))
 
+    async def reread(self, conversation: str) -> None:
+        """What is stored of this conversation was replaced: go on with that, and show it."""
+        state = await self._open(conversation)
+        async with state.turn():
+            state.history.become(await self._stored(conversation))
+        self._sink.emit(ConversationCleared(conversation=conversation))
+        for turn in [record.turn for record in state.history.turns]:
+            self._sink.emit(
+                UserMessage(conversation=conversation, turn=turn.id, text=turn.user_text, source=turn.source)
+            )
+            self._sink.emit(
+                AssistantMessage(
+                    conversation=conversation, turn=turn.id, text=turn.assistant_text, interrupted=turn.interrupted
+                )
+            )
+
+    async def kept(self) -> None:
+        """Return when long-term memory has seen all turns."""
+        while self._background:
+            await asyncio.wait(set(self._background))
+        await self._keeper.settled()
+
     async def aclose(self) -> None:
         """Wait for what is still being stored; for the end of the program."""
         for state in list(self._conversations.values()):
             await state.preparation.stop()
         while self._background:
             await asyncio.wait(set(self._background))
+        await self._keeper.aclose()
 
     async def _open(self, conversation: str) -> _Conversation:
         """The state of a conversation, read from the store the first time."""
@@ -454,8 +482,13 @@ class Agent:
 
     async def _keep(self, conversation: str, record: TurnRecord) -> None:
         await self._store.append(conversation, record)
-        if self._memory is not None and not record.turn.interrupted:
-            await self._memory.keep(record.turn)
+        if not record.turn.interrupted:
+            self._keeper.add(conversation, record.turn)
+
+    def _evaluate_again(self, conversation: str) -> None:
+        """The engine was asked something else: bring back this conversation's prompt while nobody waits."""
+        if (state := self._conversations.get(conversation)) is not None and not state.lock.locked():
+            state.preparation.begin("")
 
     def _later(self, state: _Conversation, work: Coroutine[Any, Any, None]) -> None:
         async def logged() -> None:

@@ -111,6 +111,10 @@ class History:
         """Begin afresh."""
         self._records.clear()
 
+    def become(self, stored: Sequence[TurnRecord]) -> None:
+        """Go on with the end of this stored conversation instead."""
+        self._records = list(History.resumed(stored).turns)
+
 
 def _block(turns: int) -> int:
     """How many of so many turns are forgotten at once."""

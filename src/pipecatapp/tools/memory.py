@@ -1,0 +1,221 @@
+"""``memory.*``: keep what the person says, look it up, forget it.
+
+Only the person's own words become facts: a text that no person said in this conversation is refused, whoever wrote it
+(a web page, a host, the model). Forgetting says what it forgot, and asks when it is not clear what was meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipecatapp.domain import Fact, ToolResult, ToolSpec
+from pipecatapp.errors import StorageError, ToolError, ToolOffError
+from pipecatapp.ports import ConversationStore, Notebook, Tool, ToolContext
+from pipecatapp.tools.registry import ToolServices
+
+_WORD = re.compile(r"[^\W_]+")
+_EARLIER_TURNS = 10
+_TOLD = 3
+# Of a text that the model put in its own words, so much must be words that the person used.
+_OWN_WORDS = 0.5
+# The best fact is the one that was meant when it fits so much better than the next.
+_CLEARLY = 1.3
+_FITS = 0.33
+_LISTED = 4
+_CONNECTING = frozenset(
+    "a about all am an and any anything are at be been by did do everything for from has have he her his i in is it its "
+    "me mine my note of on or our said she so that the their there these they thing this those to told user users was "
+    "we were what which with you your".split()
+)
+_ALL = frozenset({"all", "everything", "anything", "both"})
+
+
+class Remember:
+    """Keeps a fact.
+
+    Args:
+        memory: where.
+        conversations: what the person said before in this conversation.
+    """
+
+    spec = ToolSpec(
+        name="memory.remember",
+        description="Keep something that the person said, for later conversations.",
+        parameters={
+            "type": "object",
+            "properties": {
+                "text": {"type": "string", "minLength": 1, "maxLength": 2000, "description": "In the person's words."}
+            },
+            "required": ["text"],
+        },
+        copied=("text",),
+    )
+
+    def __init__(self, memory: Notebook, conversations: ConversationStore) -> None:
+        self._memory = memory
+        self._conversations = conversations
+
+    async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        """Keep it, unless somebody else may have said it."""
+        text = str(arguments["text"]).strip()
+        if not await self._said(text, context):
+            raise ToolError("I only keep what you tell me yourself; say it in your own words")
+        try:
+            fact = await self._memory.add(text, kind="told", turn=context.turn)
+        except (StorageError, ValueError) as error:
+            raise ToolError(str(error)) from error
+        return ToolResult(f"I noted: {_sentence(fact.text)}", detail=f"fact {fact.id}: {fact.text}")
+
+    async def _said(self, text: str, context: ToolContext) -> bool:
+        if context.tainted:
+            return _contains(context.words, text)
+        if not context.words:  # no turn of a person: the tool was called from outside, by who has the token
+            return True
+        records = await self._conversations.load(context.conversation) if context.conversation else []
+        said = [record.turn.user_text for record in records[-_EARLIER_TURNS:]]
+        own = set(_words(" ".join([*said, context.words])))
+        asked = _words(text)
+        return bool(asked) and sum(word in own for word in asked) >= _OWN_WORDS * len(asked)
+
+
+class Recall:
+    """Says what is remembered about something.
+
+    Args:
+        memory: where to look.
+    """
+
+    spec = ToolSpec(
+        name="memory.recall",
+        description="What the person told you about something, also in earlier conversations.",
+        parameters={
+            "type": "object",
+            "properties": {"query": {"type": "string", "minLength": 1, "maxLength": 500}},
+            "required": ["query"],
+        },
+        copied=("query",),
+    )
+
+    def __init__(self, memory: Notebook) -> None:
+        self._memory = memory
+
+    async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        """Say the best few."""
+        query = str(arguments["query"]).strip()
+        facts = await self._memory.recall(query, 10)
+        if not facts:
+            return ToolResult(f"I know nothing about {query}.")
+        told = " ".join(_sentence(fact.text) for fact in facts[:_TOLD])
+        detail = "\n".join(f"{fact.id} ({fact.score:.2f}) {fact.text}" for fact in facts)
+        return ToolResult(f"You told me: {told}", detail=detail)
+
+
+class Forget:
+    """Forgets what the person means, and says what it was.
+
+    Args:
+        memory: what holds it.
+        conversations: where "that" was said.
+    """
+
+    spec = ToolSpec(
+        name="memory.forget",
+        description="Forget something that the person told you.",
+        parameters={
+            "type": "object",
+            "properties": {"query": {"type": "string", "minLength": 1, "maxLength": 500}},
+            "required": ["query"],
+        },
+        copied=("query",),
+    )
+
+    def __init__(self, memory: Notebook, conversations: ConversationStore) -> None:
+        self._memory = memory
+        self._conversations = conversations
+
+    async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        """Forget what is clearly meant; otherwise list what could be."""
+        query = str(arguments["query"]).strip()
+        if context.tainted and not _contains(context.words, query):
+            raise ToolError("I only forget what you tell me to forget yourself")
+        if not _words(query):
+            return await self._forget_that(context)
+        found = [fact for fact in await self._memory.search(query, 20) if fact.score >= _FITS or _has(fact, query)]
+        if not found:
+            return ToolResult(f"I know nothing about {query}, so there was nothing to forget.")
+        if _ALL & set(_WORD.findall(context.words.casefold())) and (named := [f for f in found if _has(f, query)]):
+            return await self._forget(named)
+        same = [fact for fact in found if _words(fact.text) == _words(query)]
+        if same:
+            return await self._forget(same[:1])
+        if len(found) > 1 and found[0].score < _CLEARLY * found[1].score:
+            return _which(query, found)
+        return await self._forget(found[:1])
+
+    async def _forget_that(self, context: ToolContext) -> ToolResult:
+        records = await self._conversations.load(context.conversation) if context.conversation else []
+        fact = await self._memory.latest([record.turn.id for record in records[-_EARLIER_TURNS:]])
+        if fact is None:
+            return ToolResult("I noted nothing in this conversation. Tell me what I should forget.")
+        return await self._forget([fact])
+
+    async def _forget(self, facts: Sequence[Fact]) -> ToolResult:
+        try:
+            gone = await self._memory.forget(fact.id for fact in facts)
+        except StorageError as error:
+            raise ToolError(str(error)) from error
+        if not gone:
+            return ToolResult("There was nothing to forget.")
+        told = " ".join(_sentence(fact.text) for fact in gone[:_LISTED])
+        more = f" And {len(gone) - _LISTED} more." if len(gone) > _LISTED else ""
+        return ToolResult(f"I forgot: {told}{more}", detail="\n".join(f"{fact.id}: {fact.text}" for fact in gone))
+
+
+def create_remember(services: ToolServices) -> Tool:
+    """``memory.remember``, for the registry."""
+    return Remember(_memory(services), services.conversations)
+
+
+def create_recall(services: ToolServices) -> Tool:
+    """``memory.recall``, for the registry."""
+    return Recall(_memory(services))
+
+
+def create_forget(services: ToolServices) -> Tool:
+    """``memory.forget``, for the registry."""
+    return Forget(_memory(services), services.conversations)
+
+
+def _memory(services: ToolServices) -> Notebook:
+    if services.memory is None:
+        raise ToolOffError("there is no long-term memory here")
+    return services.memory
+
+
+def _which(query: str, facts: Sequence[Fact]) -> ToolResult:
+    listed = " ".join(_sentence(fact.text) for fact in facts[:_LISTED])
+    count = len(facts) if len(facts) <= _LISTED else f"{len(facts)}, among them"
+    detail = "\n".join(f"{fact.id} ({fact.score:.2f}) {fact.text}" for fact in facts)
+    return ToolResult(f"Which one should I forget? About {query} I know {count}: {listed}", detail=detail)
+
+
+def _has(fact: Fact, query: str) -> bool:
+    """Whether the fact has all the words of the query."""
+    return set(_words(query)) <= set(_words(fact.text))
+
+
+def _words(text: str) -> list[str]:
+    """The words that say what a text is about."""
+    return [word for word in _WORD.findall(text.casefold()) if word not in _CONNECTING]
+
+
+def _contains(said: str, text: str) -> bool:
+    """Whether these very words were said, one after the other."""
+    whole, part = (f" {' '.join(_WORD.findall(words.casefold()))} " for words in (said, text))
+    return bool(part.strip()) and part in whole
+
+
+def _sentence(text: str) -> str:
+    return text if text[-1:] in ".!?" else f"{text}."
