@@ -19,6 +19,10 @@ from pipecatapp.llm.machine import detect
 from pipecatapp.llm.selection import main_models
 from pipecatapp.llm.status import read_status
 from pipecatapp.memory.conversations import JsonlConversations
+from pipecatapp.memory.long_term import FaissMemory
+from pipecatapp.memory.registry import create_embedding
+from pipecatapp.memory.states import States
+from pipecatapp.memory.summary import Summariser
 from pipecatapp.ports import ChatModel, EventSink, HealthSource, ToolSource
 from pipecatapp.settings import Settings
 from pipecatapp.tools.registry import TOOLS, ToolServices, create_tools
@@ -132,6 +136,32 @@ def create_mcp_servers(settings: Settings) -> McpServers | None:
     return McpServers(configs)
 
 
+def create_memory(settings: Settings, engine: Engine, sink: EventSink) -> FaissMemory:
+    """Long-term memory; reads nothing yet.
+
+    Raises:
+        ConfigurationError: EMBEDDING_SERVICE names what is not there.
+    """
+    embedding = create_embedding(settings.embedding_service, settings.models)
+    return FaissMemory(
+        settings.state_dir,
+        embedding.embedder,
+        embedding_model=embedding.model,
+        summarise=Summariser(engine.model),
+        sink=sink,
+    )
+
+
+def create_conversations(settings: Settings) -> JsonlConversations:
+    """Where every turn is kept."""
+    return JsonlConversations(settings.state_dir / "conversations")
+
+
+def create_states(settings: Settings, memory: FaissMemory, conversations: JsonlConversations, agent: Agent) -> States:
+    """The named states of what this agent remembers."""
+    return States(settings.state_dir / "states", memory, conversations, agent.reread)
+
+
 def create_agent(
     settings: Settings,
     engine: Engine,
@@ -139,9 +169,12 @@ def create_agent(
     health: Callable[[], Awaitable[Sequence[ComponentHealth]]],
     started: float | None = None,
     sources: Sequence[ToolSource] = (),
+    *,
+    conversations: JsonlConversations | None = None,
+    memory: FaissMemory | None = None,
 ) -> Agent:
-    """The brain with its tools, personas and stored conversations."""
-    conversations = JsonlConversations(settings.state_dir / "conversations")
+    """The brain with its tools, personas, stored conversations and long-term memory."""
+    conversations = conversations or create_conversations(settings)
     personas = Personas(prompts_folder(settings))
 
     async def clear(conversation: str) -> None:
@@ -159,6 +192,7 @@ def create_agent(
         conversations=conversations,
         clear=clear,
         started=time.monotonic() if started is None else started,
+        memory=memory,
     )
     tool_set = create_tools(services)
     agent = Agent(
@@ -166,6 +200,7 @@ def create_agent(
         tool_set.tools,
         sink,
         conversations,
+        memory=memory,
         persona=personas.router,
         expert_persona=personas.expert,
         off=tool_set.off,

@@ -22,9 +22,12 @@ from pipecatapp.agent_factory import (
     Speech,
     check_supported,
     create_agent,
+    create_conversations,
     create_engine,
     create_mcp_servers,
+    create_memory,
     create_speech,
+    create_states,
     create_voice,
 )
 from pipecatapp.domain import ComponentHealth
@@ -189,13 +192,26 @@ class App:
         self._engine = create_engine(settings)
         self._voice = LateVoice(self._create_voice)
         self._mcp_servers = create_mcp_servers(settings)
-        components = {"engine": self._engine.health, "stt": self._voice.stt, "tts": self._voice.tts}
+        self._memory = create_memory(settings, self._engine, self.hub)
+        components = {
+            "engine": self._engine.health, "stt": self._voice.stt, "tts": self._voice.tts, "memory": self._memory,
+        }  # fmt: skip
         sources = []
         if self._mcp_servers is not None:
             components["mcp"] = self._mcp_servers
             sources = [self._mcp_servers]
         board = HealthBoard(components, self.hub)
-        self.agent = create_agent(settings, self._engine, self.hub, board.fresh, started, sources)
+        conversations = create_conversations(settings)
+        self.agent = create_agent(
+            settings,
+            self._engine,
+            self.hub,
+            board.fresh,
+            started,
+            sources,
+            conversations=conversations,
+            memory=self._memory,
+        )
         self.runner = TurnRunner(self.agent, self.hub, benchmark=settings.benchmark_mode)
         authority = LocalAuthority(settings.state_dir / "tls") if settings.web_tls_port else None
         names = tuple(name.strip() for name in settings.web_allowed_hosts.split(",") if name.strip())
@@ -206,6 +222,8 @@ class App:
             runner=self.runner,
             voice=self._voice,
             completions=self.agent,
+            memory=self._memory,
+            states=create_states(settings, self._memory, conversations, self.agent),
             health=board,
             metrics=Metrics(version=__version__, pages=self.hub.pages),
             tools=lambda: self.agent.tools,
@@ -242,6 +260,7 @@ class App:
             "tls_port": self.servers.tls_port,
         }
         self._settings.serving_file.write_text(json.dumps(serving))
+        self._memory.start()
         await self._engine.start()
         if self._mcp_servers is not None:
             self._mcp_servers.start()
@@ -256,6 +275,7 @@ class App:
             ("loading", self._stop_loading),
             ("conversations", self.agent.aclose),
             ("MCP servers", self._stop_mcp_servers),
+            ("memory", self._memory.close),
             ("engine", self._engine.stop),
             ("pages", self._close_pages),
         ):

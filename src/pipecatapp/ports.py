@@ -88,8 +88,11 @@ class Memory(Protocol):
     async def recall(self, query: str, limit: int = 3) -> list[Fact]:
         """The facts nearest to ``query``, best first; empty when nothing fits."""
 
-    async def keep(self, turn: Turn) -> None:
-        """Keep what is worth keeping of a finished turn; called off the person's time."""
+    async def keep(self, turn: Turn, before: Sequence[Turn] = ()) -> None:
+        """Keep what is worth keeping of a finished turn; ``before``: those before it, the latest last.
+
+        Called off the person's time. Cancelled when somebody speaks, and called again later.
+        """
 
 
 class Notebook(Memory, Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pipecatapp.domain import Fact, Risk, ToolResult, ToolSpec, Turn
@@ -68,5 +68,5 @@ class ScriptedMemory:
     async def recall(self, query: str, limit: int = 3) -> list[Fact]:
         return [fact for words, facts in self._facts.items() if words in query for fact in facts][:limit]
 
-    async def keep(self, turn: Turn) -> None:
+    async def keep(self, turn: Turn, before: Sequence[Turn] = ()) -> None:
         self.kept.append(turn)

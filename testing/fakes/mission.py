@@ -16,6 +16,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from pipecatapp.domain import ComponentHealth, Message, ToolSpec, Usage
 from pipecatapp.events import PartialTranscript, StateChanged
 from pipecatapp.memory.conversations import JsonlConversations
+from pipecatapp.memory.long_term import FaissMemory
+from pipecatapp.memory.states import States
 from pipecatapp.ports import ChatChunk, ChatRequest, ModelProfile
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turns import TurnRunner
@@ -161,8 +163,16 @@ class Mission:
         journal = Journal(self.state_dir / "events")
         self.hub = EventHub(journal, version="test")
         store = JsonlConversations(self.state_dir / "conversations")
+        self.memory = FaissMemory(self.state_dir, None, sink=self.hub)
+        self.memory.start()
         self.agent = Agent(
-            self.model, [self.tool], self.hub, store, persona=lambda: "You are a test.", off={"lamp.on": "it is broken"}
+            self.model,
+            [self.tool],
+            self.hub,
+            store,
+            memory=self.memory,
+            persona=lambda: "You are a test.",
+            off={"lamp.on": "it is broken"},
         )
         self.runner = TurnRunner(self.agent, self.hub)
         authority = LocalAuthority(self.state_dir / "tls") if self._tls else None
@@ -175,6 +185,8 @@ class Mission:
             runner=self.runner,
             voice=self.voice,
             completions=self.agent,
+            memory=self.memory,
+            states=States(self.state_dir / "states", self.memory, store, self.agent.reread),
             health=self.board,
             metrics=Metrics(version="test", pages=self.hub.pages),
             tools=self._tools,
@@ -192,6 +204,7 @@ class Mission:
         await self.servers.stop()
         await self.runner.aclose()
         await self.agent.aclose()
+        await self.memory.close()
         self.hub.close()
 
     @property

@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -23,6 +22,7 @@ from pipecatapp.events import MemoryChanged
 from pipecatapp.memory.book import FactBook, NewFact, clean
 from pipecatapp.memory.files import Files, RealFiles
 from pipecatapp.memory.index import Floats
+from pipecatapp.memory.notes import Summarise
 from pipecatapp.memory.records import Kept, StoredFact
 from pipecatapp.memory.transfer import ImportReport, parse, to_line
 from pipecatapp.ports import EventSink
@@ -35,6 +35,8 @@ _GROUP = 64
 # How long a recall waits for the query's vector before words alone decide.
 _EMBED_TIMEOUT_S = 0.25
 _RETRY_S = 60.0
+# A correction may be about what was kept so many turns ago.
+_LOOK_BACK = 3
 
 
 class TextEmbedder(Protocol):
@@ -44,19 +46,7 @@ class TextEmbedder(Protocol):
         """One row for each text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What is worth keeping of a turn. ``replaces`` is the id of the fact that it corrects."""
-
-    text: str
-    kind: str = "note"
-    replaces: str = ""
-
-
 MemoryChange = Literal["added", "corrected", "forgotten", "imported", "loaded"]
-
-# Given a turn and the facts that are related to it, what to keep; nothing is a valid answer.
-Summarise = Callable[[Turn, Sequence[Fact]], Awaitable[Sequence[Note]]]
 
 
 class FaissMemory:
@@ -142,18 +132,28 @@ class FaissMemory:
         """Like ``recall`` for a person who looks through the memory: badly fitting facts too, at the end."""
         return await self._find(query, limit, all_that_match=True)
 
-    async def keep(self, turn: Turn) -> None:
+    async def keep(self, turn: Turn, before: Sequence[Turn] = ()) -> None:
         """Keep what the summariser finds worth it. Cancelled: notes that were written stay, the others are not made."""
         if self._summarise is None:
             return
-        # All that comes near: whether the turn corrects one of them is for the summariser to say.
-        related = await self.search(f"{turn.user_text} {turn.assistant_text}", limit=5)
-        for note in await self._summarise(turn, related):
+        await self._ready()
+        related = await self._related(turn, before)
+        for note in await self._summarise(turn, before, related):
             if not clean(note.text):
                 continue
             corrected = await self.replace(note.replaces, note.text, turn=turn.id) if note.replaces else None
             if corrected is None:
                 await self.add(note.text, kind=note.kind, turn=turn.id)
+
+    async def _related(self, turn: Turn, before: Sequence[Turn]) -> list[Fact]:
+        """All that comes near, first what was just spoken of: whether the turn corrects it is for the summariser."""
+        found: dict[str, Fact] = {}
+        for earlier in reversed(before[-_LOOK_BACK:]):
+            if (kept := await self.latest([earlier.id])) is not None:
+                found[kept.id] = kept
+        for words in (f"{turn.user_text} {turn.assistant_text}", *(t.assistant_text for t in before[-1:])):
+            found |= {fact.id: fact for fact in await self.search(words, limit=5) if fact.id not in found}
+        return list(found.values())
 
     async def add(self, text: str, *, kind: str = "note", turn: str = "") -> Fact:
         """Keep a fact; said before in the same words it is not kept twice. Returned: it survives a power cut.
@@ -346,6 +346,10 @@ class FaissMemory:
 
     async def _tend(self) -> None:
         """The background work: vectors for new facts, and files written anew."""
+        if self._embedder is not None:
+            # Loads the model, so that the first recall need not wait for it. A problem is found again below.
+            with suppress(PipecatAppError):
+                await self._embedder.embed(["good morning"])
         while True:
             await self._work.wait()
             self._work.clear()

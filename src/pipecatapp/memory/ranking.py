@@ -56,5 +56,5 @@ def rank(
     fits = np.minimum(own + context * beside, 1.0)
     # Of equals the newer.
     order = sorted(range(len(ids)), key=lambda place: (-fits[place], -ids[place]))
-    kept = [place for place in order if all_that_match or fits[place] >= floors[place]]
+    kept = [place for place in order if (all_that_match and own[place] > 0) or fits[place] >= floors[place]]
     return [(ids[place], float(fits[place])) for place in kept[:limit]]

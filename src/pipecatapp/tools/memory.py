@@ -25,9 +25,13 @@ _CLEARLY = 1.3
 _FITS = 0.33
 _LISTED = 4
 _CONNECTING = frozenset(
-    "a about all am an and any anything are at be been by did do everything for from has have he her his i in is it its "
-    "me mine my note of on or our said she so that the their there these they thing this those to told user users was "
-    "we were what which with you your".split()
+    [
+        *("a", "about", "all", "am", "an", "and", "any", "anything", "are", "at", "be", "been", "by", "did", "do"),
+        *("everything", "for", "from", "has", "have", "he", "her", "his", "i", "in", "is", "it", "its", "me", "mine"),
+        *("my", "note", "of", "on", "or", "our", "said", "she", "so", "that", "the", "their", "there", "these", "they"),
+        *("thing", "this", "those", "to", "told", "user", "users", "was", "we", "were", "what", "which", "with", "you"),
+        "your",
+    ]
 )
 _ALL = frozenset({"all", "everything", "anything", "both"})
 
@@ -196,9 +200,8 @@ def _memory(services: ToolServices) -> Notebook:
 
 def _which(query: str, facts: Sequence[Fact]) -> ToolResult:
     listed = " ".join(_sentence(fact.text) for fact in facts[:_LISTED])
-    count = len(facts) if len(facts) <= _LISTED else f"{len(facts)}, among them"
     detail = "\n".join(f"{fact.id} ({fact.score:.2f}) {fact.text}" for fact in facts)
-    return ToolResult(f"Which one should I forget? About {query} I know {count}: {listed}", detail=detail)
+    return ToolResult(f"I know {len(facts)} things about {query}. Which one should I forget? {listed}", detail=detail)
 
 
 def _has(fact: Fact, query: str) -> bool:

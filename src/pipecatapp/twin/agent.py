@@ -475,15 +475,16 @@ class Agent:
         )
         if not progress.spoken:
             self.finish(progress)
-        self._later(state, self._keep(state.id, record))
+        before = tuple(earlier.turn for earlier in state.history.turns[-4:] if earlier is not record)
+        self._later(state, self._keep(state.id, record, before))
         if cut:
             # The prompt's front has changed: evaluate it now, while nobody waits.
             state.preparation.begin("")
 
-    async def _keep(self, conversation: str, record: TurnRecord) -> None:
+    async def _keep(self, conversation: str, record: TurnRecord, before: Sequence[Turn]) -> None:
         await self._store.append(conversation, record)
         if not record.turn.interrupted:
-            self._keeper.add(conversation, record.turn)
+            self._keeper.add(conversation, record.turn, before)
 
     def _evaluate_again(self, conversation: str) -> None:
         """The engine was asked something else: bring back this conversation's prompt while nobody waits."""

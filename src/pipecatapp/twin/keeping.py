@@ -1,7 +1,7 @@
 """Gives finished turns to long-term memory while nobody needs the engine, and stops at once when somebody speaks.
 
-A turn whose keeping was stopped waits for the next pause. Afterwards the conversation's prompt is evaluated again: on an
-engine with one slot, what was kept has taken its place in the cache.
+A turn whose keeping was stopped waits for the next pause. Afterwards the conversation's prompt is evaluated again: on
+an engine with one slot, what was kept has taken its place in the cache.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from pipecatapp.domain import Turn
@@ -18,7 +18,7 @@ from pipecatapp.ports import ChatModel, Memory
 
 logger = logging.getLogger(__name__)
 
-# So long nobody has spoken before the engine is asked what to keep. A compact model is not asked: then it costs nothing.
+# So long nobody has spoken before the engine is asked what to keep. A compact model is not asked: it costs nothing.
 PAUSE_S = 4.0
 # Turns that wait; in a house that never pauses the oldest are given up.
 WAITING = 32
@@ -41,14 +41,14 @@ class Keeper:
         self._model = model
         self._after = after
         self._pause_s = pause_s
-        self._waiting: deque[tuple[str, Turn]] = deque(maxlen=WAITING)
+        self._waiting: deque[tuple[str, Turn, Sequence[Turn]]] = deque(maxlen=WAITING)
         self._busy = 0
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, conversation: str, turn: Turn) -> None:
-        """Keep what is worth it of this turn, later."""
+    def add(self, conversation: str, turn: Turn, before: Sequence[Turn]) -> None:
+        """Keep what is worth it of this turn, later; ``before`` are those before it."""
         if self._memory is not None:
-            self._waiting.append((conversation, turn))
+            self._waiting.append((conversation, turn, before))
             self._begin()
 
     def disturb(self) -> None:
@@ -97,9 +97,9 @@ class Keeper:
             costs = await self._costs()
             if costs:
                 await asyncio.sleep(self._pause_s)
-            conversation, turn = self._waiting[0]
+            conversation, turn, before = self._waiting[0]
             try:
-                await self._memory.keep(turn)
+                await self._memory.keep(turn, before)
             except Exception:
                 logger.exception("a turn could not be kept in long-term memory")
             if self._waiting and self._waiting[0][1] is turn:

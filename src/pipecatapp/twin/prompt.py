@@ -30,22 +30,16 @@ Two styles of system message: ``full`` for real models, ``compact`` for the star
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipecatapp.domain import Expert, Fact, ToolCall, ToolSpec
+from pipecatapp.domain import defused as defused
 
 TOOL_CALL_OPEN = "<tool_call>"
 TOOL_CALL_CLOSE = "</tool_call>"
 _BRIEF_DESCRIPTION = 160  # characters
 _BRIEF_PARAMETERS = 500
-# Ours; then those of ChatML and Llama 3 (<|...), Gemma, Mistral and Llama 2, DeepSeek.
-_MARKER = re.compile(
-    r"</?tool_(?:call|response)>|<\||</?(?:start|end)_of_turn>|</?s>|<(?:bos|eos)>|\[/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS)\]"
-    r"|<</?SYS>>|<\uff5c",
-    re.IGNORECASE,
-)
 
 
 def compact_system(tools: Sequence[str], experts: Sequence[str]) -> str:
@@ -148,14 +142,6 @@ def tool_call_text(call: ToolCall) -> str:
 def tool_response_text(text: str) -> str:
     """A tool's result as the user message that follows the call."""
     return f"<tool_response>\n{defused(text)}\n</tool_response>"
-
-
-def defused(text: str) -> str:
-    """Text from outside without our markers and the control tokens of chat templates: it is data.
-
-    A server reads control tokens wherever they stand in a message: typed ones would end it and begin another role's.
-    """
-    return _MARKER.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
 
 def _shortened(text: str, limit: int) -> str:

@@ -42,6 +42,8 @@ SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 MAX_BODY = 2 * 1024 * 1024
+# Where more may come.
+LARGE_BODIES = {"/api/memory/import": 20 * 1024 * 1024}
 
 # What the login page is made of. /health tells no secrets and is asked by supervisors.
 PUBLIC_PATHS = frozenset(
@@ -105,7 +107,7 @@ class Gate:
         if scope["type"] == "http" and admitted != "public":
             log.debug("%s %s", scope["method"], scope["path"])
         try:
-            await self._app(scope, _bounded(receive, headers), send)
+            await self._app(scope, _bounded(receive, headers, LARGE_BODIES.get(scope["path"], MAX_BODY)), send)
         except _TooLargeError as error:
             refusal = _Refusal(error.status_code, "invalid_request_error", error.detail)
             await self._refuse(refusal, scope, receive, send, headers)
@@ -180,15 +182,15 @@ class _Refusal:
 class _TooLargeError(HTTPException):
     """More bytes came than a request may have. FastAPI lets no other kind of exception out of reading a body."""
 
-    def __init__(self) -> None:
-        super().__init__(413, f"the request is larger than {MAX_BODY} bytes")
+    def __init__(self, limit: int) -> None:
+        super().__init__(413, f"the request is larger than {limit} bytes")
 
 
 def _is_public(path: str) -> bool:
     return path in PUBLIC_PATHS or (path.startswith(PUBLIC_PREFIXES) and ".." not in path)
 
 
-def _bounded(receive: Receive, headers: Headers) -> Receive:
+def _bounded(receive: Receive, headers: Headers, limit: int) -> Receive:
     """Count the body's bytes as they come: a Content-Length may lie or be missing."""
     seen = 0
     declared = headers.get("content-length", "")
@@ -198,8 +200,8 @@ def _bounded(receive: Receive, headers: Headers) -> Receive:
         message = await receive()
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
-            if seen > MAX_BODY or (declared.isdigit() and int(declared) > MAX_BODY):
-                raise _TooLargeError
+            if seen > limit or (declared.isdigit() and int(declared) > limit):
+                raise _TooLargeError(limit)
         return message
 
     return counting

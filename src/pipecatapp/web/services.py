@@ -10,6 +10,8 @@ from typing import Protocol
 from starlette.websockets import WebSocket
 
 from pipecatapp.domain import Message, Source, ToolSpec
+from pipecatapp.memory.long_term import FaissMemory
+from pipecatapp.memory.states import States
 from pipecatapp.twin.turn import TurnProgress
 from pipecatapp.web.auth import Access
 from pipecatapp.web.health import HealthBoard
@@ -58,6 +60,8 @@ class WebServices:
     runner: Runner
     voice: VoiceEndpoint
     completions: Completions
+    memory: FaissMemory
+    states: States
     health: HealthBoard
     metrics: Metrics
     tools: Callable[[], Sequence[ToolSpec]]

@@ -550,7 +550,7 @@ async def test_without_preparation_all_facts_stand_before_the_words(house: Calla
     memory = ScriptedMemory({"key": [Fact("1", "the key is under the pot")]})
     h = house("Under the pot.", memory=memory)
     await h.ask("where is the key")
-    await h.agent.aclose()
+    await h.agent.kept()
     assert h.model.requests[0].messages[-1].content.startswith("[remembered]\n- the key is under the pot\n[request]\n")
     assert [turn.user_text for turn in memory.kept] == ["where is the key"]
 
