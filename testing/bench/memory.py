@@ -86,6 +86,9 @@ class _Once:
         self._embedder = embedder
         self._rows: dict[str, Floats] = {}
 
+    async def load(self) -> None:
+        await self._embedder.load()
+
     async def embed(self, texts: Sequence[str]) -> Floats:
         if new := [text for text in dict.fromkeys(texts) if text not in self._rows]:
             self._rows.update(zip(new, await self._embedder.embed(new), strict=True))
@@ -97,6 +100,9 @@ class _Known:
 
     def __init__(self, texts: Sequence[str], rows: Floats) -> None:
         self._row_of = dict(zip(texts, rows, strict=True))
+
+    async def load(self) -> None:
+        return None
 
     async def embed(self, texts: Sequence[str]) -> Floats:
         return np.stack([self._row_of[text] for text in texts])

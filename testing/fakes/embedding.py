@@ -24,6 +24,10 @@ class HashEmbedder:
         self._synonyms = synonyms or {}
         self._directions: dict[str, Floats] = {}
 
+    async def load(self) -> None:
+        if self.broken:
+            raise ConfigurationError("the embedding model is not here")
+
     async def embed(self, texts: Sequence[str]) -> Floats:
         if self.broken:
             raise ConfigurationError("the embedding model is not here")

@@ -50,6 +50,14 @@ class Embedder:
         self._lock = threading.Lock()
         self._loaded: tuple[Tokenizer, dict[str, Floats], ThreadpoolController] | None = None
 
+    async def load(self) -> None:
+        """Read the weights from the disk once.
+
+        Raises:
+            ConfigurationError: the model is not here or damaged.
+        """
+        await self.embed(["good morning"])
+
     async def embed(self, texts: Sequence[str]) -> Floats:
         """One row for each text, float32, length one.
 

@@ -42,6 +42,9 @@ _LOOK_BACK = 3
 class TextEmbedder(Protocol):
     """Turns sentences into vectors of length 1. Raises PipecatAppError when it cannot."""
 
+    async def load(self) -> None:
+        """Get ready, so that the first text is quick."""
+
     async def embed(self, texts: Sequence[str]) -> Floats:
         """One row for each text."""
 
@@ -275,26 +278,31 @@ class FaissMemory:
         await self._settled.wait()
 
     async def health(self) -> ComponentHealth:
-        """Whether facts are kept and found; ``progress`` while vectors are made."""
+        """Whether facts are kept and found; ``progress`` while vectors are made. The agent answers without it too."""
+        if trouble := self._what_is_wrong():
+            return ComponentHealth("memory", ok=False, reason=trouble, vital=False)
         waiting = self._book.without_vector if self._embedder is not None else 0
-        if self._starting is not None and not self._starting.done():
-            return ComponentHealth("memory", ok=False, reason="it is being read")
-        if self._trouble:
-            return ComponentHealth("memory", ok=False, reason=self._trouble)
-        if self._worker is None:
-            return ComponentHealth("memory", ok=False, reason="the memory is not open")
-        if self._embedding_trouble:
-            reason = f"facts are found by their words alone: {self._embedding_trouble}"
-            return ComponentHealth("memory", ok=True, reason=reason)
         if not waiting:
-            return ComponentHealth("memory", ok=True, reason="; ".join(self.notices) or self._how)
+            return ComponentHealth("memory", ok=True, reason="; ".join(self.notices) or self._how, vital=False)
         done = max(0, self._to_embed - waiting)
         return ComponentHealth(
             "memory",
             ok=True,
             reason=f"{waiting} facts are found by their words alone until their meaning is computed",
             progress=done / max(self._to_embed, waiting),
+            vital=False,
         )
+
+    def _what_is_wrong(self) -> str:
+        if self._starting is not None and not self._starting.done():
+            return "it is being read"
+        if self._trouble:
+            return self._trouble
+        if self._worker is None:
+            return "the memory is not open"
+        if self._embedding_trouble:
+            return f"facts are found by their words alone: {self._embedding_trouble}"
+        return ""
 
     async def _find(self, query: str, limit: int, *, all_that_match: bool) -> list[Fact]:
         if not query.strip() or limit < 1 or self._worker is None:
@@ -347,9 +355,9 @@ class FaissMemory:
     async def _tend(self) -> None:
         """The background work: vectors for new facts, and files written anew."""
         if self._embedder is not None:
-            # Loads the model, so that the first recall need not wait for it. A problem is found again below.
+            # The first recall need not wait for the model then. A problem is found again below.
             with suppress(PipecatAppError):
-                await self._embedder.embed(["good morning"])
+                await self._embedder.load()
         while True:
             await self._work.wait()
             self._work.clear()

@@ -28,6 +28,14 @@ class SentenceTransformersEmbedder:
         self._lock = threading.Lock()
         self._model: Any = None
 
+    async def load(self) -> None:
+        """Import torch and read the model.
+
+        Raises:
+            ConfigurationError: the model cannot be loaded.
+        """
+        await self.embed(["good morning"])
+
     async def embed(self, texts: Sequence[str]) -> Floats:
         """One row for each text, of length one.
 
