@@ -87,7 +87,7 @@ async def test_health_is_503_with_reasons_until_everything_works(mission: Missio
 
     assert waking.status_code == 503
     assert waking.json()["components"]["engine"] == {
-        "component": "engine", "ok": False, "reason": "loading the model", "progress": 0.5,
+        "component": "engine", "ok": False, "reason": "loading the model", "progress": 0.5, "vital": True,
     }  # fmt: skip
     assert (awake.status_code, awake.json()["ok"]) == (200, True)
 
