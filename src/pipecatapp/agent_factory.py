@@ -191,6 +191,9 @@ def create_agent(
         model=model_name,
         conversations=conversations,
         clear=clear,
+        code_sandbox=settings.code_sandbox,
+        code_sandbox_image=settings.code_sandbox_image,
+        power_policy_file=settings.power_policy_file or settings.state_dir / "power_policy.json",
         started=time.monotonic() if started is None else started,
         memory=memory,
     )

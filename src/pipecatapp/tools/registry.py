@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipecatapp.domain import ComponentHealth, Risk, ToolSpec
 from pipecatapp.errors import ConfigurationError, MissingExtraError, ToolOffError, UnknownChoiceError
@@ -19,7 +20,8 @@ class ToolServices:
     """What the program offers its tools; each takes what it needs.
 
     ``clear`` begins a conversation afresh; ``health`` asks every component; ``model`` is the name of the language
-    model, empty while there is none; ``started`` is ``time.monotonic()`` of the program's start.
+    model, empty while there is none; ``started`` is ``time.monotonic()`` of the program's start. ``code_sandbox`` and
+    its image are the settings; a file or folder that is None turns off the tools that work with it.
     """
 
     health: Callable[[], Awaitable[Sequence[ComponentHealth]]]
@@ -28,6 +30,9 @@ class ToolServices:
     clear: Callable[[str], Awaitable[None]]
     started: float
     memory: Notebook | None = None
+    code_sandbox: str = "none"
+    code_sandbox_image: str = ""
+    power_policy_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class ToolEntry:
 
 
 TOOLS: dict[str, ToolEntry] = {
+    "code_runner.run_python_code": ToolEntry("pipecatapp.tools.code_runner:create", Risk.ACT),
     "clock.now": ToolEntry("pipecatapp.tools.clock:create"),
     "mcp.clear_short_term_memory": ToolEntry("pipecatapp.tools.mcp:create_clear"),
     "mcp.get_memory_summary": ToolEntry("pipecatapp.tools.mcp:create_memory_summary"),
@@ -58,6 +64,7 @@ TOOLS: dict[str, ToolEntry] = {
     "memory.forget": ToolEntry("pipecatapp.tools.memory:create_forget"),
     "memory.recall": ToolEntry("pipecatapp.tools.memory:create_recall"),
     "memory.remember": ToolEntry("pipecatapp.tools.memory:create_remember"),
+    "power.set_idle_threshold": ToolEntry("pipecatapp.tools.power:create", Risk.ACT),
     "summarizer.get_summary": ToolEntry("pipecatapp.tools.summarizer:create"),
 }
 

@@ -1,0 +1,178 @@
+"""``power.set_idle_threshold``: after how long without a request the power agent may put a service to sleep.
+
+What the power agent reads is one JSON file::
+
+    {"version": 1, "services": {"prima-api-coding": {"idle_seconds": 600}}}
+
+Services and fields that are not known here stay as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipecatapp.domain import Preview, Risk, ToolResult, ToolSpec
+from pipecatapp.errors import ToolError, ToolOffError
+from pipecatapp.ports import Tool, ToolContext
+from pipecatapp.tools.registry import ToolServices
+
+logger = logging.getLogger(__name__)
+
+_EXPERT = "prima-api-"
+_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
+_VERSION = 1
+_WEEK = 7 * 24 * 3600
+
+
+class _Service(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    idle_seconds: int | None = Field(default=None, ge=0)
+
+
+class _Policy(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    version: int = _VERSION
+    services: dict[str, _Service] = Field(default_factory=dict)
+
+
+class IdleThreshold:
+    """Sets the idle time of a service.
+
+    Args:
+        file: what the power agent reads.
+        now: epoch seconds.
+    """
+
+    spec = ToolSpec(
+        name="power.set_idle_threshold",
+        description="Set after how many seconds without use a service may be put to sleep.",
+        parameters={
+            "type": "object",
+            "properties": {
+                "service": {"type": "string", "minLength": 1, "maxLength": 100},
+                "seconds": {"type": "integer", "minimum": 10, "maximum": _WEEK},
+            },
+            "required": ["service", "seconds"],
+        },
+        risk=Risk.ACT,
+        copied=("service",),
+    )
+
+    def __init__(self, file: Path, now: Callable[[], float] = time.time) -> None:
+        self._file = file
+        self._now = now
+        self._lock = asyncio.Lock()
+
+    async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
+        """Say which service, and what it is now."""
+        policy = await asyncio.to_thread(self._read) or _Policy()
+        service = _known_as(str(arguments["service"]), policy)
+        entry = policy.services.get(service)
+        before = entry.idle_seconds if entry else None
+        return Preview(
+            f"I am about to let {service} sleep after {_spoken(arguments['seconds'])} without use.",
+            detail=f"{self._file}: {service}, idle_seconds {before if before is not None else 'not set'} -> "
+            f"{arguments['seconds']}",
+            scope=service,
+        )
+
+    async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        """Write it down."""
+        async with self._lock:
+            return ToolResult(await asyncio.to_thread(self._set, str(arguments["service"]), int(arguments["seconds"])))
+
+    def _set(self, name: str, seconds: int) -> str:
+        """Do it; returns what was done."""
+        note = ""
+        try:
+            policy = self._read()
+            if policy is None:
+                aside = self._file.with_name(f"{self._file.name}.damaged-{self._now():.0f}")
+                self._file.rename(aside)
+                logger.error("%s is no power policy; it is now %s", self._file, aside)
+                policy, note = _Policy(), f" The old policy was damaged; it is kept as {aside.name}."
+            service = _known_as(name, policy)
+            entry = policy.services.get(service, _Service())
+            entry.idle_seconds = seconds
+            policy.services = {**policy.services, service: entry}
+            self._write(policy)
+        except OSError as error:
+            raise ToolError(f"{self._file} cannot be written: {error.strerror}; check its folder") from error
+        return f"{service} may now sleep after {_spoken(seconds)} without use.{note}"
+
+    def _read(self) -> _Policy | None:
+        """The policy, empty where there is no file; None where the file is damaged."""
+        try:
+            policy = _Policy.model_validate_json(self._file.read_bytes())
+        except FileNotFoundError:
+            return _Policy()
+        except OSError as error:
+            raise ToolError(f"{self._file} cannot be read: {error.strerror}") from error
+        except ValidationError:
+            return None
+        if policy.version != _VERSION:
+            raise ToolError(f"{self._file} has version {policy.version}, this program writes version {_VERSION}")
+        return policy
+
+    def _write(self, policy: _Policy) -> None:
+        """Whole or not at all, whenever the power goes."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(policy.model_dump(exclude_unset=True) | {"version": _VERSION}, indent=2, ensure_ascii=False)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=self._file.parent, prefix=f".{self._file.name}-", delete=False
+        ) as new:
+            try:
+                new.write(f"{text}\n")
+                new.flush()
+                os.fchmod(new.fileno(), 0o644)  # the power agent is another user
+                os.fsync(new.fileno())
+                Path(new.name).replace(self._file)
+            except BaseException:
+                Path(new.name).unlink()
+                raise
+        folder = os.open(self._file.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def create(services: ToolServices) -> Tool:
+    """The tool, for the registry."""
+    if services.power_policy_file is None:
+        raise ToolOffError("there is no POWER_POLICY_FILE")
+    return IdleThreshold(services.power_policy_file)
+
+
+def _known_as(name: str, policy: _Policy) -> str:
+    """The name of the service in the policy: "the coding" may be there as ``prima-api-coding``.
+
+    Raises:
+        ToolError: it is no name of a service.
+    """
+    service = "-".join(name.lower().removeprefix("the ").split())
+    if _NAME.fullmatch(service) is None:
+        raise ToolError(f"{name!r} is no name of a service: letters, digits, dots and dashes are")
+    expert = f"{_EXPERT}{service}"
+    return expert if service not in policy.services and expert in policy.services else service
+
+
+def _spoken(seconds: int) -> str:
+    for unit, size in (("hour", 3600), ("minute", 60)):
+        if seconds % size == 0:
+            count = seconds // size
+            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+    return f"{seconds} seconds"

@@ -1,0 +1,39 @@
+"""Programs that try to get out of a sandbox, or to take more than their share (``testing/data/escapes.txt``).
+
+A program prints ``ESCAPED`` when it got what it wanted. Those that want too much are ended, or fail by themselves;
+behind the name stands how the run may end. ``{secret}`` is a file of the agent, ``{port}`` a listening port of this
+machine, ``{abstract}`` an abstract Unix socket, ``{pid}`` the agent's process, ``{nap}`` the length of one sleep.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+_FILE = Path(__file__).parents[1] / "data/escapes.txt"
+_LIBC = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def call(number, *arguments):
+    return libc.syscall(ctypes.c_long(number), *[ctypes.c_long(a) if isinstance(a, int) else a for a in arguments])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Escape:
+    """One attempt. ``endings``: how the run may end."""
+
+    name: str
+    program: str
+    endings: tuple[str, ...]
+
+
+def load_escapes() -> list[Escape]:
+    """All attempts."""
+    escapes = []
+    for part in f"\n{_FILE.read_text()}".split("\n## ")[1:]:
+        head, _, program = part.partition("\n")
+        name, _, endings = head.partition(": ")
+        program = program.replace("from libc import *\n", _LIBC)
+        escapes.append(Escape(name, program, tuple(endings.split()) or ("exit",)))
+    return escapes
