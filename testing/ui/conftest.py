@@ -46,7 +46,16 @@ if (navigator.mediaDevices)
   navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("no", "NotAllowedError"));
 """
 
+# What must never be more than text.
+MARKUP = "<img src=x onerror=alert(1)>"
+
 OpenPage = Callable[..., Awaitable[Page]]
+
+
+async def open_tab(page: Page, name: str) -> None:
+    """Go to a tab of the details."""
+    await page.get_by_role("tab", name=name).click()
+    await expect(page.get_by_role("tabpanel", name=name)).to_be_visible()
 
 
 def chromium() -> str:

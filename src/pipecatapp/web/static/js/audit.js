@@ -32,10 +32,15 @@ function result(entry) {
 }
 
 /** @param {AuditEntry} entry */
+function word(entry) {
+  return entry.ok === false ? "failed" : entry.decision;
+}
+
+/** @param {AuditEntry} entry */
 function row(entry) {
   const summary = make("summary", {}, [
     make("span", { class: "mono", text: entry.tool }),
-    make("span", { class: `decision ${entry.decision}`, text: entry.decision }),
+    make("span", { class: `decision ${entry.ok === false ? "failed" : entry.decision}`, text: word(entry) }),
     make("time", { class: "muted", text: when(entry.at) }),
   ]);
   const facts = {

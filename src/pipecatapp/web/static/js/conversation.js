@@ -22,6 +22,7 @@ import { $, button, icon, make } from "./dom.js";
 const turns = new Map();
 let replaying = true;
 let atEnd = true;
+let lastTop = 0;
 
 const list = () => $("#turns");
 const scroller = () => $("#scroller");
@@ -149,11 +150,22 @@ function onAnswer(/** @type {WireEvent} */ event) {
   answer.textContent = event.text ?? "";
   answer.hidden = !event.text;
   if (view.notice?.textContent === event.text) dropNotice(view);
+  setExpert(footOf(view), event.expert ?? "");
   const known = footOf(view).querySelector(".interrupted");
   if (event.interrupted && !known) footOf(view).prepend(make("span", { class: "interrupted", text: "Interrupted. " }));
   if (!event.interrupted) known?.remove();
   if (!replaying && event.text) $("#announce").textContent = event.text;
   follow();
+}
+
+/**
+ * Who answered, where it was not the assistant's own model.
+ * @param {HTMLElement} foot
+ * @param {string} expert
+ */
+function setExpert(foot, expert) {
+  foot.querySelector(".expert-name")?.remove();
+  if (expert) foot.prepend(make("span", { class: "expert-name", text: `${expert} expert` }), " ");
 }
 
 /** @param {TurnView} view */
@@ -249,7 +261,10 @@ export function start() {
   });
   scroller().addEventListener("scroll", () => {
     const area = scroller();
-    atEnd = area.scrollHeight - area.scrollTop - area.clientHeight < 60;
+    // On its own way down the area passes through much that is not the end; only a person goes up.
+    if (area.scrollHeight - area.scrollTop - area.clientHeight < 60) atEnd = true;
+    else if (area.scrollTop < lastTop) atEnd = false;
+    lastTop = area.scrollTop;
     if (atEnd) button("#latest").hidden = true;
   });
   button("#latest").addEventListener("click", () => {

@@ -1,50 +1,66 @@
 // @ts-check
 // The experts of the cluster, as they are now, and the choice of one by hand for this conversation.
 
-import { post, reason } from "./api.js";
+import { get, post, reason } from "./api.js";
 import { on, tell } from "./bus.js";
 import { conversation } from "./current.js";
 import { $, make } from "./dom.js";
-import { visible } from "./format.js";
-import { offer } from "./tabs.js";
+import { counted, visible } from "./format.js";
+import { keepFresh, offer } from "./tabs.js";
 
 /** @typedef {import("./types.js").Expert} Expert */
 /** @typedef {import("./types.js").Instance} Instance */
 
-const COLUMNS = ["Address", "State", "Tokens/s", "Queue", "Turns"];
+const COLUMNS = ["Address", "State", "Tokens/s", "Turns"];
+
+const choice = () => /** @type {HTMLSelectElement} */ ($("#expert-choice"));
+
+/**
+ * How an instance is: a word, and the class that colours it.
+ * @param {Instance} instance
+ * @returns {[word: string, looks: string]}
+ */
+function state({ state, reason, busy, slots }) {
+  if (state === "open") return reason.includes("loading") ? ["loading", "busy"] : ["not answering", "unwell"];
+  if (state === "half-open") return ["tried again", "busy"];
+  return busy ? [`busy, ${busy} of ${slots}`, "busy"] : ["ready", "healthy"];
+}
 
 /** @param {Instance} instance */
 function instanceRow(instance) {
-  const what = [instance.engine, instance.model, instance.context ? `${instance.context} tokens` : ""];
-  const address = make("td", {}, [
-    make("span", { class: "mono", text: visible(instance.address) }),
-    make("span", { class: "muted", text: visible(what.filter(Boolean).join(" · ")) }),
-  ]);
-  const speed = typeof instance.tokens_per_s === "number" ? instance.tokens_per_s.toFixed(1) : "–";
+  const [word, looks] = state(instance);
+  const address = make("td", {}, [make("span", { class: "mono", text: visible(instance.id) })]);
+  if (instance.reason) address.append(make("span", { class: "muted", text: visible(instance.reason) }));
   return make("tr", {}, [
     address,
-    make("td", {}, [make("span", { class: `state ${instance.state}`, text: visible(instance.state) })]),
-    make("td", { class: "number", text: speed }),
-    make("td", { class: "number", text: String(instance.queue ?? 0) }),
-    make("td", { class: "number", text: String(instance.turns ?? 0) }),
+    make("td", {}, [make("span", { class: `state ${looks}`, text: word })]),
+    make("td", { class: "number", text: instance.tokens_per_s ? instance.tokens_per_s.toFixed(1) : "–" }),
+    make("td", { class: "number", text: String(instance.turns) }),
   ]);
 }
 
 /** @param {Expert} expert */
+function about(expert) {
+  const parts = [expert.model, expert.quantization, expert.engine];
+  if (expert.context) parts.push(counted(expert.context, "token"));
+  if (expert.external) parts.push("outside of this cluster");
+  if (expert.queue) parts.push(`${expert.queue} waiting`);
+  return visible(parts.filter(Boolean).join(" · "));
+}
+
+/** @param {string} name */
+function heading(name) {
+  const cell = make("th", { text: name });
+  cell.setAttribute("scope", "col");
+  return cell;
+}
+
+/** @param {Expert} expert */
 function table(expert) {
-  const head = make("thead", {}, [
-    make(
-      "tr",
-      {},
-      COLUMNS.map((name) => {
-        const cell = make("th", { text: name });
-        cell.setAttribute("scope", "col");
-        return cell;
-      }),
-    ),
-  ]);
   const caption = make("caption", {}, [make("strong", { text: visible(expert.name) })]);
-  if (expert.description) caption.append(make("span", { class: "muted", text: visible(expert.description) }));
+  for (const words of [visible(expert.description), about(expert)])
+    if (words) caption.append(make("span", { class: "muted", text: words }));
+  const head = make("thead", {}, [make("tr", {}, COLUMNS.map(heading))]);
   return make("table", { class: "expert" }, [caption, head, make("tbody", {}, expert.instances.map(instanceRow))]);
 }
 
@@ -53,30 +69,43 @@ function table(expert) {
  * @param {boolean} stale
  */
 function show(experts, stale) {
-  offer("experts", experts.length > 0);
   $("#experts-stale").hidden = !stale;
   $("#experts").replaceChildren(...experts.map(table));
-  const select = /** @type {HTMLSelectElement} */ ($("#expert-choice"));
-  const before = select.value;
+  const before = choice().value;
   const names = experts.map((expert) => expert.name);
-  select.replaceChildren(new Option("automatic", ""), ...names.map((name) => new Option(visible(name), name)));
-  select.value = names.includes(before) ? before : "";
+  choice().replaceChildren(new Option("automatic", ""), ...names.map((name) => new Option(visible(name), name)));
+  choice().value = names.includes(before) ? before : "";
+  offer("experts", experts.length > 0);
+}
+
+async function load() {
+  const answer = await get(`/api/experts?conversation=${conversation()}`);
+  show(answer.experts, answer.stale);
+  choice().value = answer.chosen;
 }
 
 async function choose() {
-  const select = /** @type {HTMLSelectElement} */ ($("#expert-choice"));
+  const wanted = choice().value;
   try {
-    await post("/api/experts/choose", { conversation: conversation(), expert: select.value });
-    $("#expert-chosen").textContent = select.value
-      ? `${visible(select.value)} answers in this conversation.`
+    await post("/api/experts/choose", { conversation: conversation(), expert: wanted });
+    $("#expert-chosen").textContent = wanted
+      ? `${visible(wanted)} answers in this conversation.`
       : "The assistant chooses who answers.";
   } catch (error) {
-    select.value = "";
     tell("page:notice", reason(error));
+    await load();
   }
 }
 
 export function start() {
+  const changed = keepFresh("experts", load);
   on("experts", (event) => show(event.experts ?? [], event.stale ?? false));
-  $("#expert-choice").addEventListener("change", () => void choose());
+  on("page:connected", changed);
+  on("page:open", () => {
+    $("#expert-chosen").textContent = "";
+    changed();
+  });
+  choice().addEventListener("change", () => {
+    choose().catch((error) => tell("page:notice", reason(error)));
+  });
 }

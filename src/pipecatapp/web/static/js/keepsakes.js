@@ -72,8 +72,8 @@ async function load(state) {
   });
   if (!sure) return;
   await attempt(async () => {
-    await post("/api/state/load", { save_name: state.name });
-    return `Loaded “${state.name}”.`;
+    const { before } = await post("/api/state/load", { save_name: state.name });
+    return `Loaded “${state.name}”. The way back is “${before}”.`;
   });
 }
 

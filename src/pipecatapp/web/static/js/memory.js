@@ -25,14 +25,13 @@ let changed = () => {};
 function about(fact) {
   const parts = [fact.kind, when(fact.created_at)];
   if (fact.seen > 1) parts.push(`said ${fact.seen} times`);
-  if (input("#memory-query").value.trim() && fact.score > 0) parts.push(`match ${Math.round(fact.score * 100)} %`);
+  if (fact.score) parts.push(`match ${Math.round(fact.score * 100)} %`);
   return parts.join(" · ");
 }
 
 /** @param {Fact} fact */
 function row(fact) {
   const item = make("li", { class: "fact" });
-  item.dataset.fact = fact.id;
   read(item, fact);
   return item;
 }
@@ -44,6 +43,7 @@ function row(fact) {
 function read(item, fact) {
   const meta = make("p", { class: "muted", text: about(fact) });
   meta.title = exactly(fact.created_at);
+  item.dataset.fact = fact.id;
   item.replaceChildren(
     make("p", { class: "fact-text", text: visible(fact.text) }),
     make("div", { class: "row-foot" }, [
@@ -68,16 +68,15 @@ async function edit(item, fact) {
   const problem = make("p", { class: "field-problem" });
   problem.setAttribute("role", "alert");
   const past = make("div", { class: "past" });
-  const done = () => {
+  const done = (/** @type {Fact} */ now) => {
     editing = "";
-    read(item, fact);
+    read(item, now);
     item.querySelector("button")?.focus();
     changed();
   };
   const save = async () => {
     try {
-      await put(`/api/memory/${encodeURIComponent(fact.id)}`, { text: field.value });
-      done();
+      done(await put(`/api/memory/${encodeURIComponent(fact.id)}`, { text: field.value }));
     } catch (error) {
       problem.textContent = reason(error);
       field.focus();
@@ -85,7 +84,7 @@ async function edit(item, fact) {
   };
   const buttons = make("div", { class: "row-actions" }, [
     makeButton("Save", save, { class: "button small primary" }),
-    makeButton("Cancel", done, { class: "button small" }),
+    makeButton("Cancel", () => done(fact), { class: "button small" }),
   ]);
   item.replaceChildren(field, problem, buttons, past);
   field.focus();
@@ -95,7 +94,7 @@ async function edit(item, fact) {
 /** @param {Fact} fact */
 async function history(fact) {
   const answer = await get(`/api/memory/${encodeURIComponent(fact.id)}/history`);
-  const facts = /** @type {Fact[]} */ (answer.history ?? answer.facts ?? []);
+  const facts = /** @type {Fact[]} */ (answer.history);
   if (!facts.length) return [make("p", { class: "muted", text: "It was never different." })];
   const old = facts.map((one) =>
     make("li", {}, [
@@ -140,7 +139,8 @@ async function add(event) {
   event.preventDefault();
   const field = input("#memory-text");
   try {
-    await post("/api/memory", { text: field.value, kind: input("#memory-kind").value.trim() || "note" });
+    const kind = input("#memory-kind").value.trim();
+    await post("/api/memory", { text: field.value, ...(kind && { kind }) });
     field.value = "";
     $("#memory-problem").textContent = "";
     changed();
@@ -170,14 +170,32 @@ async function show() {
   const answer = await get(`/api/memory?${wanted}`);
   if (mine !== asked || editing) return; // a later question was asked meanwhile
   const facts = /** @type {Fact[]} */ (answer.facts);
-  fillKinds(answer.kinds ?? facts.map((fact) => fact.kind));
+  fillKinds(facts.map((fact) => fact.kind));
   const nothing = query || kind ? "Nothing fits." : "Nothing is remembered yet.";
+  const focused = focusedButton();
   $("#memory-list").replaceChildren(
     ...(facts.length ? facts.map(row) : [make("li", { class: "muted", text: nothing })]),
   );
+  if (focused)
+    buttonsOf(document.querySelector(`#memory-list [data-fact="${CSS.escape(focused.fact)}"]`))[focused.index]?.focus();
   $("#memory-total").textContent = counted(answer.total, "fact");
   button("#memory-more").hidden = facts.length < shown || facts.length >= answer.total;
-  showHealth(answer.health ?? {});
+  showHealth(answer.health);
+}
+
+/**
+ * @param {Element | null} row
+ * @returns {HTMLButtonElement[]}
+ */
+function buttonsOf(row) {
+  return row ? [...row.querySelectorAll("button")] : [];
+}
+
+/** Which fact's button has the focus: the list is made anew, and it must not be lost. */
+function focusedButton() {
+  const row = document.activeElement?.closest("#memory-list [data-fact]") ?? null;
+  const index = buttonsOf(row).indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
+  return row instanceof HTMLElement && index >= 0 ? { fact: row.dataset.fact ?? "", index } : null;
 }
 
 /** @param {string[]} kinds */

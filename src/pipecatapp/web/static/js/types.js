@@ -117,25 +117,31 @@
  * @property {number} created_at
  * @property {number} seen
  * @property {string} turn
- * @property {number} score
+ * @property {number | null} score how well it fits the search
  */
 
 /**
- * @typedef {object} Instance one server of an expert
- * @property {string} address
- * @property {string} [engine]
- * @property {string} [model]
- * @property {number} [context]
- * @property {string} state
- * @property {number | null} [tokens_per_s]
- * @property {number} [queue]
- * @property {number} [turns]
+ * One server of an expert.
+ * @typedef {object} Instance
+ * @property {string} id its address
+ * @property {"closed" | "open" | "half-open"} state of its circuit breaker
+ * @property {string} reason
+ * @property {number} busy
+ * @property {number} slots
+ * @property {number} tokens_per_s
+ * @property {number} turns
  */
 
 /**
  * @typedef {object} Expert
  * @property {string} name
- * @property {string} [description]
+ * @property {string} description
+ * @property {string} model
+ * @property {string} engine
+ * @property {string} quantization
+ * @property {number} context
+ * @property {boolean} external
+ * @property {number} queue
  * @property {Instance[]} instances
  */
 

@@ -1,4 +1,4 @@
-"""The details of Mission Control in a real browser: tabs, tools, memory, camera, experts, audit."""
+"""The details of Mission Control in a real browser: the tabs, and the tools."""
 
 from __future__ import annotations
 
@@ -7,20 +7,13 @@ from playwright.async_api import Page, expect
 
 from pipecatapp.events import ToolFinished, ToolProgress, ToolStarted
 from testing.fakes.mission import Mission
-from testing.ui.conftest import OpenPage
+from testing.ui.conftest import MARKUP, OpenPage, open_tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
-
-MARKUP = "<img src=x onerror=alert(1)>"
 
 
 async def conversation(page: Page) -> str:
     return str(await page.evaluate("localStorage.getItem('conversation')"))
-
-
-async def open_tab(page: Page, name: str) -> None:
-    await page.get_by_role("tab", name=name).click()
-    await expect(page.get_by_role("tabpanel", name=name)).to_be_visible()
 
 
 async def test_the_tabs_are_moved_through_by_keyboard_and_remembered(mission: Mission, open_page: OpenPage) -> None:
