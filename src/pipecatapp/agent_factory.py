@@ -5,11 +5,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from pipecatapp.cluster.breaker import CircuitBreaker
+from pipecatapp.cluster.consul import ConsulClient
+from pipecatapp.cluster.discovery import Discovery
+from pipecatapp.cluster.experts import Experts
+from pipecatapp.cluster.external import load_external
+from pipecatapp.cluster.instance import Instance
+from pipecatapp.cluster.registration import Registration
+from pipecatapp.cluster.resilient import ResilientChatModel
+from pipecatapp.cluster.server import NoServer, ServerProbe
+from pipecatapp.cluster.watch import Limits
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import ConfigurationError, ModelError
 from pipecatapp.llm.catalogue import Catalogue
@@ -23,8 +33,8 @@ from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.registry import create_embedding
 from pipecatapp.memory.states import States
 from pipecatapp.memory.summary import Summariser
-from pipecatapp.ports import ChatModel, EventSink, HealthSource, ToolSource
-from pipecatapp.settings import Settings
+from pipecatapp.ports import ChatModel, EventSink, ExpertDirectory, HealthSource, ToolSource
+from pipecatapp.settings import Settings, environment
 from pipecatapp.tools.registry import TOOLS, ToolServices, create_tools
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.persona import Personas
@@ -50,6 +60,8 @@ class Engine:
     health: HealthSource
     supervisor: EngineSupervisor | None = None
     restarts: bool = False
+    url: str = ""
+    api_key: str = field(default="", repr=False)
 
     async def start(self) -> None:
         """Begin; returns at once."""
@@ -74,7 +86,6 @@ def check_supported(settings: Settings) -> None:
     later = [
         (settings.tool_mode == "remote", "TOOL_MODE=remote", "there is no tool server yet; set TOOL_MODE=local"),
         (settings.node_role == "core", "NODE_ROLE=core", "there are no experts to serve yet; set NODE_ROLE=standalone"),
-        (bool(settings.consul_http_addr), "CONSUL_HTTP_ADDR", "there is no discovery yet; remove it and set LLM_URL"),
         (bool(settings.nomad_addr), "NOMAD_ADDR", "there is no cluster yet; remove it"),
         (settings.vision_service != "none", "VISION_SERVICE", "the agent cannot see yet; set VISION_SERVICE=none"),
     ]
@@ -83,8 +94,72 @@ def check_supported(settings: Settings) -> None:
         raise ConfigurationError("this release does not support:\n" + "\n".join(problems))
 
 
-def create_engine(settings: Settings) -> Engine:
-    """The model that the settings ask for."""
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The experts, and what finds them."""
+
+    experts: Experts
+    discovery: Discovery | None = None
+
+    async def start(self) -> None:
+        """Begin; returns at once."""
+        self.experts.start()
+        if self.discovery is not None:
+            self.discovery.start()
+
+    async def stop(self) -> None:
+        """End it."""
+        if self.discovery is not None:
+            await self.discovery.aclose()
+        await self.experts.aclose()
+
+
+def create_cluster(settings: Settings, sink: EventSink) -> Cluster | None:
+    """The experts that the settings know how to find; None where they name none. ``LLM_URL`` set: no Consul at all.
+
+    Raises:
+        ConfigurationError: an address or the file of external experts is wrong.
+    """
+    file = settings.external_experts_file
+    external = load_external(file, environment()) if file is not None else []
+    consul = "" if settings.llm_url is not None else settings.consul_http_addr
+    if not consul and not external:
+        return None
+    limits = Limits(settings.expert_first_token_s, settings.expert_token_s)
+
+    def connect(registration: Registration) -> Instance:
+        model = OpenAIChatModel(
+            registration.url,
+            model=registration.model if registration.external else "",
+            api_key=registration.api_key,
+            token_timeout_s=settings.expert_first_token_s,
+        )
+        return Instance(registration, model, ServerProbe(registration.url, registration.api_key), limits)
+
+    experts = Experts(connect, sink, external, queue=settings.expert_queue)
+    if not consul:
+        return Cluster(experts)
+    client = ConsulClient(consul, settings.consul_http_token)
+    return Cluster(experts, Discovery(client, experts.update, settings.expert_api_key))
+
+
+def create_engine(settings: Settings, cluster: Cluster | None = None) -> Engine:
+    """The model that the settings ask for; with a cluster, its experts stand in for it."""
+    if cluster is None:
+        return _own_engine(settings)
+    if settings.node_role == "edge" and settings.llm_url is None and not settings.run_local_llm:
+        model = ResilientChatModel(None, cluster.experts)
+        return Engine(model, model)
+    own = _own_engine(settings)
+    limits = Limits(settings.expert_first_token_s, settings.expert_token_s)
+    probe = ServerProbe(own.url, own.api_key) if own.url else NoServer()
+    # Its supervisor starts it again within seconds: it is looked at often.
+    instance = Instance(Registration("own", own.url), own.model, probe, limits, CircuitBreaker(most_s=2.0))
+    model = ResilientChatModel(instance, cluster.experts)
+    return replace(own, model=model, health=model)
+
+
+def _own_engine(settings: Settings) -> Engine:
     if settings.run_local_llm:
         return _in_process(settings)
     if settings.llm_url is not None:
@@ -96,7 +171,7 @@ def create_engine(settings: Settings) -> Engine:
         prompt_style=settings.llm_prompt_style,
         status=lambda: supervisor.status,
     )
-    return Engine(model, supervisor, supervisor, restarts=True)
+    return Engine(model, supervisor, supervisor, restarts=True, url=supervisor.base_url, api_key=supervisor.api_key)
 
 
 def create_supervisor(settings: Settings) -> EngineSupervisor:
@@ -172,6 +247,7 @@ def create_agent(
     *,
     conversations: JsonlConversations | None = None,
     memory: FaissMemory | None = None,
+    experts: ExpertDirectory | None = None,
 ) -> Agent:
     """The brain with its tools, personas, stored conversations and long-term memory."""
     conversations = conversations or create_conversations(settings)
@@ -205,6 +281,7 @@ def create_agent(
         conversations,
         memory=memory,
         persona=personas.router,
+        experts=experts,
         expert_persona=personas.expert,
         off=tool_set.off,
         sources=sources,
@@ -291,11 +368,12 @@ def _by_url(settings: Settings, url: str) -> Engine:
     at = urlsplit(url)
     ours = at.hostname in _LOOPBACK and at.port == settings.engine_port
     status_file = settings.engines / "status.json"
+    api_key = settings.llm_api_key or (shared_key(settings.engines / "api.key") if ours else "")
     model = OpenAIChatModel(
         url,
         model="" if ours or settings.llm_model == "auto" else settings.llm_model,
-        api_key=settings.llm_api_key or (shared_key(settings.engines / "api.key") if ours else ""),
+        api_key=api_key,
         prompt_style=settings.llm_prompt_style,
         status=(lambda: read_status(status_file)) if ours else None,
     )
-    return Engine(model, model, restarts=ours)
+    return Engine(model, model, restarts=ours, url=url, api_key=api_key)

@@ -22,6 +22,7 @@ from pipecatapp.agent_factory import (
     Speech,
     check_supported,
     create_agent,
+    create_cluster,
     create_conversations,
     create_engine,
     create_mcp_servers,
@@ -189,7 +190,8 @@ class App:
         journal = Journal(settings.state_dir / "events")
         self.hub = EventHub(journal, version=__version__)
         self._speech = _speech(settings)
-        self._engine = create_engine(settings)
+        self._cluster = create_cluster(settings, self.hub)
+        self._engine = create_engine(settings, self._cluster)
         self._voice = LateVoice(self._create_voice)
         self._mcp_servers = create_mcp_servers(settings)
         self._memory = create_memory(settings, self._engine, self.hub)
@@ -200,6 +202,9 @@ class App:
         if self._mcp_servers is not None:
             components["mcp"] = self._mcp_servers
             sources = [self._mcp_servers]
+        experts = self._cluster.experts if self._cluster is not None else None
+        if experts is not None:
+            components["experts"] = experts
         board = HealthBoard(components, self.hub)
         conversations = create_conversations(settings)
         self.agent = create_agent(
@@ -211,6 +216,7 @@ class App:
             sources,
             conversations=conversations,
             memory=self._memory,
+            experts=experts,
         )
         self.runner = TurnRunner(self.agent, self.hub, benchmark=settings.benchmark_mode)
         authority = LocalAuthority(settings.state_dir / "tls") if settings.web_tls_port else None
@@ -224,6 +230,9 @@ class App:
             completions=self.agent,
             memory=self._memory,
             states=create_states(settings, self._memory, conversations, self.agent),
+            experts=experts,
+            choose=self.agent.choose,
+            chosen=self.agent.chosen,
             health=board,
             metrics=Metrics(version=__version__, pages=self.hub.pages),
             tools=lambda: self.agent.tools,
@@ -261,6 +270,8 @@ class App:
         }
         self._settings.serving_file.write_text(json.dumps(serving))
         self._memory.start()
+        if self._cluster is not None:
+            await self._cluster.start()
         await self._engine.start()
         if self._mcp_servers is not None:
             self._mcp_servers.start()
@@ -277,6 +288,7 @@ class App:
             ("MCP servers", self._stop_mcp_servers),
             ("memory", self._memory.close),
             ("engine", self._engine.stop),
+            ("experts", self._stop_cluster),
             ("pages", self._close_pages),
         ):
             began = time.monotonic()
@@ -286,6 +298,10 @@ class App:
                 logger.exception("ending the %s failed", name)
             logger.debug("%s ended after %.2f s", name, time.monotonic() - began)
         logging.getLogger().removeHandler(self._log)
+
+    async def _stop_cluster(self) -> None:
+        if self._cluster is not None:
+            await self._cluster.stop()
 
     async def _stop_loading(self) -> None:
         # After the sessions have ended: pipecat keeps a cancellation that reaches a running session to itself.

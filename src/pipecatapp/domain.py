@@ -120,7 +120,10 @@ class TurnCost:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One finished exchange. ``assistant_text`` is what was really said: after barge-in, only what was heard."""
+    """One finished exchange. ``assistant_text`` is what was really said: after barge-in, only what was heard.
+
+    ``expert`` names who answered, empty for the agent's own model.
+    """
 
     id: str
     user_text: str
@@ -130,6 +133,7 @@ class Turn:
     interrupted: bool = False
     tool_calls: Sequence[ToolCall] = ()
     cost: TurnCost = TurnCost()
+    expert: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ PipecatAppError
 ├── ModelError              the language model could not answer
 │   ├── ModelNotReadyError  it is still starting (loading, building, downloading)
 │   ├── ModelUnreachableError   it was there and is gone, or answers nonsense
+│   │   └── RequestRefusedError     the server is well, and refuses this request
+│   ├── ExpertBusyError     all instances of an expert work, and as many requests wait as may
 │   └── ContextOverflowError    the prompt does not fit its context
 ├── ToolError               a tool could not do its work; its text is fit for the model and for speech
 ├── ToolOffError            a tool cannot work on this PC at all, so it is not offered; says why and what to do
@@ -57,6 +59,14 @@ class ModelNotReadyError(ModelError):
 
 class ModelUnreachableError(ModelError):
     """The model server is gone, hangs or answers nonsense."""
+
+
+class RequestRefusedError(ModelUnreachableError):
+    """The model server is well and does not take this request (a status of 4xx)."""
+
+
+class ExpertBusyError(ModelError):
+    """An expert is full. The text says so in a sentence that can be spoken."""
 
 
 class ContextOverflowError(ModelError):

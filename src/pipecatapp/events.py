@@ -73,12 +73,16 @@ class AssistantSpoke(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssistantMessage(Event):
-    """The whole answer. After barge-in ``text`` holds only what was heard and ``interrupted`` is true."""
+    """The whole answer. After barge-in ``text`` holds only what was heard and ``interrupted`` is true.
+
+    ``expert`` names who answered, empty for the agent's own model.
+    """
 
     type: ClassVar[str] = "assistant"
     turn: str
     text: str
     interrupted: bool = False
+    expert: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +204,7 @@ class TurnFinished(Event):
     cached_tokens: int
     evaluated_tokens: int
     generated_tokens: int
+    expert: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

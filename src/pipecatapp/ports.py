@@ -27,9 +27,12 @@ PromptStyle = Literal["full", "compact"]
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What a chat model is asked. ``grammar`` is GBNF for the whole answer (ignored where the engine cannot).
+    """What a chat model is asked. ``grammar`` is GBNF for what it writes (ignored where the engine cannot).
 
     ``slot_key`` names the conversation, so that an engine with several slots keeps each one's prefix cache.
+    ``begun`` is the answer as far as another server wrote it before it broke off: the model writes what comes behind.
+    ``resume`` makes of the text so far the request that another model, which may want another prompt, goes on with;
+    its ``begun`` is the beginning of that text that is kept. Without it all of it is.
     """
 
     messages: Sequence[Message]
@@ -37,26 +40,35 @@ class ChatRequest:
     temperature: float = 0.3
     grammar: str | None = None
     slot_key: str = ""
+    begun: str = ""
+    resume: Callable[[str, ModelProfile], ChatRequest] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChatChunk:
-    """A piece of the answer. The last chunk has ``finish_reason`` and the ``usage``, its ``text`` may be empty."""
+    """A piece of the answer. The last chunk has ``finish_reason`` and the ``usage``, its ``text`` may be empty.
+
+    ``by`` names the expert that writes, where it is not the model that was asked. ``kept``: another server goes on with
+    the answer, behind so many characters of it; what was beyond them is written again.
+    """
 
     text: str = ""
     finish_reason: str | None = None
     usage: Usage | None = None
+    by: str = ""
+    kept: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelProfile:
     """What the prompt builder must know of the model: tokens of context, and whether it wants the compact prompt
-    that the starter model was trained on."""
+    that the starter model was trained on. ``continues``: it can go on behind a begun answer (``ChatRequest.begun``)."""
 
     name: str
     context_tokens: int
     prompt_style: PromptStyle = "full"
     grammars: bool = True
+    continues: bool = False
 
 
 class ChatModel(Protocol):
@@ -210,8 +222,15 @@ class ExpertDirectory(Protocol):
     def experts(self) -> Sequence[Expert]:
         """The current set, in a stable order."""
 
-    async def ask(self, expert: str, messages: Sequence[Message]) -> AsyncIterator[ChatChunk]:
-        """Stream the expert's answer. Raises ModelError."""
+    def ask(self, expert: str, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        """Stream the expert's answer; where it fails another one goes on with it. Raises ModelError."""
+
+
+class Classifier(Protocol):
+    """Knows at once which expert a request is for, in clear cases."""
+
+    def classify(self, text: str) -> tuple[str | None, float]:
+        """The expert's name and how sure it is (0 to 1); None when it is not sure enough."""
 
 
 class EventSink(Protocol):

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
+from dotenv import dotenv_values
 from pydantic import Field, HttpUrl, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -97,7 +98,20 @@ class Settings(BaseSettings):
     web_allowed_hosts: str = Field(
         "", description="Further host names of the page, comma separated (Origin checks, certificate)."
     )
-    consul_http_addr: str = Field("", description="Consul agent, `host:port`; empty: no discovery.")
+    consul_http_addr: str = Field(
+        "", description="Consul agent that knows the experts, `host:port` or `https://host:port`; empty: no discovery."
+    )
+    consul_http_token: str = Field("", description="ACL token for Consul, if it wants one.")
+    external_experts_file: Path | None = Field(
+        None,
+        description="Further experts on any OpenAI-compatible server: name, url, model, api_key_env, description.",
+    )
+    expert_api_key: str = Field("", description="Bearer token for the experts found in Consul, if they want one.")
+    expert_queue: int = Field(4, ge=0, le=1000, description="Requests that may wait for each expert.")
+    expert_first_token_s: float = Field(
+        120.0, gt=0, description="Seconds an expert may take to its first word without a sign that it is at work."
+    )
+    expert_token_s: float = Field(20.0, gt=0, description="Seconds an expert may be silent in the middle of an answer.")
     nomad_addr: str = Field("", description="Nomad API URL; empty: no cluster.")
     benchmark_mode: bool = Field(False, description="Print the latency block after each turn.")
     approval_mode: Literal["ask", "deny"] = Field(
@@ -164,7 +178,14 @@ def load_settings(**overrides: object) -> Settings:
         raise ConfigurationError("the configuration does not hold together:\n" + "\n".join(lines)) from error
 
 
-_SECRETS = frozenset({"llm_api_key"})
+def environment() -> dict[str, str]:
+    """The environment over the configuration file, for names that are no settings: the keys of external experts."""
+    path = Path(os.environ.get("PIPECATAPP_CONFIG", CONFIG_FILE))
+    values = dotenv_values(path) if path.is_file() and os.access(path, os.R_OK) else {}
+    return {name: value for name, value in {**values, **os.environ}.items() if value is not None}
+
+
+_SECRETS = frozenset({"llm_api_key", "consul_http_token", "expert_api_key"})
 
 
 def printable(settings: Settings, *, as_json: bool = False) -> str:

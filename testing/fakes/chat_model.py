@@ -22,7 +22,7 @@ class Gate:
         self.opened.set()
 
 
-Piece = str | Exception | Gate
+Piece = str | Exception | Gate | ChatChunk
 Answer = str | Exception | Sequence[Piece]
 
 FULL = ModelProfile("scripted", context_tokens=4096, prompt_style="full", grammars=True)
@@ -38,8 +38,8 @@ def tokens(text: str) -> list[str]:
 class ScriptedChatModel:
     """``ports.ChatModel`` that gives the listed answers one after the other.
 
-    An answer is a text (sent word by word), an exception, or a list of pieces: texts, exceptions and Gates. When the
-    list is used up the test fails. ``requests`` and ``prefilled`` keep what was asked.
+    An answer is a text (sent word by word), an exception, or a list of pieces: texts, exceptions, Gates and ready-made
+    chunks. When the list is used up the test fails. ``requests`` and ``prefilled`` keep what was asked.
     """
 
     def __init__(self, *answers: Answer, profile: ModelProfile | Exception = FULL) -> None:
@@ -81,6 +81,9 @@ class ScriptedChatModel:
                 if isinstance(piece, Gate):
                     piece.reached.set()
                     await piece.opened.wait()
+                    continue
+                if isinstance(piece, ChatChunk):
+                    yield piece
                     continue
                 said += piece
                 yield ChatChunk(piece)

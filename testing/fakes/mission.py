@@ -13,6 +13,9 @@ from pathlib import Path
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from pipecatapp.cluster.experts import Experts
+from pipecatapp.cluster.instance import Instance
+from pipecatapp.cluster.registration import Registration
 from pipecatapp.domain import ComponentHealth, Message, ToolSpec, Usage
 from pipecatapp.events import PartialTranscript, StateChanged
 from pipecatapp.memory.conversations import JsonlConversations
@@ -30,6 +33,8 @@ from pipecatapp.web.server import create_app
 from pipecatapp.web.services import WebServices
 from pipecatapp.web.serving import Servers
 from pipecatapp.web.tls import LocalAuthority
+from testing.fakes.chat_model import Answer
+from testing.fakes.experts import ScriptedInstance
 from testing.fakes.house import ScriptedTool
 
 Reply = str | Exception | Callable[[asyncio.Event], AsyncIterator[str]]
@@ -156,6 +161,7 @@ class Mission:
             "stt": ScriptedHealth("stt", reason="pocketsphinx"),
             "tts": ScriptedHealth("tts", reason="espeak-ng"),
         }
+        self.expert_answers: dict[str, list[Answer]] = {}
         self.tool = ScriptedTool("mcp.get_status", "Everything is well.")
         self.token = load_token(state_dir)
 
@@ -165,6 +171,8 @@ class Mission:
         store = JsonlConversations(self.state_dir / "conversations")
         self.memory = FaissMemory(self.state_dir, None, sink=self.hub)
         self.memory.start()
+        self.experts = Experts(self._expert, self.hub)
+        self.experts.start()
         self.agent = Agent(
             self.model,
             [self.tool],
@@ -173,6 +181,7 @@ class Mission:
             memory=self.memory,
             persona=lambda: "You are a test.",
             off={"lamp.on": "it is broken"},
+            experts=self.experts,
         )
         self.runner = TurnRunner(self.agent, self.hub)
         authority = LocalAuthority(self.state_dir / "tls") if self._tls else None
@@ -190,6 +199,9 @@ class Mission:
             health=self.board,
             metrics=Metrics(version="test", pages=self.hub.pages),
             tools=self._tools,
+            experts=self.experts,
+            choose=self.agent.choose,
+            chosen=self.agent.chosen,
             tools_off=lambda: self.agent.off,
             tls_port=self._tls_port,
             ca_certificate=authority.files.ca_certificate if authority else None,
@@ -205,7 +217,14 @@ class Mission:
         await self.runner.aclose()
         await self.agent.aclose()
         await self.memory.close()
+        await self.experts.aclose()
         self.hub.close()
+
+    def _expert(self, registration: Registration) -> Instance:
+        host, answers = registration.address.partition(":")[0], self.expert_answers.get(registration.expert, [])
+        instance = ScriptedInstance(registration.expert, *answers, host=host, model=registration.model)
+        instance.registration = registration
+        return instance
 
     @property
     def url(self) -> str:

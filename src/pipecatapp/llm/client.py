@@ -17,7 +17,7 @@ from pipecatapp.domain import ComponentHealth, Message, Usage
 from pipecatapp.errors import ModelError, ModelNotReadyError, ModelUnreachableError
 from pipecatapp.llm.slots import Slot, SlotTable
 from pipecatapp.llm.status import EngineStatus
-from pipecatapp.llm.wire import delta, json_events, parse_object, raise_for_status, usage
+from pipecatapp.llm.wire import completion_delta, delta, json_events, parse_object, raise_for_status, usage
 from pipecatapp.ports import ChatChunk, ChatRequest, ModelProfile, PromptStyle
 
 logger = logging.getLogger(__name__)
@@ -92,24 +92,18 @@ class OpenAIChatModel:
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         """Generate the assistant's next message piece by piece; closing the iterator cancels it at the server."""
         profile = await self.profile()
-        body = self._body(request.messages, profile) | {
-            "max_tokens": request.max_tokens,
-            "temperature": request.temperature,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-        if profile.grammars and request.grammar:
-            body["grammar"] = request.grammar
         finish: str | None = None
         counts = Usage()
         with self._translated():
+            url, body = await self._asked(request, profile)
+            read = completion_delta if request.begun else delta
             async with (
                 self._slot(request.slot_key, request.messages) as slot,
-                self._post(f"{self._base}/chat/completions", body | slot.parameters) as events,
+                self._post(url, body | {"stream": True} | slot.parameters) as events,
             ):
                 async for event in events:
                     counts = slot.charge(usage(event)) or counts
-                    text, reason = delta(event)
+                    text, reason = read(event)
                     finish = reason or finish
                     if text:
                         yield ChatChunk(text)
@@ -179,6 +173,22 @@ class OpenAIChatModel:
             "messages": [{"role": message.role, "content": message.content} for message in messages],
         }
 
+    async def _asked(self, request: ChatRequest, profile: ModelProfile) -> tuple[str, dict[str, Any]]:
+        """Where a request goes, and as what."""
+        body: dict[str, Any] = {"temperature": request.temperature}
+        if profile.grammars and request.grammar:
+            body["grammar"] = request.grammar
+        if not request.begun:
+            body |= self._body(request.messages, profile)
+            body |= {"max_tokens": request.max_tokens, "stream_options": {"include_usage": True}}
+            return f"{self._base}/chat/completions", body
+        # /v1/chat/completions leaves an answer at the end out: the template is filled in first, the answer behind it.
+        filled = await self._http.post(f"{self._root}/apply-template", json=self._body(request.messages, profile))
+        raise_for_status(filled.status_code, filled.content)
+        prompt = str(parse_object(filled.content).get("prompt", "")) + request.begun
+        body |= {"prompt": prompt, "n_predict": request.max_tokens, "cache_prompt": True}
+        return f"{self._root}/completion", body
+
     async def _ask_profile(self) -> ModelProfile:
         response = await self._http.get(f"{self._root}/props")
         props = parse_object(response.content) if response.status_code == httpx.codes.OK else {}
@@ -202,7 +212,7 @@ class OpenAIChatModel:
         if self._style != "auto":
             style = self._style
         tokens = context if isinstance(context, int) and context > 0 else UNKNOWN_CONTEXT
-        return ModelProfile(name or "unknown", tokens, style, grammars)
+        return ModelProfile(name or "unknown", tokens, style, grammars, continues=grammars)
 
     @asynccontextmanager
     async def _slot(self, key: str, messages: Sequence[Message]) -> AsyncIterator[Slot]:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from pipecatapp.domain import Usage
-from pipecatapp.errors import ContextOverflowError, ModelNotReadyError, ModelUnreachableError
+from pipecatapp.errors import ContextOverflowError, ModelNotReadyError, ModelUnreachableError, RequestRefusedError
 
 # One event is a piece of a sentence; anything this long is no model server.
 MAX_LINE = 1_000_000
@@ -89,7 +89,20 @@ def raise_error(code: int, details: object) -> None:
         raise ModelNotReadyError(f"the model server is not ready: {text}")
     if code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         raise ModelUnreachableError(f"the model server refuses the API key: {text}; set LLM_API_KEY")
+    busy = (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS)
+    if httpx.codes.BAD_REQUEST <= code < httpx.codes.INTERNAL_SERVER_ERROR and code not in busy:
+        raise RequestRefusedError(f"the model server refused the request: {text}")
     raise ModelUnreachableError(f"the model server refused the request: {text}")
+
+
+def completion_delta(event: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The same of an event of llama-server's own ``/completion``."""
+    if event.get("error"):
+        return delta(event)
+    text = str(event.get("content") or "").encode("utf-8", "replace").decode("utf-8")
+    if not event.get("stop"):
+        return text, None
+    return text, "length" if event.get("stop_type") == "limit" else "stop"
 
 
 def delta(event: Mapping[str, Any]) -> tuple[str, str | None]:

@@ -218,6 +218,7 @@ def _record(value: Mapping[str, Any]) -> TurnRecord:
             interrupted=turn["interrupted"],
             tool_calls=tuple(ToolCall(call["id"], call["name"], call["arguments"]) for call in turn["tool_calls"]),
             cost=TurnCost(**{**cost, "usage": Usage(**cost["usage"])}),
+            expert=turn.get("expert", ""),
         ),
         tuple(Message(cast("Role", role), content) for role, content in value["messages"]),
     )

@@ -22,6 +22,7 @@ class Status:
         health: asks every component.
         model: the name of the language model, empty while there is none.
         uptime: seconds since the start.
+        conversations: where it says who answered last.
     """
 
     spec = ToolSpec(
@@ -34,7 +35,9 @@ class Status:
         health: Callable[[], Awaitable[Sequence[ComponentHealth]]],
         model: Callable[[], Awaitable[str]],
         uptime: Callable[[], float],
+        conversations: ConversationStore,
     ) -> None:
+        self._conversations = conversations
         self._health = health
         self._model = model
         self._uptime = uptime
@@ -46,6 +49,9 @@ class Status:
         sentences = bad or [f"All {len(states)} components are ok." if states else "Nothing reports a problem."]
         if model := await self._model():
             sentences.append(f"The model is {model}.")
+        if context.conversation and (earlier := await self._conversations.load(context.conversation)):
+            who = f"the {earlier[-1].turn.expert} expert" if earlier[-1].turn.expert else "myself"
+            sentences.append(f"The last answer came from {who}.")
         sentences.append(f"Up for {_duration(self._uptime())}.")
         detail = [f"{s.component}: {'ok' if s.ok else 'not ok'} {s.reason}".rstrip() for s in states]
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -106,7 +112,7 @@ class ClearShortTermMemory:
 
 def create_status(services: ToolServices) -> Tool:
     """``mcp.get_status``, for the registry."""
-    return Status(services.health, services.model, lambda: time.monotonic() - services.started)
+    return Status(services.health, services.model, lambda: time.monotonic() - services.started, services.conversations)
 
 
 def create_memory_summary(services: ToolServices) -> Tool:

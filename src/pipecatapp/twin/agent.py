@@ -30,6 +30,7 @@ from pipecatapp.events import (
 from pipecatapp.ports import (
     Approvals,
     ChatModel,
+    Classifier,
     ConversationStore,
     EventSink,
     ExpertDirectory,
@@ -141,6 +142,7 @@ class Agent:
         chooser: finds the tools that fit a request, where there are too many to tell the model of all every time.
         restarts_engine: the engine runs on this PC, under somebody who restarts it (said when it is gone).
         pause_s: how long nobody must have spoken before the model is asked what to remember.
+        classifier: hands clear cases to an expert before the model is asked, or None.
     """
 
     def __init__(
@@ -160,13 +162,14 @@ class Agent:
         chooser: ToolChooser | None = None,
         restarts_engine: bool = True,
         pause_s: float = PAUSE_S,
+        classifier: Classifier | None = None,
     ) -> None:
         self._model = model
         self._sink = sink
         self._store = conversations
         self._memory = memory
         self._persona = persona
-        self._routing = Routing(experts, expert_persona or (lambda _: persona()))
+        self._routing = Routing(experts, expert_persona or (lambda _: persona()), classifier)
         self._toolbox = Toolbox(tools, sink, approvals, off, sources)
         self._quiet_toolbox = Toolbox(tools, _Silence(), approvals, off, sources)
         self._chooser = chooser
@@ -188,6 +191,18 @@ class Agent:
     def off(self) -> dict[str, str]:
         """The tools that cannot be used now, with the reason."""
         return self._toolbox.off
+
+    def choose(self, conversation: str, expert: str) -> None:
+        """Hand every request of this conversation to the expert, until another is chosen; empty: whoever fits.
+
+        Raises:
+            LookupError: there is no such expert.
+        """
+        self._routing.choose(conversation, expert)
+
+    def chosen(self, conversation: str) -> str:
+        """The expert that was chosen by hand, empty: none."""
+        return self._routing.chosen(conversation)
 
     async def prepare(self, conversation: str, words: str) -> None:
         """Do while the person speaks what can be done: recall, and the prompt up to ``words`` into the engine's cache.
@@ -230,11 +245,12 @@ class Agent:
                 self._end(state, turn)
 
     async def complete(
-        self, messages: Sequence[Message], progress: TurnProgress | None = None
+        self, messages: Sequence[Message], progress: TurnProgress | None = None, expert: str = ""
     ) -> AsyncGenerator[str, None]:
         """Answer the last of a client's own messages (the OpenAI endpoint): nothing is stored, no event told.
 
         The client's system messages are added behind the persona. Unlike ``respond`` it raises what went wrong.
+        ``expert``: this one answers, without tools.
         ``progress.usage`` is set when it ends; closing it early cancels.
 
         Raises:
@@ -247,6 +263,12 @@ class Agent:
         if not talk or talk[-1].role != "user":
             raise ValueError("the last message must be the user's")
         words = talk[-1].content
+        if expert:
+            async with closing(self._routing.answer(expert, added, talk, progress)) as pieces:
+                async for piece in pieces:
+                    progress.text += piece
+                    yield piece
+            return
         profile = await self._model.profile()
         # Tools must not find a stored conversation behind this one.
         context = ToolContext("", progress.id)
@@ -295,6 +317,7 @@ class Agent:
                 cached_tokens=usage.cached_tokens,
                 evaluated_tokens=usage.evaluated_tokens,
                 generated_tokens=usage.generated_tokens,
+                expert=progress.expert,
             )
         )
 
@@ -398,6 +421,7 @@ class Agent:
         context = ToolContext(state.id, turn.progress.id)
         offer = self._offer(profile)
         exchange = turn.exchange = self._exchange(offer, turn.text, turn.progress, context, state.history)
+        exchange.expert = self._routing.direct(state.id, turn.text)
         facts = await recall(self._memory, turn.text)
         tools = self._new_tools(offer, turn.text, state.history.messages())
         if front is None:
@@ -429,6 +453,7 @@ class Agent:
             context=context,
             profile=offer.profile,
             system=self._system(offer, added),
+            system_for=lambda profile: self._system(self._offer(profile), added),
             history=history,
             tools=[*offer.fixed, *offer.shown(history.messages())],
             experts=self._routing.experts(),
@@ -466,12 +491,19 @@ class Agent:
                 interrupted=not turn.whole,
                 tool_calls=tuple(turn.exchange.calls) if turn.exchange else (),
                 cost=progress.cost(),
+                expert=progress.expert,
             ),
             tuple(turn.messages()),
         )
         cut = state.history.add(record)
         self._sink.emit(
-            AssistantMessage(conversation=state.id, turn=progress.id, text=said, interrupted=not turn.whole)
+            AssistantMessage(
+                conversation=state.id,
+                turn=progress.id,
+                text=said,
+                interrupted=not turn.whole,
+                expert=progress.expert,
+            )
         )
         if not progress.spoken:
             self.finish(progress)

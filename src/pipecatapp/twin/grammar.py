@@ -56,6 +56,11 @@ def turn_grammar(tools: Sequence[ToolSpec], experts: Sequence[str], request: str
     return "\n".join([*head, *builder.rules, *builder.span_rules(), _JSON_RULES]) + "\n"
 
 
+def rest_of_words() -> str:
+    """The grammar of what follows words that were spoken already: more words, or the end."""
+    return """root ::= ( [^<] | "<" [^t/<|] )*\n"""
+
+
 class _Builder:
     """Collects the rules of one grammar."""
 

@@ -133,6 +133,18 @@ def context_note(facts: Sequence[Fact], observation: str = "", tools: Sequence[T
     return note
 
 
+def without_tools(content: str) -> str:
+    """A user message as ``request_text`` and ``late_text`` make it, for a model that has no tools."""
+    kept, in_tools = [], False
+    for line in content.split("\n"):
+        if line in ("[tools]", "[remembered]", "[camera]", "[request]"):
+            in_tools = line == "[tools]"
+        if not in_tools:
+            kept.append(line)
+    text = "\n".join(kept)
+    return text.removeprefix("[request]\n")
+
+
 def tool_call_text(call: ToolCall) -> str:
     """A tool call as the assistant message that makes it."""
     body = json.dumps({"name": call.name, "arguments": dict(call.arguments)}, ensure_ascii=False)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
-from pipecatapp.domain import Expert, Message, ToolSpec
-from pipecatapp.ports import ChatChunk, ExpertDirectory
+from pipecatapp.domain import Expert, Message, ToolSpec, Usage
+from pipecatapp.errors import ModelUnreachableError
+from pipecatapp.ports import ChatChunk, ChatRequest, Classifier, ExpertDirectory
+from pipecatapp.twin.prompt import defused
+from pipecatapp.twin.speakable import SpeakableFilter
+from pipecatapp.twin.streams import closing
+from pipecatapp.twin.turn import TurnProgress
 
 ROUTE = "route_to_expert"
+# Conversations whose chosen expert is remembered.
+_REMEMBERED = 1000
 
 
 def route_spec(experts: Sequence[Expert]) -> ToolSpec:
@@ -29,27 +37,95 @@ def route_spec(experts: Sequence[Expert]) -> ToolSpec:
 
 
 class Routing:
-    """Finds the expert that a call names and streams its answer.
+    """Finds the expert for a request and streams its answer.
 
     Args:
         directory: the experts that answer now; None on a PC alone.
         persona: how an expert of this name speaks.
+        classifier: knows clear cases before the model is asked; None: the model decides alone.
     """
 
-    def __init__(self, directory: ExpertDirectory | None, persona: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        directory: ExpertDirectory | None,
+        persona: Callable[[str], str],
+        classifier: Classifier | None = None,
+    ) -> None:
         self._directory = directory
         self._persona = persona
+        self._classifier = classifier
+        self._chosen: OrderedDict[str, str] = OrderedDict()
 
     def experts(self) -> list[Expert]:
         """The experts now, by name."""
         return sorted(self._directory.experts(), key=lambda expert: expert.name) if self._directory else []
 
-    async def ask(self, arguments: Mapping[str, Any], history: Sequence[Message]) -> AsyncIterator[ChatChunk]:
-        """The expert's answer. Raises ModelError, and LookupError for a name that nobody has."""
-        name = str(arguments.get("expert", "")).removeprefix("prima-api-")
-        query = str(arguments.get("query", "")).strip()
-        if self._directory is None or name not in {expert.name for expert in self._directory.experts()}:
+    def choose(self, conversation: str, expert: str) -> None:
+        """Every request of this conversation goes to the expert from now on; empty: whoever fits.
+
+        Raises:
+            LookupError: there is no such expert.
+        """
+        if expert:
+            self._known(expert)
+        self._chosen.pop(conversation, None)
+        if expert:
+            self._chosen[conversation] = expert
+        if len(self._chosen) > _REMEMBERED:
+            self._chosen.popitem(last=False)
+
+    def chosen(self, conversation: str) -> str:
+        """The expert that was chosen by hand, empty: none."""
+        return self._chosen.get(conversation, "")
+
+    def direct(self, conversation: str, words: str) -> str:
+        """The expert that answers without the model being asked: chosen by hand, or a clear case; else empty."""
+        names = {expert.name for expert in self.experts()}
+        if (chosen := self.chosen(conversation)) in names:
+            return chosen
+        if self._classifier is None or not names:
+            return ""
+        name, _ = self._classifier.classify(words)
+        return name if name in names else ""
+
+    def ask(self, arguments: Mapping[str, Any], talk: Sequence[Message], conversation: str) -> AsyncIterator[ChatChunk]:
+        """The expert's answer to the last message of ``talk``, in its persona.
+
+        Raises:
+            LookupError: nobody has the name that the call gives.
+        """
+        name = self._known(str(arguments.get("expert", "")))
+        assert self._directory is not None  # noqa: S101 - or nobody would be known
+        messages = [Message("system", self._persona(name)), *talk]
+        return self._directory.ask(name, ChatRequest(messages, slot_key=conversation))
+
+    async def answer(
+        self, expert: str, added: str, talk: Sequence[Message], progress: TurnProgress
+    ) -> AsyncGenerator[str, None]:
+        """The expert's words to a client's own messages; ``added`` stands behind its persona.
+
+        Raises:
+            ModelError: it could not answer, and nobody could for it.
+        """
+        try:
+            name = self._known(expert)
+        except LookupError as error:
+            raise ModelUnreachableError(str(error.args[0])) from error
+        assert self._directory is not None  # noqa: S101 - or nobody would be known
+        front = "\n\n".join(part for part in (self._persona(name).strip(), added.strip()) if part)
+        clean = SpeakableFilter()
+        request = ChatRequest([Message("system", front), *(Message(m.role, defused(m.content)) for m in talk)])
+        async with closing(self._directory.ask(name, request)) as chunks:
+            async for chunk in chunks:
+                progress.usage += chunk.usage or Usage()
+                progress.expert = chunk.by
+                if words := clean.feed(chunk.text):
+                    yield words
+        if words := clean.finish():
+            yield words
+
+    def _known(self, name: str) -> str:
+        name = name.removeprefix("prima-api-")
+        if name not in {expert.name for expert in self.experts()}:
             raise LookupError(f"no expert {name or 'without a name'} is running")
-        messages = [Message("system", self._persona(name)), *history, Message("user", query)]
-        async for chunk in await self._directory.ask(name, messages):
-            yield chunk
+        return name

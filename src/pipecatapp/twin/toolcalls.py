@@ -72,6 +72,11 @@ class ToolCallParser:
             self.body = held
         return ""
 
+    @property
+    def in_call(self) -> bool:
+        """Whether a call, or what may become one, has begun: nobody has heard anything of it."""
+        return self._mode in (_Mode.CALL, _Mode.JSON, _Mode.DONE) or (self._mode is _Mode.WORDS and self._held != "")
+
     def _step(self, words: list[str]) -> bool:
         """Consume what can be decided; False when more text is needed."""
         match self._mode:
@@ -139,6 +144,17 @@ class ToolCallParser:
         self._held = self._held[end + len(marker) :]
         self._mode = after
         return True
+
+
+def resumable(raw: str) -> str:
+    """The part of a message that broke off which another model can go on behind: without a call that had begun."""
+    parser = ToolCallParser()
+    words = parser.feed(raw)
+    if not parser.in_call:
+        return raw
+    if raw.startswith(words):
+        return words
+    return raw[: max(0, raw.rfind(TOOL_CALL_OPEN))]
 
 
 class _Brackets:

@@ -6,23 +6,32 @@ Never silence and never JSON: a broken call is repaired once under a grammar, th
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import partial
 
-from pipecatapp.domain import Expert, Message, ToolCall, ToolResult, ToolSpec
-from pipecatapp.errors import ContextOverflowError, ModelError, PipecatAppError
+from pipecatapp.domain import Expert, Message, ToolCall, ToolResult, ToolSpec, Usage
+from pipecatapp.errors import ContextOverflowError, ExpertBusyError, ModelError, PipecatAppError
 from pipecatapp.ports import ChatChunk, ChatModel, ChatRequest, ModelProfile, ToolContext
 from pipecatapp.twin.conversation import History, TokenEstimate
-from pipecatapp.twin.grammar import turn_grammar
-from pipecatapp.twin.prompt import TOOL_CALL_CLOSE, TOOL_CALL_OPEN, tool_call_text, tool_response_text
+from pipecatapp.twin.grammar import rest_of_words, turn_grammar
+from pipecatapp.twin.prompt import (
+    TOOL_CALL_CLOSE,
+    TOOL_CALL_OPEN,
+    defused,
+    tool_call_text,
+    tool_response_text,
+    without_tools,
+)
 from pipecatapp.twin.routing import ROUTE, Routing
 from pipecatapp.twin.sentences import EMPTY, NO_CALL, TOO_MANY_CALLS, Apology
 from pipecatapp.twin.speakable import SpeakableFilter
 from pipecatapp.twin.streams import closing
 from pipecatapp.twin.toolbox import Toolbox, failure
-from pipecatapp.twin.toolcalls import MalformedCallError, ToolCallParser, parse_call
+from pipecatapp.twin.toolcalls import MalformedCallError, ToolCallParser, parse_call, resumable
 from pipecatapp.twin.turn import TurnProgress
 
 MAX_CALLS = 4
@@ -43,6 +52,7 @@ class Exchange:
     """One request on its way: what the model is shown, and what came of it so far.
 
     ``messages`` begins with the request and grows by calls, results and the answer; ``calls`` are those that ran.
+    ``system_for`` is the front for another model, should one have to go on; ``expert`` is who answers first.
     """
 
     words: str
@@ -54,6 +64,8 @@ class Exchange:
     experts: list[Expert]
     progress: TurnProgress
     messages: list[Message]
+    system_for: Callable[[ModelProfile], Message] | None = None
+    expert: str = ""
     calls: list[ToolCall] = field(default_factory=list)
     told: int = 0  # characters of progress.text that belong to the messages before the last
 
@@ -124,9 +136,12 @@ class ToolLoop:
         )
         while True:
             reply = _Reply()
-            async with closing(self._ask(exchange, form, correction, reply)) as words:
-                async for piece in words:
-                    yield piece
+            if exchange.expert:
+                reply.body, exchange.expert = _route_body(exchange), ""
+            else:
+                async with closing(self._ask(exchange, form, correction, reply)) as words:
+                    async for piece in words:
+                        yield piece
             if reply.body is None:
                 if not reply.said.strip():
                     reply.raw = reply.said = _spoken_result(last)
@@ -173,9 +188,10 @@ class ToolLoop:
             request = ChatRequest(
                 messages=[exchange.system, *exchange.history.messages(), *exchange.messages, *correction],
                 max_tokens=exchange.max_tokens,
-                temperature=0.0 if exchange.profile.prompt_style == "compact" or form is not _Form.FREE else 0.3,
-                grammar=_grammar(exchange, form),
+                temperature=_temperature(exchange.profile, form),
+                grammar=_grammar(exchange, form, exchange.profile),
                 slot_key=exchange.context.conversation,
+                resume=partial(self._resumed, exchange, form, correction),
             )
             try:
                 async with closing(self._stream(request, exchange.progress, reply)) as words:
@@ -187,9 +203,26 @@ class ToolLoop:
             else:
                 return
 
+    def _resumed(
+        self, exchange: Exchange, form: _Form, correction: list[Message], raw: str, profile: ModelProfile
+    ) -> ChatRequest:
+        """The request with which another model goes on behind ``raw``. A call that is not whole is written again."""
+        begun = resumable(raw)
+        system = exchange.system_for(profile) if exchange.system_for else exchange.system
+        grammar = _grammar(exchange, form, profile)
+        return ChatRequest(
+            messages=[system, *exchange.history.messages(), *exchange.messages, *correction],
+            max_tokens=exchange.max_tokens,
+            temperature=_temperature(profile, form),
+            grammar=rest_of_words() if begun and grammar else grammar,
+            slot_key=exchange.context.conversation,
+            begun=begun,
+        )
+
     async def _stream(self, request: ChatRequest, progress: TurnProgress, reply: _Reply) -> AsyncGenerator[str, None]:
         parser, clean = ToolCallParser(), SpeakableFilter()
         asked = time.monotonic()
+        moved = False
 
         def spoken(words: str) -> str:
             words = words if reply.said else words.lstrip()
@@ -198,9 +231,15 @@ class ToolLoop:
 
         async with closing(self._model.stream(request)) as chunks:
             async for chunk in chunks:
+                progress.expert = chunk.by
+                if chunk.kept is not None:
+                    moved = True
+                    if chunk.kept < len(reply.raw):
+                        reply.raw, parser = reply.raw[: chunk.kept], ToolCallParser()
                 if chunk.usage is not None:
                     progress.usage += chunk.usage
-                    self._estimate.learn(request.messages, chunk.usage)
+                    if not moved:
+                        self._estimate.learn(request.messages, chunk.usage)
                 if not chunk.text:
                     continue
                 if progress.first_token_s is None:
@@ -221,9 +260,13 @@ class ToolLoop:
         said = ""
         with self._toolbox.told(route.call, exchange.context) as outcome:
             try:
+                asked = time.monotonic()
                 async with closing(self._expert(exchange, route.call)) as chunks:
                     async for chunk in chunks:
-                        exchange.progress.usage += chunk.usage or type(exchange.progress.usage)()
+                        exchange.progress.usage += chunk.usage or Usage()
+                        exchange.progress.expert = chunk.by
+                        if chunk.text and exchange.progress.first_token_s is None:
+                            exchange.progress.first_token_s = time.monotonic() - asked
                         if words := clean.feed(chunk.text):
                             said += words
                             yield words
@@ -233,6 +276,8 @@ class ToolLoop:
                 outcome.result = ToolResult("the expert answered") if said.strip() else failure("it said nothing")
             except LookupError as error:
                 outcome.result = failure(str(error.args[0]))
+            except ExpertBusyError as error:
+                outcome.result = failure(str(error))
             except ModelError:
                 outcome.result = failure("the expert does not answer")
                 if said:
@@ -246,6 +291,7 @@ class ToolLoop:
             ]
 
     def _expert(self, exchange: Exchange, call: ToolCall) -> AsyncIterator[ChatChunk]:
+        """Ask with the talk so far, and the request with what is known for it."""
         talk = [
             message
             for record in exchange.history.turns
@@ -254,7 +300,12 @@ class ToolLoop:
                 Message("assistant", record.turn.assistant_text),
             )
         ]
-        return self._routing.ask(call.arguments, talk)
+        content = without_tools(exchange.messages[0].content)
+        words, query = defused(exchange.words), defused(str(call.arguments.get("query", "")).strip())
+        if query and query != words.strip():
+            content = content.replace(words, query, 1)
+        talk.append(Message("user", content))
+        return self._routing.ask(call.arguments, talk, exchange.context.conversation)
 
 
 @dataclass(slots=True)
@@ -271,14 +322,23 @@ def _needs_notes(profile: ModelProfile) -> bool:
     return not profile.grammars
 
 
-def _grammar(exchange: Exchange, form: _Form) -> str | None:
+def _temperature(profile: ModelProfile, form: _Form) -> float:
+    return 0.0 if profile.prompt_style == "compact" or form is not _Form.FREE else 0.3
+
+
+def _route_body(exchange: Exchange) -> str:
+    """The call that hands the request to the expert that answers first."""
+    return json.dumps({"name": ROUTE, "arguments": {"expert": exchange.expert, "query": exchange.words}})
+
+
+def _grammar(exchange: Exchange, form: _Form, profile: ModelProfile) -> str | None:
     """The starter model always writes under a grammar; a large one only when it got a call wrong: a grammar over a
     large vocabulary costs time at every token, and large models rarely need it."""
-    if not exchange.profile.grammars:
+    if not profile.grammars:
         return None
     if form is _Form.WORDS:
         return turn_grammar([], [], exchange.words)
-    if form is _Form.CONSTRAINED or exchange.profile.prompt_style == "compact":
+    if form is _Form.CONSTRAINED or profile.prompt_style == "compact":
         return turn_grammar(exchange.tools, [expert.name for expert in exchange.experts], exchange.words)
     return None
 

@@ -18,9 +18,9 @@ def new_turn_id() -> str:
 class TurnProgress:
     """The running record of one turn. Times are ``time.monotonic()`` or seconds, None where they do not apply.
 
-    ``started`` is the user's last sample (voice) or Enter (typed). The agent sets ``first_token_s``, ``usage`` and
-    ``text``; voice sets ``stt_s``, ``first_audio_s`` and ``total_s``. ``spoken`` says that audio follows: then the
-    one who plays it calls ``Agent.finish``, otherwise ``respond`` does.
+    ``started`` is the user's last sample (voice) or Enter (typed). The agent sets ``first_token_s``, ``usage``,
+    ``text``, and ``expert`` where one answered; voice sets ``stt_s``, ``first_audio_s`` and ``total_s``. ``spoken``
+    says that audio follows: then the one who plays it calls ``Agent.finish``, otherwise ``respond`` does.
     """
 
     conversation: str
@@ -34,6 +34,7 @@ class TurnProgress:
     total_s: float | None = None
     usage: Usage = field(default_factory=Usage)
     text: str = ""
+    expert: str = ""
     finished: bool = False
 
     def cost(self) -> TurnCost:

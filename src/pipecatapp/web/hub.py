@@ -29,6 +29,7 @@ from pipecatapp.events import (
     ConversationCleared,
     ErrorSpoken,
     Event,
+    ExpertsChanged,
     HealthChanged,
     LogLine,
     PartialTranscript,
@@ -174,6 +175,7 @@ class EventHub:
         self._listeners: list[Listener] = []
         self._node_seq = 0
         self._health: dict[str, _Line] = {}
+        self._experts: list[_Line] = []
         self._log: deque[_Line] = deque(maxlen=log_lines)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.get_ident()
@@ -222,7 +224,7 @@ class EventHub:
     def catch_up(self, conversation: str, after: int) -> list[_Line | str]:
         """Health, kept events after ``after``, state and the running answer of a conversation."""
         channel = self._channel(conversation)
-        items: list[_Line | str] = list(self._health.values())
+        items: list[_Line | str] = [*self._health.values(), *self._experts]
         items += [line for line in channel.history if line.seq > after]
         if channel.state is not None:
             items.append(channel.state)
@@ -261,6 +263,8 @@ class EventHub:
         line = self._line(event, self._node_seq)
         if isinstance(event, HealthChanged):
             self._health[event.component] = line
+        elif isinstance(event, ExpertsChanged):
+            self._experts = [line]
         elif isinstance(event, LogLine):
             self._log.append(line)
         for channel in self._channels.values():

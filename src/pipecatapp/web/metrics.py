@@ -12,6 +12,7 @@ from pipecatapp.events import (
     AssistantMessage,
     ErrorSpoken,
     Event,
+    ExpertsChanged,
     HealthChanged,
     ToolFinished,
     TurnFinished,
@@ -48,6 +49,19 @@ class Metrics:
             registry=registry,
         )
         self._health = Gauge("pipecatapp_component_ok", "1: the component works.", ["component"], registry=registry)
+        self._expert_turns = Counter(
+            "pipecatapp_expert_turns", "Answers that an expert gave.", ["expert"], registry=registry
+        )
+        labels = ["expert", "instance"]
+        self._expert_up = Gauge(
+            "pipecatapp_expert_up", "1: the instance may be asked (its breaker is closed).", labels, registry=registry
+        )
+        self._expert_busy = Gauge(
+            "pipecatapp_expert_busy", "Requests that the instance works on.", labels, registry=registry
+        )
+        self._expert_failures = Gauge(
+            "pipecatapp_expert_failures", "How often the instance failed since it was found.", labels, registry=registry
+        )
         self._voice = Gauge("pipecatapp_voice_sessions", "Browsers that talk now.", registry=registry)
         Gauge("pipecatapp_pages", "Pages that are open now.", registry=registry).set_function(pages)
 
@@ -58,6 +72,8 @@ class Metrics:
                 self._requests.labels(event.source).inc()
             case AssistantMessage():
                 self._turns.labels("interrupted" if event.interrupted else "answered").inc()
+                if event.expert:
+                    self._expert_turns.labels(event.expert).inc()
             case ErrorSpoken():
                 self._errors.labels(event.kind).inc()
             case ToolFinished():
@@ -66,6 +82,8 @@ class Metrics:
                 self._tool_seconds.labels(tool).observe(event.seconds)
             case HealthChanged():
                 self._health.labels(event.component).set(1 if event.ok else 0)
+            case ExpertsChanged():
+                self._experts(event)
             case TurnFinished():
                 self._cost(event)
 
@@ -86,6 +104,17 @@ class Metrics:
         if len(self._tool_names) < MAX_TOOLS:
             self._tool_names.add(name)
         return name if name in self._tool_names else "other"
+
+    def _experts(self, event: ExpertsChanged) -> None:
+        """The instances that are there now; those that are gone leave no trace."""
+        gauges = (self._expert_up, self._expert_busy, self._expert_failures)
+        for gauge in gauges:
+            gauge.clear()
+        for expert in event.experts:
+            for instance in expert["instances"]:
+                values = (instance["breaker"] == "closed", instance["busy"], instance["failures"])
+                for gauge, value in zip(gauges, values, strict=True):
+                    gauge.labels(expert["name"], instance["id"]).set(value)
 
     def _cost(self, event: TurnFinished) -> None:
         steps = {

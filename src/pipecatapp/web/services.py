@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from starlette.websockets import WebSocket
 
@@ -43,15 +43,36 @@ class VoiceEndpoint(Protocol):
 class Completions(Protocol):
     """Answers a conversation that the client keeps, for the OpenAI-compatible API."""
 
-    def complete(self, messages: Sequence[Message], progress: TurnProgress) -> AsyncIterator[str]:
-        """Stream the answer to the last message; ``progress.usage`` is set when it ends. Closing it early cancels."""
+    def complete(self, messages: Sequence[Message], progress: TurnProgress, expert: str = "") -> AsyncIterator[str]:
+        """Stream the answer to the last message; ``progress.usage`` is set when it ends. Closing it early cancels.
+
+        ``expert``: this one answers.
+        """
+
+
+class ExpertTable(Protocol):
+    """The experts as they are now (``cluster.experts.Experts``)."""
+
+    @property
+    def stale(self) -> bool:
+        """Whether this is only what was last known."""
+
+    def table(self) -> Sequence[Mapping[str, Any]]:
+        """Everything about each of them."""
+
+
+def _choose_nobody(conversation: str, expert: str) -> None:
+    """There is nobody to choose."""
+    if expert:
+        raise LookupError(f"no expert {expert} is running")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebServices:
     """Everything that the routes reach. ``ca_certificate`` and ``tls_port`` are empty where TLS is off.
 
-    ``tools_off`` says of the tools that cannot work here why.
+    ``tools_off`` says of the tools that cannot work here why. ``choose`` sends a conversation's requests to an expert
+    (raises LookupError for one that is not there), ``chosen`` says which.
     """
 
     access: Access
@@ -66,6 +87,9 @@ class WebServices:
     metrics: Metrics
     tools: Callable[[], Sequence[ToolSpec]]
     tools_off: Callable[[], Mapping[str, str]] = dict
+    experts: ExpertTable | None = None
+    choose: Callable[[str, str], None] = _choose_nobody
+    chosen: Callable[[str], str] = lambda _: ""
     tls_port: int = 0
     ca_certificate: Path | None = None
     allowed_hosts: tuple[str, ...] = ()

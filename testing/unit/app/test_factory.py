@@ -10,15 +10,18 @@ import pytest
 
 from pipecatapp.agent_factory import (
     check_supported,
+    create_cluster,
     create_engine,
     create_mcp_servers,
     models_file,
     prompts_folder,
 )
 from pipecatapp.app import LateVoice, welcome
+from pipecatapp.cluster.resilient import ResilientChatModel
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import ConfigurationError, MissingExtraError
 from pipecatapp.settings import Settings, load_settings
+from testing.fakes.house import RecordingSink
 
 pytestmark = pytest.mark.unit
 
@@ -36,7 +39,6 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     [
         ({"tool_mode": "remote", "tool_server_url": "http://tools"}, "TOOL_MODE=remote"),
         ({"node_role": "core"}, "NODE_ROLE=core"),
-        ({"consul_http_addr": "127.0.0.1:8500"}, "CONSUL_HTTP_ADDR"),
         ({"nomad_addr": "http://127.0.0.1:4646"}, "NOMAD_ADDR"),
         ({"vision_service": "yolov8"}, "VISION_SERVICE"),
     ],
@@ -49,6 +51,57 @@ def test_what_this_release_cannot_do_is_refused(settings: dict[str, Any], named:
 def test_the_defaults_are_supported() -> None:
     check_supported(load_settings())
     check_supported(load_settings(node_role="edge", llm_url="http://core:8080/v1"))
+
+
+@pytest.fixture
+def external(tmp_path: Path) -> Path:
+    file = tmp_path / "experts.yaml"
+    file.write_text('[{"name": "writing", "url": "https://llm.example/v1", "api_key_env": "WRITING_KEY"}]')
+    return file
+
+
+async def test_without_consul_and_external_experts_there_is_no_cluster() -> None:
+    assert create_cluster(load_settings(), RecordingSink()) is None
+
+
+async def test_with_consul_experts_are_found_and_stand_in() -> None:
+    settings = load_settings(consul_http_addr="127.0.0.1:8500", llm_model="starter")
+    cluster = create_cluster(settings, RecordingSink())
+    assert cluster is not None
+    assert cluster.discovery is not None
+    assert isinstance(create_engine(settings, cluster).model, ResilientChatModel)
+    await cluster.stop()
+
+
+async def test_an_edge_node_with_consul_needs_no_engine_of_its_own() -> None:
+    settings = load_settings(node_role="edge", consul_http_addr="127.0.0.1:8500")
+    check_supported(settings)
+    cluster = create_cluster(settings, RecordingSink())
+    assert cluster is not None
+    engine = create_engine(settings, cluster)
+    assert (engine.supervisor, engine.restarts) == (None, False)
+    state = await engine.health.health()
+    assert (state.ok, state.reason) == (False, "no expert that could answer is registered or well")
+    await cluster.stop()
+
+
+async def test_a_fixed_url_means_no_consul_at_all_but_external_experts_stay(external: Path, tmp_path: Path) -> None:
+    url = {"llm_url": "http://core:8080/v1", "consul_http_addr": "127.0.0.1:8500"}
+    assert create_cluster(load_settings(**url), RecordingSink()) is None
+    settings = load_settings(**url, external_experts_file=external)
+    with pytest.raises(ConfigurationError, match="WRITING_KEY"):
+        create_cluster(settings, RecordingSink())
+    (tmp_path / "none.env").write_text("WRITING_KEY=secret\n")  # the configuration file counts as environment
+    cluster = create_cluster(settings, RecordingSink())
+    assert cluster is not None
+    assert cluster.discovery is None
+    assert [expert.name for expert in cluster.experts.experts()] == ["writing"]
+    await cluster.stop()
+
+
+async def test_a_wrong_address_of_consul_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="CONSUL_HTTP_ADDR"):
+        create_cluster(load_settings(consul_http_addr="ftp://consul"), RecordingSink())
 
 
 def test_an_engine_at_our_own_port_is_ours(tmp_path: Path) -> None:

@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipecatapp.domain import Message, Usage
-from pipecatapp.errors import ContextOverflowError, ModelError, ModelNotReadyError, ModelUnreachableError
+from pipecatapp.errors import (
+    ContextOverflowError,
+    ModelError,
+    ModelNotReadyError,
+    ModelUnreachableError,
+    RequestRefusedError,
+)
 from pipecatapp.llm.client import OpenAIChatModel
 from pipecatapp.llm.status import EngineStatus
 from pipecatapp.ports import ChatChunk, ChatRequest
@@ -107,7 +113,8 @@ async def test_what_came_before_the_break_is_kept_and_the_break_is_told(pieces: 
         (503, {"message": "Loading model", "type": "unavailable_error", "code": 503}, ModelNotReadyError),
         (400, {"message": "too long", "type": "exceed_context_size_error"}, ContextOverflowError),
         (400, {"message": "maximum context", "code": "context_length_exceeded"}, ContextOverflowError),
-        (400, {"message": "bad grammar", "type": "invalid_request_error"}, ModelUnreachableError),
+        (400, {"message": "bad grammar", "type": "invalid_request_error"}, RequestRefusedError),
+        (404, {"message": "no such path"}, RequestRefusedError),
         (401, {"message": "Invalid API Key"}, ModelUnreachableError),
         (500, "just text", ModelUnreachableError),
     ],
@@ -118,6 +125,34 @@ async def test_a_refusal_becomes_the_error_that_it_means(code: int, error: objec
 
     with pytest.raises(expected):
         await answer(server.model())
+
+
+async def test_llama_server_goes_on_behind_a_begun_answer() -> None:
+    server = Server()
+    end = event({"content": "", "stop": True, "stop_type": "eos", "timings": {"cache_n": 5, "prompt_n": 2}})
+    pieces = [event({"content": " the", "stop": False}), event({"content": " pot.", "stop": False}), end]
+    server.answers["/completion"] = lambda request: httpx.Response(200, stream=Pieces(pieces))
+    model = server.model()
+    assert (await model.profile()).continues
+    chunks = [c async for c in model.stream(ChatRequest(HELLO, begun="It is under", grammar="root ::= x"))]
+    assert "".join(chunk.text for chunk in chunks) == " the pot."
+    assert chunks[-1].finish_reason == "stop"
+    assert chunks[-1].usage == Usage(7, 5, 0)
+    (asked,) = server.asked("/completion")
+    assert asked["prompt"].endswith("<assistant>It is under")
+    assert asked["grammar"] == "root ::= x"
+
+
+async def test_a_continuation_that_breaks_off_is_told_too() -> None:
+    server = Server()
+    pieces = [event({"content": " the", "stop": False})]
+    server.answers["/completion"] = lambda request: httpx.Response(200, stream=Pieces(pieces))
+    with pytest.raises(ModelUnreachableError, match="broke off"):
+        [c async for c in server.model().stream(ChatRequest(HELLO, begun="It is under"))]
+
+
+async def test_other_servers_do_not_go_on() -> None:
+    assert not (await Server(llama=False).model().profile()).continues
 
 
 async def test_an_error_in_the_middle_of_a_stream_is_raised() -> None:

@@ -135,24 +135,39 @@ async def test_an_unknown_place_is_said(place: str, problem: str) -> None:
 # --- status
 
 
-async def status(*states: ComponentHealth, model: str = "starter", uptime: float = 7260.0) -> str:
+async def status(
+    folder: Path, *states: ComponentHealth, model: str = "starter", uptime: float = 7260.0, answered: str | None = None
+) -> str:
     async def health() -> Sequence[ComponentHealth]:
         return states
 
     async def name() -> str:
         return model
 
-    return (await Status(health, name, lambda: uptime).run({}, HERE)).text
+    store = JsonlConversations(folder)
+    if answered is not None:
+        turn = Turn("t1", "2 + 2", "Four.", "typed", 0.0, expert=answered)
+        await store.append(HERE.conversation, TurnRecord(turn, (Message("user", "2 + 2"),)))
+    return (await Status(health, name, lambda: uptime, store).run({}, HERE)).text
 
 
-async def test_all_well_is_one_sentence() -> None:
-    text = await status(ComponentHealth("engine", True, "ready"), ComponentHealth("stt", True))
+@pytest.mark.parametrize(("expert", "said"), [("math", "the math expert"), ("", "myself")])
+async def test_who_answered_is_said(tmp_path: Path, expert: str, said: str) -> None:
+    assert f"The last answer came from {said}." in await status(tmp_path, answered=expert)
+
+
+async def test_all_well_is_one_sentence(tmp_path: Path) -> None:
+    text = await status(tmp_path, ComponentHealth("engine", True, "ready"), ComponentHealth("stt", True))
     assert text == "All 2 components are ok. The model is starter. Up for 2 hours."
 
 
-async def test_what_is_not_well_is_named_with_its_reason() -> None:
+async def test_what_is_not_well_is_named_with_its_reason(tmp_path: Path) -> None:
     text = await status(
-        ComponentHealth("engine", False, "it is being built", 0.42), ComponentHealth("tts", True), model="", uptime=61
+        tmp_path,
+        ComponentHealth("engine", False, "it is being built", 0.42),
+        ComponentHealth("tts", True),
+        model="",
+        uptime=61,
     )
     assert text == "The language engine is not ready: it is being built. 42 percent done. Up for 1 minute."
 

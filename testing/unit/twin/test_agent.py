@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 
 from pipecatapp.domain import Expert, Fact, Message, Risk, ToolCall, ToolResult, ToolSpec
-from pipecatapp.errors import ContextOverflowError, ModelNotReadyError, ModelUnreachableError, ToolError
+from pipecatapp.errors import (
+    ContextOverflowError,
+    ExpertBusyError,
+    ModelNotReadyError,
+    ModelUnreachableError,
+    ToolError,
+)
 from pipecatapp.events import (
     AssistantDelta,
     AssistantMessage,
@@ -24,8 +30,9 @@ from pipecatapp.events import (
     UserMessage,
 )
 from pipecatapp.memory.conversations import JsonlConversations
-from pipecatapp.ports import ChatChunk, ToolContext
+from pipecatapp.ports import ChatChunk, ChatRequest, ToolContext
 from pipecatapp.twin.agent import OPEN_CONVERSATIONS, Agent
+from pipecatapp.twin.prompt import late_text, request_text, without_tools
 from pipecatapp.twin.toolloop import MAX_CALLS
 from pipecatapp.twin.turn import TurnProgress
 from testing.fakes.chat_model import COMPACT, PLAIN, Gate, ScriptedChatModel
@@ -567,16 +574,12 @@ class Directory:
     def experts(self) -> Sequence[Expert]:
         return [Expert("coding", "programs")]
 
-    async def ask(self, expert: str, messages: Sequence[Message]) -> AsyncIterator[ChatChunk]:
-        self.asked.append(messages)
-
-        async def answer() -> AsyncIterator[ChatChunk]:
-            for piece in self.pieces:
-                if isinstance(piece, Exception):
-                    raise piece
-                yield ChatChunk(piece)
-
-        return answer()
+    async def ask(self, expert: str, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        self.asked.append(request.messages)
+        for piece in self.pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield ChatChunk(piece, by=expert)
 
 
 ROUTED = '<tool_call>{"name": "route_to_expert", "arguments": {"expert": "coding", "query": "sort a list"}}</tool_call>'
@@ -613,6 +616,111 @@ async def test_without_experts_there_is_nothing_to_route_to(house: Callable[...,
     assert "error: no expert coding is running" in h.model.requests[1].messages[-1].content
 
 
+async def test_an_expert_is_told_what_is_known_for_the_request_and_the_talk(house: Callable[..., House]) -> None:
+    directory = Directory("Use sorted.")
+    memory = ScriptedMemory({"sort": [Fact("1", "lists are called shelves here")]})
+    h = house("Hello.", ROUTED, experts=directory, memory=memory, expert_persona=lambda name: f"the {name} expert")
+    await h.ask("hi")
+    await h.ask("please sort a list")
+    assert [m.content for m in directory.asked[0]] == [
+        "the coding expert",
+        "hi",
+        "Hello.",
+        "[remembered]\n- lists are called shelves here\n[request]\nsort a list",
+    ]
+
+
+def test_an_expert_is_not_told_of_tools() -> None:
+    tool = ScriptedTool("lamp.on").spec
+    fact = Fact("1", "the lamp is green")
+    assert without_tools(request_text("light", [fact], tools=[tool])) == request_text("light", [fact])
+    assert without_tools(request_text("light", tools=[tool])) == "light"
+    late = late_text(request_text("light"), [fact], tools=[tool])
+    assert without_tools(late) == "light\n[remembered]\n- the lamp is green"
+
+
+async def test_who_answered_is_kept_and_told(house: Callable[..., House]) -> None:
+    h = house(ROUTED, "Hello.", experts=Directory("Use sorted."))
+    await h.ask("sort a list")
+    await h.ask("hi")
+    await h.agent.aclose()
+    assert [e.expert for e in h.sink.of(AssistantMessage)] == ["coding", ""]
+    assert [e.expert for e in h.sink.of(TurnFinished)] == ["coding", ""]
+    assert [record.turn.expert for record in await h.store.load("c")] == ["coding", ""]
+
+
+async def test_an_expert_chosen_by_hand_answers_in_its_conversation_alone(house: Callable[..., House]) -> None:
+    h = house("Hello.", "Bye.", experts=Directory("Use sorted."))
+    with pytest.raises(LookupError, match="no expert math is running"):
+        h.agent.choose("c", "math")
+    h.agent.choose("c", "coding")
+    assert h.agent.chosen("c") == "coding"
+    assert await h.ask("hi") == "Use sorted."
+    assert h.sink.of(ToolStarted)[0].arguments == {"expert": "coding", "query": "hi"}
+    assert await h.ask("hi", "another") == "Hello."
+    h.agent.choose("c", "")
+    assert await h.ask("bye") == "Bye."
+    assert [m.role for m in h.model.requests[-1].messages[1:]] == ["user", "assistant", "user", "assistant", "user"]
+
+
+async def test_a_chosen_expert_that_fails_leaves_the_request_to_the_model(house: Callable[..., House]) -> None:
+    h = house("It is full, so I say hello myself.", experts=Directory(ExpertBusyError("the coding expert is full")))
+    h.agent.choose("c", "coding")
+    assert await h.ask("hi") == "It is full, so I say hello myself."
+    assert "error: the coding expert is full" in h.model.requests[0].messages[-1].content
+
+
+async def test_clear_cases_go_to_an_expert_before_the_model_is_asked(house: Callable[..., House]) -> None:
+    class ByWord:
+        def classify(self, text: str) -> tuple[str | None, float]:
+            if "chess" in text:
+                return "games", 0.99  # nobody runs it
+            return ("coding", 0.99) if "sort" in text else (None, 0.4)
+
+    h = house("Hello.", "I do not play.", experts=Directory("Use sorted."), classifier=ByWord())
+    assert await h.ask("sort a list") == "Use sorted."
+    assert h.model.requests == []
+    assert await h.ask("hi") == "Hello."
+    assert await h.ask("play chess") == "I do not play."
+
+
+# --- another model goes on
+
+
+def moved(kept: int, by: str = "general") -> ChatChunk:
+    return ChatChunk(kept=kept, by=by)
+
+
+async def test_words_go_on_where_another_model_takes_over(house: Callable[..., House]) -> None:
+    h = house(["The key ", "is ", moved(11), "under ", "the pot."])
+    assert await h.ask("where") == "The key is under the pot."
+    assert h.sink.of(AssistantMessage)[0].text == "The key is under the pot."
+
+
+async def test_a_call_that_broke_off_is_written_again_and_run_once(house: Callable[..., House]) -> None:
+    tool = ScriptedTool("mcp.get_status")
+    h = house(["One moment.", '<tool_call>\n{"name": "mcp', moved(11), CALL], "All up.", tools=[tool])
+    assert await h.ask("status") == "One moment.\nAll up."
+    assert len(tool.calls) == 1
+    assert "".join(e.text for e in h.sink.of(AssistantDelta)) == "One moment.\nAll up."
+
+
+async def test_the_request_can_be_made_anew_for_another_model(house: Callable[..., House]) -> None:
+    h = house("Hello.", tools=[ScriptedTool("mcp.get_status")], profile=COMPACT)
+    await h.ask("hi")
+    resume = h.model.requests[0].resume
+    assert resume is not None
+    anew = resume("", PLAIN)
+    assert anew.messages[0].content.startswith("You are the test.")
+    assert (anew.begun, anew.grammar) == ("", None)
+    behind = resume("The key is", COMPACT)
+    assert behind.messages[0] == h.model.requests[0].messages[0]
+    assert behind.begun == "The key is"
+    assert behind.grammar == 'root ::= ( [^<] | "<" [^t/<|] )*\n'
+    in_call = resume('<tool_call>\n{"name": "mcp', COMPACT)
+    assert (in_call.begun, in_call.grammar) == ("", h.model.requests[0].grammar)
+
+
 # --- the client's own conversation
 
 
@@ -632,6 +740,16 @@ async def test_a_clients_messages_are_the_history(house: Callable[..., House]) -
     assert progress.usage.prompt_tokens > 0
     assert h.sink.events == []
     assert await h.store.all() == []
+
+
+async def test_a_client_can_ask_an_expert(house: Callable[..., House]) -> None:
+    directory = Directory("Use **sorted**.")
+    h = house(experts=directory, expert_persona=lambda name: f"the {name} expert")
+    messages = [Message("system", "Be brief."), Message("user", "sort a list")]
+    assert "".join([piece async for piece in h.agent.complete(messages, expert="coding")]) == "Use sorted."
+    assert [m.content for m in directory.asked[0]] == ["the coding expert\n\nBe brief.", "sort a list"]
+    with pytest.raises(ModelUnreachableError, match="no expert math is running"):
+        [piece async for piece in h.agent.complete(messages, expert="math")]
 
 
 async def test_a_client_sees_the_error(house: Callable[..., House]) -> None:

@@ -84,34 +84,40 @@ def routes(services: WebServices) -> APIRouter:
     """The routes."""
     router = APIRouter(prefix="/v1")
     started = int(time.time())
-    model = {"id": MODEL, "object": "model", "created": started, "owned_by": "pipecatapp"}
+
+    def names() -> list[str]:
+        table = services.experts.table() if services.experts is not None else ()
+        return [MODEL, *(str(row["name"]) for row in table if not row["stands_in"])]
+
+    def described(name: str) -> dict[str, object]:
+        return {"id": name, "object": "model", "created": started, "owned_by": "pipecatapp"}
 
     @router.get("/models")
     async def models() -> dict[str, object]:
-        return {"object": "list", "data": [model]}
+        return {"object": "list", "data": [described(name) for name in names()]}
 
     @router.get("/models/{name}")
     async def one_model(name: str) -> Response:
-        if name != MODEL:
-            return openai_error(
-                404, f"no model {name!r} here; there is: {MODEL}", "invalid_request_error", "model", "model_not_found"
-            )
-        return JSONResponse(model)
+        if name not in names():
+            error = _unknown_model(name, names())
+            return openai_error(error.status, str(error), "invalid_request_error", error.param, error.code)
+        return JSONResponse(described(name))
 
     @router.post("/chat/completions")
     async def chat_completions(body: ChatCompletionRequest, request: Request) -> Response:
         try:
-            messages = _messages(body)
+            messages = _messages(body, names())
         except _BadRequestError as error:
             return openai_error(error.status, str(error), "invalid_request_error", error.param, error.code)
-        for state in await services.health.fresh():
+        expert = "" if body.model == MODEL else body.model
+        for state in await services.health.fresh() if not expert else ():
             if state.component == ENGINE and not state.ok:
                 return openai_error(
                     503, f"the engine is not ready: {state.reason}", "server_error", code="engine_not_ready"
                 )
         services.metrics.api_request()
         stops = [body.stop] if isinstance(body.stop, str) else body.stop or []
-        answer = _Answer(services, messages, [stop for stop in stops if stop])
+        answer = _Answer(services, messages, [stop for stop in stops if stop], expert)
         if not body.stream:
             return await _unless_gone(request, answer.whole())
         include_usage = body.stream_options is not None and body.stream_options.include_usage
@@ -123,11 +129,12 @@ def routes(services: WebServices) -> APIRouter:
 class _Answer:
     """One completion on its way out."""
 
-    def __init__(self, services: WebServices, messages: list[Message], stops: Sequence[str]) -> None:
+    def __init__(self, services: WebServices, messages: list[Message], stops: Sequence[str], expert: str) -> None:
+        self._model = expert or MODEL
         self._id = f"chatcmpl-{secrets.token_hex(12)}"
         self._created = int(time.time())
         self._progress = TurnProgress(conversation=f"api-{secrets.token_hex(8)}", source="api")
-        pieces = services.completions.complete(messages, self._progress)
+        pieces = services.completions.complete(messages, self._progress, expert)
         self._pieces = _until(pieces, stops) if stops else pieces
 
     async def whole(self) -> Response:
@@ -164,7 +171,8 @@ class _Answer:
                     await close()
 
     def _head(self, kind: str) -> dict[str, object]:
-        return {"id": self._id, "object": kind, "created": self._created, "model": MODEL, "system_fingerprint": None}
+        return {"id": self._id, "object": kind, "created": self._created, "model": self._model,
+                "system_fingerprint": None}  # fmt: skip
 
     def _chunk(self, delta: dict[str, str], finish_reason: str | None, rest: dict[str, Any]) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
@@ -221,10 +229,14 @@ def _event(data: dict[str, object]) -> str:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
-def _messages(body: ChatCompletionRequest) -> list[Message]:
+def _unknown_model(name: str, names: Sequence[str]) -> _BadRequestError:
+    return _BadRequestError(f"no model {name!r} here; there is: {', '.join(names)}", "model", 404, "model_not_found")
+
+
+def _messages(body: ChatCompletionRequest, models: Sequence[str]) -> list[Message]:
     """The client's messages as the brain's; the last one must be a request."""
-    if body.model != MODEL:
-        raise _BadRequestError(f"no model {body.model!r} here; there is: {MODEL}", "model", 404, "model_not_found")
+    if body.model not in models:
+        raise _unknown_model(body.model, models)
     if body.n not in (None, 1):
         raise _BadRequestError("only n=1 is supported", "n")
     if not body.messages:

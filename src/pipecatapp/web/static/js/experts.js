@@ -72,7 +72,7 @@ function show(experts, stale) {
   $("#experts-stale").hidden = !stale;
   $("#experts").replaceChildren(...experts.map(table));
   const before = choice().value;
-  const names = experts.map((expert) => expert.name);
+  const names = experts.filter((expert) => !expert.stands_in).map((expert) => expert.name);
   choice().replaceChildren(new Option("automatic", ""), ...names.map((name) => new Option(visible(name), name)));
   choice().value = names.includes(before) ? before : "";
   offer("experts", experts.length > 0);

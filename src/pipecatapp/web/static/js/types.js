@@ -142,6 +142,7 @@
  * @property {number} context
  * @property {boolean} external
  * @property {number} queue
+ * @property {boolean} [stands_in] it answers in place of the agent's own model, and is asked nothing else
  * @property {Instance[]} instances
  */
 

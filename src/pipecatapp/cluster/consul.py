@@ -1,0 +1,136 @@
+"""Consul's HTTP API, as much as discovery needs: blocking queries that answer when something changed.
+
+Our own few lines over httpx, because py-consul 1.8.0's asyncio client passes aiohttp arguments that aiohttp has
+deprecated, reads the environment itself, and its other client would hold a thread for each query that waits.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from pipecatapp.errors import ConfigurationError, PipecatAppError
+
+logger = logging.getLogger(__name__)
+
+# Consul answers after this long though nothing changed, plus up to a sixteenth of it.
+WAIT_S = 30
+
+
+class ConsulUnreachableError(PipecatAppError):
+    """Consul is away, has no leader or refuses the token. What it said last may still be true."""
+
+
+def consul_url(address: str) -> str:
+    """The URL in ``CONSUL_HTTP_ADDR``: ``host``, ``host:port`` or with ``http://`` or ``https://``.
+
+    Raises:
+        ConfigurationError: it is none of these.
+    """
+    try:
+        at = urlsplit(address if "//" in address else f"http://{address}")
+        port = at.port or (443 if at.scheme == "https" else 8500)
+    except ValueError:
+        at, port = urlsplit(""), 0
+    if at.scheme not in ("http", "https") or not at.hostname or at.path.strip("/") or at.query:
+        raise ConfigurationError(
+            f"CONSUL_HTTP_ADDR {address!r} is no address; write host:port, http://host:port or https://host:port"
+        )
+    host = f"[{at.hostname}]" if ":" in at.hostname else at.hostname
+    return f"{at.scheme}://{host}:{port}"
+
+
+class Query:
+    """One question that is asked again and again; each answer waits until it differs from the one before.
+
+    Args:
+        http: the client.
+        path: of the API.
+        parameters: further ones.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, path: str, parameters: dict[str, str] | None = None) -> None:
+        self._http = http
+        self._path = path
+        self._parameters = parameters or {}
+        self._index = 0
+
+    async def next(self) -> Any:
+        """The answer: at once the first time, then when it changed or Consul's patience ended.
+
+        Raises:
+            ConsulUnreachableError: there is no answer; the next question begins anew.
+        """
+        parameters = dict(self._parameters)
+        if self._index:
+            parameters |= {"index": str(self._index), "wait": f"{WAIT_S}s"}
+        try:
+            response = await self._http.get(self._path, params=parameters)
+            if response.status_code != httpx.codes.OK:
+                raise ConsulUnreachableError(f"Consul answers {response.status_code}: {response.text.strip()[:100]}")
+            value = response.json()
+        except ConsulUnreachableError:
+            self._index = 0
+            raise
+        except (httpx.HTTPError, ValueError) as error:
+            self._index = 0
+            raise ConsulUnreachableError(f"Consul does not answer: {type(error).__name__}") from error
+        self._index = next_index(self._index, response.headers.get("X-Consul-Index", ""))
+        return value
+
+
+def next_index(before: int, header: str) -> int:
+    """The index to wait on. One that goes backwards (Consul was restored or its leader lost) begins at 0 again; a new
+    one is at least 1, or Consul would not wait and we would ask without a pause."""
+    try:
+        index = int(header)
+    except ValueError:
+        return 0
+    if index < before:
+        return 0
+    return max(1, index)
+
+
+class ConsulClient:
+    """A Consul agent.
+
+    Args:
+        address: as in ``CONSUL_HTTP_ADDR``.
+        token: ACL token, if it wants one.
+        transport: what carries the requests, in place of the network.
+    """
+
+    def __init__(self, address: str, token: str = "", transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.url = consul_url(address)
+        self._http = httpx.AsyncClient(
+            base_url=self.url,
+            headers={"X-Consul-Token": token} if token else {},
+            timeout=httpx.Timeout(WAIT_S * 17 / 16 + 5, connect=2.0, pool=None),
+            limits=httpx.Limits(max_connections=None),
+            trust_env=False,
+            transport=transport,
+        )
+
+    def services(self) -> Query:
+        """All services by name, with their tags."""
+        return Query(self._http, "/v1/catalog/services")
+
+    def instances(self, service: str) -> Query:
+        """The instances of a service whose checks pass, that of their node too: on a dead node the service's own
+        check stays as it was."""
+        return Query(self._http, f"/v1/health/service/{service}", {"passing": "1"})
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+
+def names_of(services: object, prefix: str) -> Sequence[str]:
+    """The names in an answer to ``services`` that begin with ``prefix``."""
+    if not isinstance(services, dict):
+        return []
+    return sorted(name for name in services if isinstance(name, str) and name.startswith(prefix))

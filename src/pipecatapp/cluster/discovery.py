@@ -1,0 +1,106 @@
+"""Keeps the set of experts that Consul knows up to date, by blocking queries; without Consul the last known one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from pipecatapp.cluster.consul import ConsulClient, ConsulUnreachableError, Query, names_of
+from pipecatapp.cluster.registration import PREFIX, Registration, from_consul
+
+logger = logging.getLogger(__name__)
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
+# Between two answers of one query: an index that changes all the time must not keep us busy.
+_BREATH_S = 0.1
+
+Changed = Callable[[Sequence[Registration], bool], None]
+
+
+class Discovery:
+    """Watches every service whose name begins with ``prima-api-``.
+
+    Args:
+        consul: the agent to ask.
+        changed: told all registrations, and whether they are stale, whenever either changes.
+        api_key: what experts found this way want as a bearer token.
+    """
+
+    def __init__(self, consul: ConsulClient, changed: Changed, api_key: str = "") -> None:
+        self._consul = consul
+        self._changed = changed
+        self._api_key = api_key
+        self._found: dict[str, tuple[Registration, ...]] = {}
+        self._lost: set[str] = set()
+        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._stale: bool | None = None  # whether the set is only what was last known; None: nobody was told yet
+
+    def start(self) -> None:
+        """Begin to watch, in the running loop."""
+        self._task = asyncio.create_task(self._watch(self._consul.services(), "", self._services), name="experts")
+
+    async def aclose(self) -> None:
+        """End all watches."""
+        tasks = [task for task in (self._task, *self._watches.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._consul.aclose()
+
+    async def _watch(self, query: Query, name: str, take: Callable[[Any], None]) -> None:
+        pause = _FIRST_PAUSE_S
+        while True:
+            try:
+                answer = await query.next()
+            except ConsulUnreachableError as error:
+                self._lose(name, str(error))
+                await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - spreads the load, hides nothing
+                pause = min(_LONGEST_PAUSE_S, pause * 2)
+                continue
+            pause = _FIRST_PAUSE_S
+            take(answer)
+            self._find(name)
+            await asyncio.sleep(_BREATH_S)
+
+    def _services(self, answer: object) -> None:
+        names = set(names_of(answer, PREFIX))
+        for name in names - self._watches.keys():
+            watch = self._watch(self._consul.instances(name), name, partial(self._instances, name))
+            self._watches[name] = asyncio.create_task(watch, name=f"expert {name}")
+        gone = self._watches.keys() - names
+        for name in gone:
+            self._watches.pop(name).cancel()
+            self._lost.discard(name)
+            self._found.pop(name, None)
+        if gone:
+            self._tell()
+
+    def _instances(self, name: str, answer: object) -> None:
+        entries = [entry for entry in answer if isinstance(entry, Mapping)] if isinstance(answer, list) else []
+        found = {r.id: r for entry in entries if (r := from_consul(entry, self._api_key)) is not None}
+        registrations = tuple(found[key] for key in sorted(found))
+        if self._found.get(name) != registrations:
+            self._found[name] = registrations
+            self._tell()
+
+    def _lose(self, name: str, why: str) -> None:
+        self._lost.add(name)
+        if not self._stale:
+            logger.warning("%s; the experts that were last known go on serving", why)
+            self._stale = True
+            self._tell()
+
+    def _find(self, name: str) -> None:
+        self._lost.discard(name)
+        if self._stale is not False and not self._lost:
+            logger.info("Consul answers")
+            self._stale = False
+            self._tell()
+
+    def _tell(self) -> None:
+        self._changed([r for name in sorted(self._found) for r in self._found[name]], self._stale is True)

@@ -1,0 +1,92 @@
+"""The agent's own model, with the experts behind it: where it dies one stands in, in the middle of a sentence too."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+from pipecatapp.cluster.answering import Answering
+from pipecatapp.cluster.experts import Experts
+from pipecatapp.cluster.instance import Instance
+from pipecatapp.cluster.pool import Pool
+from pipecatapp.domain import ComponentHealth, Message, Usage
+from pipecatapp.errors import ModelError, ModelNotReadyError
+from pipecatapp.ports import ChatChunk, ChatRequest, ModelProfile
+
+logger = logging.getLogger(__name__)
+
+# The pool of the agent's own model has no name: what it writes is nobody else's.
+OWN = ""
+
+
+class ResilientChatModel:
+    """``ports.ChatModel`` over our own model, where there is one, and the experts that can stand in for it.
+
+    Args:
+        own: our own model as an instance, or None on a node without one.
+        experts: the others.
+        patience_s: how long a turn waits for somebody who can go on with it.
+    """
+
+    def __init__(self, own: Instance | None, experts: Experts, patience_s: float = 10.0) -> None:
+        self._own = Pool(OWN, queue=1000)
+        if own is not None:
+            self._own.set([own])
+            experts.stand_by(self._own)
+        self._instance = own
+        self._experts = experts
+        self._answering = Answering(patience_s)
+
+    async def profile(self) -> ModelProfile:
+        """What is loaded where the next request will go."""
+        first: ModelError | None = None
+        tried: set[str] = set()
+        for pool in self._pools():
+            while (instance := pool.best("", tried)) is not None:
+                tried.add(instance.id)
+                try:
+                    return await instance.profile()
+                except ModelError as error:
+                    instance.failed(error)
+                    first = first or error
+        raise first or ModelNotReadyError(self._reason())
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatChunk, None]:
+        """The answer, from our own model or whoever stands in for it."""
+        async with aclosing(self._answering.stream(self._pools, request)) as chunks:
+            async for chunk in chunks:
+                yield chunk if self._instance is not None else replace(chunk, by="")
+
+    async def prefill(self, messages: Sequence[Message], slot_key: str = "") -> Usage:
+        """Fill the cache of the one who will be asked."""
+        for pool in self._pools():
+            if (instance := pool.best(slot_key)) is not None:
+                return await instance.model.prefill(messages, slot_key)
+        return Usage()
+
+    async def health(self) -> ComponentHealth:
+        """Whether anybody can answer."""
+        own = await self._instance.model.health() if self._instance is not None else None
+        if own is not None and own.ok:
+            return own
+        stand_in = next((pool.name for pool in self._experts.stand_ins() if pool.usable()), None)
+        if stand_in is None:
+            return own or ComponentHealth("llm", False, self._reason())
+        why = f"; our own is away: {own.reason}" if own is not None else ""
+        return ComponentHealth("llm", True, f"the {stand_in} expert answers{why}")
+
+    async def aclose(self) -> None:
+        """Close our own model's connections."""
+        if self._instance is not None:
+            await self._instance.aclose()
+
+    def _pools(self) -> list[Pool]:
+        return [*([self._own] if self._instance is not None else []), *self._experts.stand_ins()]
+
+    def _reason(self) -> str:
+        if self._instance is not None:
+            return self._instance.breaker.reason or "the model does not answer"
+        away = "; Consul does not answer" if self._experts.stale else ""
+        return f"no expert that could answer is registered or well{away}"

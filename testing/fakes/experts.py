@@ -1,0 +1,67 @@
+"""Experts whose every word the test wrote down, and a probe that says what the test wants."""
+
+from __future__ import annotations
+
+from pipecatapp.cluster.breaker import CircuitBreaker
+from pipecatapp.cluster.instance import Instance
+from pipecatapp.cluster.registration import Registration
+from pipecatapp.cluster.server import Load
+from pipecatapp.cluster.watch import Limits
+from pipecatapp.ports import ModelProfile
+from testing.fakes.chat_model import Answer, ScriptedChatModel
+
+GOES_ON = ModelProfile("scripted", context_tokens=4096, grammars=True, continues=True)
+BEGINS_ANEW = ModelProfile("scripted", context_tokens=4096, grammars=False, continues=False)
+# Nothing in a unit test takes longer than an instant, unless it hangs.
+HASTY = Limits(first_token_s=0.2, between_s=0.2, silent_s=0.02)
+
+
+class ScriptedProbe:
+    """``watch.Probe`` that answers, or does not."""
+
+    def __init__(self) -> None:
+        self.answers = True
+        self.says: Load | None = None
+        self.asked = 0
+        self.closed = False
+
+    async def alive(self) -> bool:
+        self.asked += 1
+        return self.answers
+
+    async def load(self) -> Load | None:
+        return self.says
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class ScriptedInstance(Instance):
+    """An instance with its model and probe at hand."""
+
+    def __init__(
+        self,
+        name: str,
+        *answers: Answer,
+        host: str = "h1",
+        profile: ModelProfile | Exception = GOES_ON,
+        context: int = 0,
+        slots: int = 1,
+        model: str = "",
+        limits: Limits = HASTY,
+        breaker: CircuitBreaker | None = None,
+    ) -> None:
+        self.scripted = ScriptedChatModel(*answers, profile=profile)
+        self.scripted_probe = ScriptedProbe()
+        registration = Registration(name, f"http://{host}:1/v1", model=model, context=context, slots=slots)
+        super().__init__(registration, self.scripted, self.scripted_probe, limits, breaker)

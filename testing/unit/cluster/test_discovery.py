@@ -1,0 +1,140 @@
+"""Blocking queries: what Consul says arrives at once, and what it said last stays while it is away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import httpx
+import pytest
+
+from pipecatapp.cluster.consul import ConsulClient
+from pipecatapp.cluster.discovery import Discovery
+from pipecatapp.cluster.registration import Registration
+
+pytestmark = pytest.mark.unit
+
+
+class ScriptedConsul(httpx.AsyncBaseTransport):
+    """Consul as far as discovery sees it: answers at once without an index, waits with the newest one."""
+
+    def __init__(self) -> None:
+        self.index = 10
+        self.services: dict[str, list[dict[str, Any]]] = {}
+        self.failure: httpx.Response | Exception | None = None
+        self.asked: list[httpx.Request] = []
+        self._news = asyncio.Event()
+
+    def change(self, **services: int) -> None:
+        """Services by name (``prima-api-`` is put in front) with how many instances pass."""
+        self.services = {
+            f"prima-api-{name}": [
+                {"Node": {"Address": f"10.0.0.{number}"}, "Service": {"Service": f"prima-api-{name}", "Port": 8080}}
+                for number in range(count)
+            ]
+            for name, count in services.items()
+        }
+        self.index += 1
+        self.wake()
+
+    def wake(self) -> None:
+        """Everybody who waits looks again."""
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        while self.failure is None and request.url.params.get("index") == str(self.index):
+            await self._news.wait()
+        if isinstance(self.failure, Exception):
+            raise self.failure
+        if self.failure is not None:
+            return httpx.Response(self.failure.status_code, content=self.failure.content)
+        name = request.url.path.rpartition("/")[2]
+        every: dict[str, list[str]] = {key: [] for key in ["consul", *self.services]}
+        value = every if name == "services" else self.services.get(name, [])
+        return httpx.Response(200, headers={"X-Consul-Index": str(self.index)}, content=json.dumps(value))
+
+
+class House:
+    def __init__(self) -> None:
+        self.consul = ScriptedConsul()
+        self.told: list[tuple[list[str], bool]] = []
+        client = ConsulClient("consul:8500", "token", transport=self.consul)
+        self.discovery = Discovery(client, self._changed, api_key="key")
+
+    def _changed(self, registrations: Sequence[Registration], stale: bool) -> None:
+        self.told.append(([registration.id for registration in registrations], stale))
+
+    async def until(self, wanted: tuple[list[str], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not self.told or self.told[-1] != wanted:
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    house = House()
+    yield house
+    await house.discovery.aclose()
+
+
+async def test_experts_come_and_go(house: House) -> None:
+    house.consul.change(coding=1)
+    house.discovery.start()
+    await house.until((["coding@10.0.0.0:8080"], False))
+    house.consul.change(coding=2, math=1)
+    await house.until((["coding@10.0.0.0:8080", "coding@10.0.0.1:8080", "math@10.0.0.0:8080"], False))
+    house.consul.change(math=1)
+    await house.until((["math@10.0.0.0:8080"], False))
+    house.consul.change()
+    await house.until(([], False))
+
+
+async def test_it_asks_for_passing_instances_with_the_token_and_waits(house: House) -> None:
+    house.consul.change(coding=1)
+    house.discovery.start()
+    await house.until((["coding@10.0.0.0:8080"], False))
+    await asyncio.sleep(0.3)
+    asked = [(r.url.path, dict(r.url.params)) for r in house.consul.asked]
+    assert ("/v1/health/service/prima-api-coding", {"passing": "1"}) in asked
+    assert ("/v1/catalog/services", {"index": str(house.consul.index), "wait": "30s"}) in asked
+    assert len(asked) == 4  # two that answered at once, two that wait: nobody polls
+    assert {r.headers["X-Consul-Token"] for r in house.consul.asked} == {"token"}
+
+
+@pytest.mark.parametrize("failure", [httpx.ConnectError("refused"), httpx.Response(500, text="No cluster leader")])
+async def test_without_consul_the_last_known_set_stays_and_is_stale(
+    house: House, failure: httpx.Response | Exception
+) -> None:
+    house.consul.change(coding=1)
+    house.discovery.start()
+    await house.until((["coding@10.0.0.0:8080"], False))
+    house.consul.failure = failure
+    house.consul.wake()
+    await house.until((["coding@10.0.0.0:8080"], True))
+    house.consul.failure = None
+    house.consul.index = 3  # it was restored: its index went backwards
+    house.consul.change(coding=2)
+    await house.until((["coding@10.0.0.0:8080", "coding@10.0.0.1:8080"], False))
+
+
+async def test_a_consul_that_was_never_there_is_stale_from_the_start(house: House) -> None:
+    house.consul.failure = httpx.ConnectError("refused")
+    house.discovery.start()
+    await house.until(([], True))
+    house.consul.failure = None
+    house.consul.change(coding=1)
+    await house.until((["coding@10.0.0.0:8080"], False))
+
+
+async def test_an_answer_that_is_none_does_no_harm(house: House) -> None:
+    house.consul.change(coding=1)
+    house.discovery.start()
+    await house.until((["coding@10.0.0.0:8080"], False))
+    house.consul.services["prima-api-coding"] = [{"Service": {"Service": "prima-api-coding", "Port": "x"}}]
+    house.consul.index += 1
+    house.consul.wake()
+    await house.until(([], False))

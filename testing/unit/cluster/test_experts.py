@@ -1,0 +1,218 @@
+"""The table of experts, and the model that an expert stands in for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from pipecatapp.cluster.breaker import CircuitBreaker
+from pipecatapp.cluster.experts import Experts
+from pipecatapp.cluster.instance import Instance
+from pipecatapp.cluster.registration import Registration
+from pipecatapp.cluster.resilient import ResilientChatModel
+from pipecatapp.domain import Message
+from pipecatapp.errors import ModelNotReadyError, ModelUnreachableError
+from pipecatapp.events import ExpertsChanged
+from pipecatapp.ports import ChatRequest
+from testing.fakes.chat_model import Answer
+from testing.fakes.experts import GOES_ON, ScriptedInstance
+from testing.fakes.house import RecordingSink
+
+pytestmark = pytest.mark.unit
+
+REQUEST = ChatRequest([Message("user", "hello")], slot_key="c")
+GONE = ModelUnreachableError("the model server is gone")
+
+
+def registration(name: str, host: str = "h1", **more: str) -> Registration:
+    return Registration(name, f"http://{host}:1/v1", slots=2, **more)  # type: ignore[arg-type]
+
+
+class House:
+    """Experts whose answers the test wrote down, by the host they are on."""
+
+    def __init__(self, answers: dict[str, Sequence[Answer]] | None = None, fixed: Sequence[Registration] = ()) -> None:
+        self.answers = answers or {}
+        self.made: list[ScriptedInstance] = []
+        self.sink = RecordingSink()
+        self.experts = Experts(self._connect, self.sink, fixed, patience_s=0.3)
+
+    def _connect(self, registration: Registration) -> Instance:
+        host = registration.address.partition(":")[0]
+        breaker = CircuitBreaker(first_s=0.05)
+        made = ScriptedInstance(
+            registration.expert, *self.answers.get(host, ()), host=host, slots=2, model=registration.model,
+            breaker=breaker,
+        )  # fmt: skip
+        made.registration = registration
+        self.made.append(made)
+        return made
+
+    async def ask(self, expert: str) -> tuple[str, str]:
+        """What was said, and by whom."""
+        chunks = [chunk async for chunk in self.experts.ask(expert, REQUEST)]
+        return "".join(chunk.text for chunk in chunks), chunks[-1].by
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        self.experts.start()
+        try:
+            yield
+        finally:
+            await self.experts.aclose()
+
+
+async def until(condition: object) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # type: ignore[operator]
+            await asyncio.sleep(0.01)
+
+
+async def test_instances_that_stay_keep_what_is_known_of_them() -> None:
+    h = House({"h1": ["One.", "Two."], "h2": ["Three."]})
+    h.experts.update([registration("coding")], stale=False)
+    assert await h.ask("coding") == ("One.", "coding")
+    h.experts.update([registration("coding"), registration("math", "h2")], stale=True)
+    assert [instance.id for instance in h.made] == ["coding@h1:1", "math@h2:1"]
+    assert [(row["name"], row["turns"], row["healthy"]) for row in h.experts.table()] == [
+        ("coding", 1, True),
+        ("math", 0, True),
+    ]
+    assert h.experts.stale
+    h.experts.update([registration("math", "h2")], stale=False)
+    assert [expert.name for expert in h.experts.experts()] == ["math"]
+
+
+async def test_what_is_registered_anew_with_another_model_is_another_instance() -> None:
+    h = House()
+    h.experts.update([registration("coding")], stale=False)
+    h.experts.update([registration("coding", model="scripted")], stale=False)
+    assert len(h.made) == 2
+    async with h.running():
+        await until(lambda: h.made[0].scripted_probe.closed)
+    assert h.made[1].scripted_probe.closed
+
+
+async def test_external_experts_are_always_there() -> None:
+    h = House({"h9": ["Dear Ann."]}, fixed=[registration("writing", "h9", description="letters")])
+    assert [(e.name, e.description) for e in h.experts.experts()] == [("writing", "letters")]
+    h.experts.update([registration("coding")], stale=False)
+    assert [e.name for e in h.experts.experts()] == ["coding", "writing"]
+    assert await h.ask("writing") == ("Dear Ann.", "writing")
+
+
+async def test_who_only_stands_in_is_no_expert_to_ask() -> None:
+    h = House()
+    h.experts.update([registration("main"), registration("general", "h2")], stale=False)
+    assert [expert.name for expert in h.experts.experts()] == ["general"]
+    assert [pool.name for pool in h.experts.stand_ins()] == ["main", "general"]
+    assert [row["name"] for row in h.experts.table() if row["stands_in"]] == ["main"]
+
+
+async def test_an_instance_that_failed_is_probed_and_comes_back() -> None:
+    h = House({"h1": [["Half", GONE], "x", "Whole."], "h2": [" an answer."]})
+    h.experts.update([registration("coding"), registration("general", "h2")], stale=False)
+    async with h.running():
+        assert await h.ask("coding") == ("Half an answer.", "general")
+        await until(lambda: h.made[0].breaker.allows)
+        assert await h.ask("coding") == ("Whole.", "coding")
+    assert h.made[0].scripted.requests[1].max_tokens == 1  # it had to say something before it was trusted again
+    assert h.experts.table()[0]["failures"] == 1
+
+
+async def test_the_wrong_model_is_found_out_before_anybody_asks() -> None:
+    h = House()
+    h.experts.update([registration("coding", model="qwen3-4b")], stale=False)
+    async with h.running():
+        await until(lambda: not h.made[0].breaker.allows)
+        row = h.experts.table()[0]
+        assert (row["healthy"], row["instances"][0]["state"]) == (False, "open")
+        assert "serves scripted and not qwen3-4b" in row["instances"][0]["reason"]
+        assert [expert.name for expert in h.experts.experts()] == ["coding"]  # the prompt does not flicker
+
+
+async def test_the_pages_are_told_what_changed() -> None:
+    h = House()
+    async with h.running():
+        h.experts.update([registration("coding")], stale=False)
+        await until(lambda: h.sink.of(ExpertsChanged))
+        h.experts.update([registration("coding")], stale=True)
+        await until(lambda: len(h.sink.of(ExpertsChanged)) == 2)
+    first, second = h.sink.of(ExpertsChanged)
+    assert [row["name"] for row in first.experts] == ["coding"]
+    assert (first.stale, second.stale) == (False, True)
+
+
+async def test_health_counts_them_and_is_always_ok() -> None:
+    h = House()
+    assert (await h.experts.health()).reason == "none is registered"
+    h.experts.update([registration("coding"), registration("coding", "h2")], stale=True)
+    h.made[0].breaker.fail("gone")
+    state = await h.experts.health()
+    assert state.ok
+    assert state.reason == "1 of 2 instances of 1 expert answer; Consul is away, this is what was last known"
+
+
+# --- the agent's own model
+
+
+async def test_our_own_model_writes_and_is_nobody_else() -> None:
+    h = House()
+    model = ResilientChatModel(ScriptedInstance("own", "Hello."), h.experts)
+    chunks = [chunk async for chunk in model.stream(REQUEST)]
+    assert "".join(chunk.text for chunk in chunks) == "Hello."
+    assert {chunk.by for chunk in chunks} == {""}
+
+
+async def test_when_it_dies_the_best_stand_in_goes_on() -> None:
+    h = House({"h1": ["no"], "h2": [" there."]})
+    h.experts.update([registration("coding"), registration("main", "h2")], stale=False)
+    own = ScriptedInstance("own", ["Hello", GONE])
+    chunks = [chunk async for chunk in ResilientChatModel(own, h.experts).stream(REQUEST)]
+    assert "".join(chunk.text for chunk in chunks) == "Hello there."
+    assert chunks[-1].by == "main"
+
+
+async def test_and_it_stands_in_for_the_experts() -> None:
+    h = House({"h1": [["Hello", GONE]]})
+    h.experts.update([registration("coding")], stale=False)
+    own = ScriptedInstance("own", " there.")
+    ResilientChatModel(own, h.experts)
+    assert await h.ask("coding") == ("Hello there.", "")
+
+
+async def test_its_profile_is_that_of_the_one_who_will_be_asked() -> None:
+    h = House()
+    h.experts.update([registration("general")], stale=False)
+    own = ScriptedInstance("own", profile=ModelNotReadyError("loading"))
+    model = ResilientChatModel(own, h.experts)
+    assert await model.profile() == GOES_ON
+    assert not own.breaker.allows
+    state = await model.health()
+    assert state.ok
+    assert "the general expert answers; our own is away" in state.reason
+
+
+async def test_without_any_stand_in_its_own_trouble_is_told() -> None:
+    model = ResilientChatModel(ScriptedInstance("own", profile=ModelNotReadyError("half loaded", 0.5)), House().experts)
+    with pytest.raises(ModelNotReadyError) as caught:
+        await model.profile()
+    assert caught.value.progress == 0.5
+    assert not (await model.health()).ok
+
+
+async def test_a_node_without_a_model_of_its_own_is_answered_by_the_main_expert() -> None:
+    h = House({"h1": ["Hello."]})
+    model = ResilientChatModel(None, h.experts)
+    with pytest.raises(ModelNotReadyError, match="no expert that could answer"):
+        await model.profile()
+    assert not (await model.health()).ok
+    h.experts.update([registration("main")], stale=False)
+    assert await model.profile() == GOES_ON
+    chunks = [chunk async for chunk in model.stream(REQUEST)]
+    assert ("".join(chunk.text for chunk in chunks), chunks[-1].by) == ("Hello.", "")
+    await model.prefill([Message("user", "he")], "c")
+    assert h.made[0].scripted.prefilled
