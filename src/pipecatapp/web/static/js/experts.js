@@ -20,8 +20,9 @@ const choice = () => /** @type {HTMLSelectElement} */ ($("#expert-choice"));
  * @param {Instance} instance
  * @returns {[word: string, looks: string]}
  */
-function state({ state, reason, busy, slots }) {
-  if (state === "open") return reason.includes("loading") ? ["loading", "busy"] : ["not answering", "unwell"];
+function state({ state, busy, slots }) {
+  if (state === "loading") return ["loading", "busy"];
+  if (state === "open") return ["not answering", "unwell"];
   if (state === "half-open") return ["tried again", "busy"];
   return busy ? [`busy, ${busy} of ${slots}`, "busy"] : ["ready", "healthy"];
 }
