@@ -28,6 +28,8 @@ from pipecatapp.llm.engine import EngineSupervisor, shared_key
 from pipecatapp.llm.machine import detect
 from pipecatapp.llm.selection import main_models
 from pipecatapp.llm.status import read_status
+from pipecatapp.memory.approvals import ApprovalFile
+from pipecatapp.memory.audit import AuditFile
 from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.registry import create_embedding
@@ -37,6 +39,8 @@ from pipecatapp.ports import ChatModel, EventSink, ExpertDirectory, HealthSource
 from pipecatapp.settings import Settings, environment
 from pipecatapp.tools.registry import TOOLS, ToolServices, create_tools
 from pipecatapp.twin.agent import Agent
+from pipecatapp.twin.approvals import ApprovalGate
+from pipecatapp.twin.audit import Auditor
 from pipecatapp.twin.persona import Personas
 from pipecatapp.twin.turns import TurnRunner
 from pipecatapp.voice.recognition import Recognizer
@@ -237,6 +241,21 @@ def create_states(settings: Settings, memory: FaissMemory, conversations: JsonlC
     return States(settings.state_dir / "states", memory, conversations, agent.reread)
 
 
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """Where calls that act wait for a person, and what is written down about them."""
+
+    gate: ApprovalGate
+    audit: AuditFile
+
+
+def create_approvals(settings: Settings, sink: EventSink) -> Approvals:
+    """The gate with its files under ``STATE_DIR``."""
+    audit = AuditFile(settings.state_dir / "audit/audit.jsonl")
+    store = ApprovalFile(settings.state_dir / "approvals.json")
+    return Approvals(ApprovalGate(store, Auditor(audit, sink), sink, mode=settings.approval_mode), audit)
+
+
 def create_agent(
     settings: Settings,
     engine: Engine,
@@ -248,8 +267,9 @@ def create_agent(
     conversations: JsonlConversations | None = None,
     memory: FaissMemory | None = None,
     experts: ExpertDirectory | None = None,
+    gate: ApprovalGate | None = None,
 ) -> Agent:
-    """The brain with its tools, personas, stored conversations and long-term memory."""
+    """The brain with its tools, personas, stored conversations and long-term memory. Without a gate no tool may act."""
     conversations = conversations or create_conversations(settings)
     personas = Personas(prompts_folder(settings))
 
@@ -283,6 +303,7 @@ def create_agent(
         persona=personas.router,
         experts=experts,
         expert_persona=personas.expert,
+        approvals=gate,
         off=tool_set.off,
         sources=sources,
         restarts_engine=engine.restarts,

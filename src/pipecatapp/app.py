@@ -22,6 +22,7 @@ from pipecatapp.agent_factory import (
     Speech,
     check_supported,
     create_agent,
+    create_approvals,
     create_cluster,
     create_conversations,
     create_engine,
@@ -32,7 +33,7 @@ from pipecatapp.agent_factory import (
     create_voice,
 )
 from pipecatapp.domain import ComponentHealth
-from pipecatapp.errors import ConfigurationError, PipecatAppError
+from pipecatapp.errors import ConfigurationError, PipecatAppError, StorageError
 from pipecatapp.events import HealthChanged
 from pipecatapp.ports import EventSink, HealthSource
 from pipecatapp.settings import Settings
@@ -207,6 +208,7 @@ class App:
             components["experts"] = experts
         board = HealthBoard(components, self.hub)
         conversations = create_conversations(settings)
+        self._approvals = create_approvals(settings, self.hub)
         self.agent = create_agent(
             settings,
             self._engine,
@@ -217,6 +219,7 @@ class App:
             conversations=conversations,
             memory=self._memory,
             experts=experts,
+            gate=self._approvals.gate,
         )
         self.runner = TurnRunner(self.agent, self.hub, benchmark=settings.benchmark_mode)
         authority = LocalAuthority(settings.state_dir / "tls") if settings.web_tls_port else None
@@ -233,6 +236,8 @@ class App:
             experts=experts,
             choose=self.agent.choose,
             chosen=self.agent.chosen,
+            approvals=self.agent,
+            audit=self._approvals.audit,
             health=board,
             metrics=Metrics(version=__version__, pages=self.hub.pages),
             tools=lambda: self.agent.tools,
@@ -261,6 +266,7 @@ class App:
             ConfigurationError: a port is taken, or a certificate cannot be made.
         """
         logging.getLogger().addHandler(self._log)
+        await self._open_approvals()
         await self.servers.start()
         serving = {
             "pid": os.getpid(),
@@ -284,6 +290,7 @@ class App:
             ("turns", self.runner.aclose),
             ("voice", self._voice.aclose),
             ("loading", self._stop_loading),
+            ("approvals", self._approvals.gate.aclose),
             ("conversations", self.agent.aclose),
             ("MCP servers", self._stop_mcp_servers),
             ("memory", self._memory.close),
@@ -302,6 +309,14 @@ class App:
     async def _stop_cluster(self) -> None:
         if self._cluster is not None:
             await self._cluster.stop()
+
+    async def _open_approvals(self) -> None:
+        try:
+            await self._approvals.gate.open()
+            if broken := await self._approvals.audit.verify():
+                logger.error("the audit log was changed by somebody else: %s", broken)
+        except StorageError as error:
+            logger.error("tools that act will be refused: %s", error)
 
     async def _stop_loading(self) -> None:
         # After the sessions have ended: pipecat keeps a cancellation that reaches a running session to itself.

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant"]
-Source = Literal["voice", "typed", "api"]
+Source = Literal["voice", "typed", "api", "approval"]  # approval: a turn that goes on after a person's decision
 
 INTERRUPTED = "(interrupted)"  # what the model reads in place of an answer of which nothing was heard
 
@@ -70,6 +70,66 @@ class Preview:
     sentence: str
     detail: str = ""
     scope: str = ""
+
+
+class ApprovalState(StrEnum):
+    """Where a call that needs a person's yes stands. Only ``APPROVED`` becomes ``STARTED``, and only once.
+
+    ``LOST``: it was started before a restart; how it ended is not known, and it never runs again.
+    """
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    STARTED = "started"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequest:
+    """A call that waits for a person, or was decided and is not told yet.
+
+    ``digest`` names exactly this tool with these arguments (``twin.approvals.digest_of``); a yes is bound to it.
+    ``words`` are the person's own that led to the call; times are seconds since 1970.
+    """
+
+    id: str
+    digest: str
+    conversation: str
+    turn: str
+    tool: str
+    arguments: Mapping[str, Any]
+    risk: Risk
+    preview: Preview
+    words: str
+    requested_at: float
+    expires_at: float
+    state: ApprovalState = ApprovalState.PENDING
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One line of the audit log: a call was asked for, decided or carried out, by whom and with what result.
+
+    ``arguments`` have their secrets masked; ``digest`` is that of the whole call; ``id`` the request's, where there
+    is one. ``ok`` and ``seconds`` are None where nothing ran.
+    """
+
+    at: float
+    conversation: str
+    turn: str
+    tool: str
+    risk: str
+    arguments: Mapping[str, Any]
+    decision: str
+    by: str
+    digest: str
+    id: str = ""
+    result_digest: str = ""
+    ok: bool | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,10 @@ PipecatAppError
 │   └── ContextOverflowError    the prompt does not fit its context
 ├── ToolError               a tool could not do its work; its text is fit for the model and for speech
 ├── ToolOffError            a tool cannot work on this PC at all, so it is not offered; says why and what to do
+├── ApprovalError           a decision about a waiting call cannot be taken
+│   ├── UnknownRequestError there is no such request
+│   ├── SettledError        it was decided, has expired, or is another call than the one that was shown
+│   └── UnfitDecisionError  what was decided does not fit: wrong arguments, or not to be answered this way
 ├── EngineError             no llama-server can be had or started on this PC
 ├── DownloadError           a file could not be fetched or does not match its checksum
 │   ├── SourceUnreachableError  the hub or registry cannot be reached; nothing is wrong with the file
@@ -79,6 +83,22 @@ class ToolError(PipecatAppError):
 
 class ToolOffError(PipecatAppError):
     """A tool cannot work on this PC, so the model is not told of it. The text says why and what to do."""
+
+
+class ApprovalError(PipecatAppError):
+    """A decision about a waiting call cannot be taken. The text says why."""
+
+
+class UnknownRequestError(ApprovalError):
+    """There is no such request."""
+
+
+class SettledError(ApprovalError):
+    """The request was decided already, has expired, or is for another call than the one that was shown."""
+
+
+class UnfitDecisionError(ApprovalError):
+    """The decision does not fit the request: arguments that the tool does not take, or a way that is not allowed."""
 
 
 class DownloadError(PipecatAppError):

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from pipecatapp.domain import (
+    ApprovalRequest,
+    AuditEntry,
     ComponentHealth,
     ConversationInfo,
     Expert,
     Fact,
     Message,
     Preview,
-    ToolCall,
     ToolResult,
     ToolSpec,
     Turn,
@@ -160,13 +161,15 @@ class ToolContext:
     """Who asks: the conversation (and through it the person) a tool call belongs to.
 
     ``words`` are the person's own in this turn. ``tainted``: text that somebody else wrote (``ToolSpec.untrusted``)
-    stands in this turn, so a call may be its author's wish. ``progress`` shows a line of long work on the page.
+    stands in this turn or in the history before it, so a call may be its author's wish. ``recalled``: so do memories or
+    observations, whose origin nobody knows any more. ``progress`` shows a line of long work on the page.
     """
 
     conversation: str
     turn: str
     words: str = ""
     tainted: bool = False
+    recalled: bool = False
     progress: Callable[[str], None] = _nobody
 
 
@@ -209,11 +212,24 @@ class ToolChooser(Protocol):
         """The tools that fit best, best first; the same words and tools give the same answer."""
 
 
-class Approvals(Protocol):
-    """Where a call that acts on the world waits for a person."""
+class ApprovalStore(Protocol):
+    """Keeps the calls that wait for a person over restarts. Raises StorageError."""
 
-    async def decide(self, call: ToolCall, spec: ToolSpec, context: ToolContext) -> ToolCall | None:
-        """The call to run (a person may have edited it), or None when it was refused."""
+    async def load(self) -> list[ApprovalRequest]:
+        """What was saved last; empty at first."""
+
+    async def save(self, requests: Sequence[ApprovalRequest]) -> None:
+        """Replace all of it. When it returns, a kill at any instant finds these; before, these or the earlier ones."""
+
+
+class AuditLog(Protocol):
+    """What was asked, decided and done; lines are only ever added. Raises StorageError."""
+
+    async def record(self, entry: AuditEntry) -> Mapping[str, Any]:
+        """Add a line; when it returns, it lies on the disk. Gives it back as it is kept, with its number ``n``."""
+
+    async def entries(self, before: int | None = None, limit: int = 50) -> tuple[list[Mapping[str, Any]], bool]:
+        """The newest lines (older than number ``before``), newest first, and whether there are older ones."""
 
 
 class ExpertDirectory(Protocol):

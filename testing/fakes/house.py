@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from pipecatapp.domain import Fact, Risk, ToolResult, ToolSpec, Turn
+from pipecatapp.domain import Fact, Preview, Risk, ToolResult, ToolSpec, Turn
+from pipecatapp.errors import ToolError
 from pipecatapp.events import Event
 from pipecatapp.ports import ToolContext
 
@@ -36,6 +37,7 @@ class ScriptedTool:
         parameters: Mapping[str, Any] | None = None,
         risk: Risk = Risk.READ,
         timeout_s: float = 10.0,
+        untrusted: bool = False,
     ) -> None:
         self._result = result
         self.spec = ToolSpec(
@@ -44,6 +46,7 @@ class ScriptedTool:
             parameters=parameters or {"type": "object", "properties": {}},
             risk=risk,
             timeout_s=timeout_s,
+            untrusted=untrusted,
         )
         self.calls: list[tuple[dict[str, Any], ToolContext]] = []
 
@@ -56,6 +59,20 @@ class ScriptedTool:
         if isinstance(self._result, ToolResult):
             return self._result
         return await self._result(arguments)
+
+
+class PreviewedTool(ScriptedTool):
+    """A ``ScriptedTool`` that says what a call is about to do: the sentence is filled with the arguments."""
+
+    def __init__(self, name: str, *, sentence: str, scope: str = "", detail: str = "", **options: Any) -> None:
+        super().__init__(name, **options)
+        self._sentence, self._scope, self._detail = sentence, scope, detail
+        self.preview_error: ToolError | None = None
+
+    async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
+        if self.preview_error is not None:
+            raise self.preview_error
+        return Preview(self._sentence.format(**arguments), self._detail, self._scope.format(**arguments))
 
 
 class ScriptedMemory:

@@ -8,7 +8,7 @@ import logging
 import math
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -16,13 +16,17 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from pipecatapp.cluster.experts import Experts
 from pipecatapp.cluster.instance import Instance
 from pipecatapp.cluster.registration import Registration
-from pipecatapp.domain import ComponentHealth, Message, ToolSpec, Usage
+from pipecatapp.domain import ComponentHealth, Message, Risk, ToolSpec, Usage
 from pipecatapp.events import PartialTranscript, StateChanged
+from pipecatapp.memory.approvals import ApprovalFile
+from pipecatapp.memory.audit import AuditFile
 from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.states import States
 from pipecatapp.ports import ChatChunk, ChatRequest, ModelProfile
 from pipecatapp.twin.agent import Agent
+from pipecatapp.twin.approvals import LIFETIME_S, ApprovalGate
+from pipecatapp.twin.audit import Auditor
 from pipecatapp.twin.turns import TurnRunner
 from pipecatapp.web.auth import Access, load_token
 from pipecatapp.web.health import HealthBoard
@@ -35,7 +39,7 @@ from pipecatapp.web.serving import Servers
 from pipecatapp.web.tls import LocalAuthority
 from testing.fakes.chat_model import Answer
 from testing.fakes.experts import ScriptedInstance
-from testing.fakes.house import ScriptedTool
+from testing.fakes.house import PreviewedTool, ScriptedTool
 
 Reply = str | Exception | Callable[[asyncio.Event], AsyncIterator[str]]
 
@@ -76,6 +80,8 @@ class AnsweringModel:
         return ComponentHealth("engine", ok=True)
 
     def _reply(self, words: str) -> Reply:
+        # A result is spoken about, whatever was asked for before it.
+        words = words.partition("<tool_response>")[2] or words
         for phrase, reply in self.replies.items():
             if phrase in words:
                 return reply
@@ -145,6 +151,10 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _object(**properties: Mapping[str, object]) -> dict[str, object]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
 class Mission:
     """The program around the page. ``stop`` and ``start`` again to see what survives."""
 
@@ -163,27 +173,51 @@ class Mission:
         }
         self.expert_answers: dict[str, list[Answer]] = {}
         self.tool = ScriptedTool("mcp.get_status", "Everything is well.")
+        self.power = PreviewedTool(
+            "power.set_idle_threshold",
+            sentence="Let {service} sleep after {seconds} seconds.",
+            scope="{service}",
+            result="It is set.",
+            risk=Risk.ACT,
+            parameters=_object(service={"type": "string"}, seconds={"type": "integer", "minimum": 1}),
+        )
+        self.ssh = PreviewedTool(
+            "ssh.run_command",
+            sentence="Run {command} on {host}.",
+            scope="{host}",
+            detail="The key of this host is SHA256:scripted.",
+            result="All disks are half full.",
+            risk=Risk.DANGER,
+            untrusted=True,
+            parameters=_object(host={"type": "string"}, command={"type": "string"}),
+        )
+        self.lifetime_s = LIFETIME_S
         self.token = load_token(state_dir)
 
     async def start(self) -> None:
         journal = Journal(self.state_dir / "events")
         self.hub = EventHub(journal, version="test")
         store = JsonlConversations(self.state_dir / "conversations")
+        audit = AuditFile(self.state_dir / "audit/audit.jsonl")
+        store_of_gate = ApprovalFile(self.state_dir / "approvals.json")
+        self.gate = ApprovalGate(store_of_gate, Auditor(audit, self.hub), self.hub, lifetime_s=self.lifetime_s)
         self.memory = FaissMemory(self.state_dir, None, sink=self.hub)
         self.memory.start()
         self.experts = Experts(self._expert, self.hub)
         self.experts.start()
         self.agent = Agent(
             self.model,
-            [self.tool],
+            [self.tool, self.power, self.ssh],
             self.hub,
             store,
             memory=self.memory,
             persona=lambda: "You are a test.",
+            approvals=self.gate,
             off={"lamp.on": "it is broken"},
             experts=self.experts,
         )
         self.runner = TurnRunner(self.agent, self.hub)
+        await self.gate.open()
         authority = LocalAuthority(self.state_dir / "tls") if self._tls else None
         self.board = HealthBoard(self.health, self.hub, busy_s=0.05, quiet_s=0.05)
         self.access = Access(self.token)
@@ -196,6 +230,8 @@ class Mission:
             completions=self.agent,
             memory=self.memory,
             states=States(self.state_dir / "states", self.memory, store, self.agent.reread),
+            approvals=self.agent,
+            audit=audit,
             health=self.board,
             metrics=Metrics(version="test", pages=self.hub.pages),
             tools=self._tools,
@@ -215,6 +251,7 @@ class Mission:
     async def stop(self) -> None:
         await self.servers.stop()
         await self.runner.aclose()
+        await self.gate.aclose()
         await self.agent.aclose()
         await self.memory.close()
         await self.experts.aclose()

@@ -12,12 +12,23 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from pipecatapp.domain import INTERRUPTED, Message, Source, ToolSpec, Turn, TurnRecord
-from pipecatapp.errors import ModelError
+from pipecatapp.domain import (
+    INTERRUPTED,
+    ApprovalRequest,
+    ApprovalState,
+    Message,
+    Source,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+    Turn,
+    TurnRecord,
+)
+from pipecatapp.errors import ApprovalError, ModelError, ToolError, UnfitDecisionError, UnknownRequestError
 from pipecatapp.events import (
     AssistantDelta,
     AssistantMessage,
@@ -28,7 +39,6 @@ from pipecatapp.events import (
     UserMessage,
 )
 from pipecatapp.ports import (
-    Approvals,
     ChatModel,
     Classifier,
     ConversationStore,
@@ -41,17 +51,28 @@ from pipecatapp.ports import (
     ToolContext,
     ToolSource,
 )
+from pipecatapp.twin.announcements import DECIDED, Announcements, Answered, Repeated
+from pipecatapp.twin.approvals import STOPPED, ApprovalGate, Decision, Scope, outcome_of
 from pipecatapp.twin.conversation import History, TokenEstimate, history_of
 from pipecatapp.twin.keeping import PAUSE_S, Keeper
 from pipecatapp.twin.offer import LATE, Offer
 from pipecatapp.twin.preparation import Preparation, recall
-from pipecatapp.twin.prompt import compact_system, defused, full_system, late_text, request_text
+from pipecatapp.twin.prompt import (
+    compact_system,
+    defused,
+    full_system,
+    late_text,
+    recalls,
+    request_text,
+    settled_text,
+    tool_response_text,
+)
 from pipecatapp.twin.routing import ROUTE, Routing, route_spec
 from pipecatapp.twin.sentences import BUG, apology
 from pipecatapp.twin.streams import closing
-from pipecatapp.twin.toolbox import Toolbox
-from pipecatapp.twin.toolloop import Exchange, SpeechlessError, ToolLoop
-from pipecatapp.twin.turn import TurnProgress
+from pipecatapp.twin.toolbox import Toolbox, failure
+from pipecatapp.twin.toolloop import Exchange, SpeechlessError, ToolLoop, clipped
+from pipecatapp.twin.turn import TurnProgress, new_turn_id
 
 logger = logging.getLogger(__name__)
 
@@ -108,11 +129,15 @@ class _RunningTurn:
     progress: TurnProgress
     started_at: float
     exchange: Exchange | None = None
+    plain: tuple[Message, ...] = ()  # of a turn without the model
+    announces: ApprovalRequest | None = None  # by all that it says
     failed_at: int | None = None  # characters that were said before the apology
     whole: bool = False
 
     def messages(self) -> list[Message]:
         """What the model will see of it later. A turn of which nothing came but an apology leaves no trace."""
+        if self.plain:
+            return [*self.plain, Message("assistant", self.progress.text.strip() or INTERRUPTED)]
         if self.exchange is None or not self.exchange.messages:
             return []
         if self.failed_at == 0 and not self.exchange.calls:
@@ -136,7 +161,7 @@ class Agent:
         experts: other models to hand a request to, or None on a PC alone.
         persona: the text in front of everything, asked at every turn.
         expert_persona: the persona for an expert's name.
-        approvals: asks a person before a tool acts; without it such tools are refused.
+        approvals: where calls that act wait for a person; without it they are refused.
         off: the tools that cannot work here, with the reason.
         sources: further tools, which come and go.
         chooser: finds the tools that fit a request, where there are too many to tell the model of all every time.
@@ -156,7 +181,7 @@ class Agent:
         experts: ExpertDirectory | None = None,
         persona: Callable[[], str],
         expert_persona: Callable[[str], str] | None = None,
-        approvals: Approvals | None = None,
+        approvals: ApprovalGate | None = None,
         off: Mapping[str, str] = MappingProxyType({}),
         sources: Sequence[ToolSource] = (),
         chooser: ToolChooser | None = None,
@@ -173,9 +198,13 @@ class Agent:
         self._toolbox = Toolbox(tools, sink, approvals, off, sources)
         self._quiet_toolbox = Toolbox(tools, _Silence(), approvals, off, sources)
         self._chooser = chooser
+        self._gate = approvals
+        self._announcements = Announcements(approvals) if approvals else None
         self._restarts_engine = restarts_engine
         self._keeper = Keeper(memory, model, self._evaluate_again, pause_s=pause_s)
+        self._last_profile = ModelProfile("", 4096)
         self._estimate = TokenEstimate()
+        self._loop = ToolLoop(model, self._toolbox, self._routing, self._estimate)
         self._conversations: dict[str, _Conversation] = {}
         self._opening = asyncio.Lock()
         self._background: set[asyncio.Task[None]] = set()
@@ -204,6 +233,11 @@ class Agent:
         """The expert that was chosen by hand, empty: none."""
         return self._routing.chosen(conversation)
 
+    def on_settled(self, tell: Callable[[ApprovalRequest], None]) -> None:
+        """``tell`` has a turn go on with each call that was decided outside of the conversation (``resume``)."""
+        if self._gate:
+            self._gate.on_settled(tell)
+
     async def prepare(self, conversation: str, words: str) -> None:
         """Do while the person speaks what can be done: recall, and the prompt up to ``words`` into the engine's cache.
 
@@ -229,20 +263,77 @@ class Agent:
         progress = progress or TurnProgress(conversation, source)
         state = await self._open(conversation)
         async with self._keeper.busy(), state.turn():
-            state.history.drop_unheard(text)
+            await self._superseded(state, state.history.drop_unheard(text))
             turn = _RunningTurn(text, source, progress, time.time())
             self._sink.emit(UserMessage(conversation=conversation, turn=progress.id, text=text, source=source))
+            async with closing(self._told(state, turn, self._replied(state, turn))) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    async def resume(
+        self, conversation: str, approval: str, progress: TurnProgress | None = None
+    ) -> AsyncGenerator[str, None]:
+        """Go on after a person's decision (or after nobody decided) outside of the conversation: carry the call out, or
+        not, and speak about it. Like ``respond``; silent when that request was told already."""
+        progress = progress or TurnProgress(conversation, "approval")
+        state = await self._open(conversation)
+        async with self._keeper.busy(), state.turn():
+            request = self._gate.get(approval) if self._gate else None
+            if request is None or request.state is ApprovalState.PENDING:
+                return
+            turn = _RunningTurn("", "approval", progress, time.time())
+            async with closing(self._told(state, turn, self._settled(state, turn, request))) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    async def abandon(self, conversation: str, approval: str) -> None:
+        """The turn that would have gone on with this request will not come: it is over, and only the history knows."""
+        if self._gate is None or self._gate.get(approval) is None:
+            return
+        state = await self._open(conversation)
+        async with state.turn():
+            request = self._gate.get(approval)
+            if request is None or request.state is ApprovalState.PENDING:
+                return
+            await self._gate.close(approval)
+            profile = self._last_profile
+            result = failure(STOPPED) if request.state is ApprovalState.APPROVED else outcome_of(request)
+            shown = Message("user", self._settled_message(profile, request, tool_response_text(result.text), ""))
+            turn = Turn(new_turn_id(), "", "", "approval", time.time(), interrupted=True)
+            record = TurnRecord(turn, (shown, Message("assistant", INTERRUPTED)))
+            state.history.add(record)
+            self._later(state, self._store.append(conversation, record))
+
+    def pending(self) -> list[ApprovalRequest]:
+        """The calls of all conversations that wait for a person, oldest first."""
+        return self._gate.pending() if self._gate else []
+
+    async def decide(
+        self,
+        approval: str,
+        digest: str,
+        decision: Decision,
+        *,
+        by: str,
+        scope: Scope = "once",
+        arguments: Mapping[str, Any] | None = None,
+    ) -> ApprovalRequest:
+        """A person's answer from outside of the conversation; ``arguments``: run it with these instead.
+
+        Raises:
+            ApprovalError: it cannot be taken; the kind says why.
+        """
+        if self._gate is None:
+            raise UnknownRequestError("nothing waits for an answer here")
+        request = self._gate.get(approval)
+        edited = None
+        if request is not None and decision == "approve" and arguments is not None and arguments != request.arguments:
             try:
-                async with closing(self._spoken(state, turn)) as pieces:
-                    async for piece in pieces:
-                        if progress.total_s is None and not progress.spoken:
-                            progress.total_s = time.monotonic() - progress.started
-                        progress.text += piece
-                        self._sink.emit(AssistantDelta(conversation=conversation, turn=progress.id, text=piece))
-                        yield piece
-                turn.whole = True
-            finally:
-                self._end(state, turn)
+                context = ToolContext(request.conversation, request.turn, request.words)
+                edited = (arguments, await self._toolbox.looked_at(request.tool, arguments, context))
+            except ToolError as error:
+                raise UnfitDecisionError(str(error)) from error
+        return await self._gate.decide(approval, digest, decision, by=by, scope=scope, edited=edited)
 
     async def complete(
         self, messages: Sequence[Message], progress: TurnProgress | None = None, expert: str = ""
@@ -294,6 +385,8 @@ class Agent:
     async def heard(self, conversation: str, turn_id: str, text: str) -> None:
         """After barge-in: only ``text`` came out of the speaker, so only that was said. Unknown turns are ignored."""
         state = await self._open(conversation)
+        if self._announcements:
+            self._announcements.cut(conversation, turn_id, text)
         if state.history.heard(turn_id, text) is None:
             return
         self._sink.emit(AssistantMessage(conversation=conversation, turn=turn_id, text=text, interrupted=True))
@@ -304,6 +397,8 @@ class Agent:
         if progress.finished:
             return
         progress.finished = True
+        if self._announcements:
+            self._announcements.said(progress.conversation, progress.id)
         usage = progress.usage
         self._sink.emit(
             TurnFinished(
@@ -325,6 +420,8 @@ class Agent:
         """Forget what was said in this conversation; a turn that runs goes on and is the first of the new one."""
         state = await self._open(conversation)
         with state.used():
+            if self._gate:
+                await self._gate.withdraw(conversation)
             state.history.clear()
             await self._store.clear(conversation)
         self._sink.emit(ConversationCleared(conversation=conversation))
@@ -358,6 +455,8 @@ class Agent:
         while self._background:
             await asyncio.wait(set(self._background))
         await self._keeper.aclose()
+        await self._toolbox.aclose()
+        await self._quiet_toolbox.aclose()
 
     async def _open(self, conversation: str) -> _Conversation:
         """The state of a conversation, read from the store the first time."""
@@ -395,12 +494,38 @@ class Agent:
             logger.exception("conversation %s cannot be read; it begins afresh", conversation)
             return []
 
-    async def _spoken(self, state: _Conversation, turn: _RunningTurn) -> AsyncGenerator[str, None]:
-        """The answer, and where it fails the sentence that says so."""
+    async def _superseded(self, state: _Conversation, record: TurnRecord | None) -> None:
+        """The person goes on with a request of which nothing was heard: what it asked for is no longer wanted."""
+        if record is not None and self._gate is not None:
+            await self._gate.withdraw(state.id, record.turn.id)
+
+    async def _told(
+        self, state: _Conversation, turn: _RunningTurn, answer: AsyncGenerator[str, None]
+    ) -> AsyncGenerator[str, None]:
+        """The answer with everything around it: events, times, history."""
+        progress = turn.progress
         try:
-            async with closing(self._answered(state, turn)) as pieces:
+            async with closing(self._spoken(state, turn, answer)) as pieces:
+                async for piece in pieces:
+                    if progress.total_s is None and not progress.spoken:
+                        progress.total_s = time.monotonic() - progress.started
+                    progress.text += piece
+                    self._sink.emit(AssistantDelta(conversation=state.id, turn=progress.id, text=piece))
+                    yield piece
+            turn.whole = True
+        finally:
+            self._end(state, turn)
+
+    async def _spoken(
+        self, state: _Conversation, turn: _RunningTurn, answer: AsyncGenerator[str, None]
+    ) -> AsyncGenerator[str, None]:
+        """The answer, and where it fails the sentence that says so; at its end what waits for the person."""
+        try:
+            async with closing(answer) as pieces:
                 async for piece in pieces:
                     yield piece
+            if said := await self._announced(state, turn):
+                yield said
             return
         except ModelError as error:
             logger.warning("the model could not answer: %s", error)
@@ -415,10 +540,148 @@ class Agent:
         turn.failed_at = len(said)
         yield sorry.text if not said or said[-1].isspace() else f" {sorry.text}"
 
+    async def _replied(self, state: _Conversation, turn: _RunningTurn) -> AsyncGenerator[str, None]:
+        """What is said to the person's words: they answer a request that waits, or are one."""
+        progress = turn.progress
+        answer: Answered | Repeated | None = None
+        if self._announcements:
+            began = progress.started if progress.began is None else progress.began
+            answer = self._announcements.answer(state.id, turn.text, turn.source, began)
+            self._announcements.began(state.id)
+        match answer:
+            case None:
+                work = self._answered(state, turn)
+            case Answered():
+                work = self._decided(state, turn, answer)
+            case Repeated():
+                work = self._repeated(state, turn, answer)
+        async with closing(work) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _decided(self, state: _Conversation, turn: _RunningTurn, answer: Answered) -> AsyncGenerator[str, None]:
+        """The person's words answered a request."""
+        assert self._gate is not None  # noqa: S101 - or there were no announcements
+        request = answer.request
+        try:
+            decision: Decision = "approve" if answer.approved else "refuse"
+            request = await self._gate.decide(request.id, request.digest, decision, by=turn.source)
+        except ApprovalError as error:
+            await state.preparation.stop()
+            turn.plain = (Message("user", defused(turn.text)),)
+            yield f"That comes too late: {error}."
+            return
+        except asyncio.CancelledError:
+            await self._gate.close(request.id)
+            raise
+        async with closing(self._settled(state, turn, request)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _repeated(self, state: _Conversation, turn: _RunningTurn, answer: Repeated) -> AsyncGenerator[str, None]:
+        """The person's words do not answer a request yet: it is read out (again)."""
+        await state.preparation.stop()
+        turn.plain = (Message("user", defused(turn.text)),)
+        turn.announces = answer.request
+        yield answer.text
+
+    async def _settled(
+        self, state: _Conversation, turn: _RunningTurn, request: ApprovalRequest
+    ) -> AsyncGenerator[str, None]:
+        """Carry out what was approved, or not, and let the model speak about it."""
+        assert self._gate is not None  # noqa: S101 - there is a request
+        try:
+            if self._announcements:
+                self._announcements.began(state.id)
+            await state.preparation.stop()
+            offer, context = self._offer(await self._known_profile()), self._context(state, turn)
+            exchange = turn.exchange = self._exchange(offer, request.words, turn.progress, context, state.history)
+            result = await self._outcome(turn, exchange, request)
+        finally:
+            await self._gate.close(request.id)
+        carried_out = request.state is ApprovalState.APPROVED and exchange.profile.prompt_style != "compact"
+        try:
+            async with closing(self._loop.run(exchange, result, words_only=not carried_out)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except (ModelError, SpeechlessError):
+            # What was done must be told, whatever the model does.
+            if turn.progress.text.strip():
+                raise
+            yield self._loop.plainly(exchange, result)
+
+    async def _outcome(self, turn: _RunningTurn, exchange: Exchange, request: ApprovalRequest) -> ToolResult:
+        """What came of a decision, as the model is shown it; also when it is cut short."""
+        result = failure("it was stopped")
+        try:
+            if request.state is ApprovalState.APPROVED:
+                exchange.calls.append(ToolCall(request.id, request.tool, request.arguments))
+                result = await self._toolbox.carry_out(request, exchange.context)
+            else:
+                result = outcome_of(request)
+        finally:
+            shown = self._loop.response(exchange, request.tool, clipped(result.text, exchange.profile))
+            content = self._settled_message(exchange.profile, request, shown, turn.text)
+            exchange.messages.append(Message("user", content))
+        return result
+
+    async def _announced(self, state: _Conversation, turn: _RunningTurn) -> str:
+        """What the turn says at its end of requests that wait; it belongs to the answer from then on."""
+        exchange = turn.exchange
+        asked = exchange.asked if exchange else None
+        if self._announcements is None or exchange is None:
+            if self._announcements and turn.announces:
+                self._announcements.announce(state.id, turn.progress.id, turn.announces, turn.progress.text)
+            return ""
+        closing_words = await self._announcements.closing(state.id, asked)
+        if closing_words is None:
+            text = DECIDED if asked else ""
+        else:
+            text, request = closing_words
+            self._announcements.announce(state.id, turn.progress.id, request, text)
+        if not text:
+            return ""
+        last = exchange.messages[-1]
+        if last.role == "assistant":
+            exchange.messages[-1] = Message("assistant", f"{last.content.rstrip()}\n{text}")
+        else:
+            exchange.messages.append(Message("assistant", text))
+        said = turn.progress.text
+        return f"\n{text}" if said and not said.endswith("\n") else text
+
+    def _settled_message(self, profile: ModelProfile, request: ApprovalRequest, shown: str, words: str) -> str:
+        """What the model sees of a decision. The starter model knows nothing but the result itself."""
+        if profile.prompt_style == "compact":
+            return shown
+        call = ToolCall(request.id, request.tool, request.arguments)
+        return settled_text(call, f"{request.state} by {request.by}", shown, words)
+
+    async def _known_profile(self) -> ModelProfile:
+        """The model's profile, or the last one that is known: what was decided is done while the engine sleeps too."""
+        try:
+            self._last_profile = await self._model.profile()
+        except ModelError as error:
+            logger.info("the model is not there (%s); going on without it", error)
+        return self._last_profile
+
+    def _context(self, state: _Conversation, turn: _RunningTurn) -> ToolContext:
+        """Who asks, and what stands in the prompt already."""
+        names = {call.name for record in state.history.turns for call in record.turn.tool_calls}
+        messages = state.history.messages()
+        return ToolContext(
+            state.id,
+            turn.progress.id,
+            turn.text,
+            tainted=any(self._toolbox.taints(name) for name in names if name != ROUTE),
+            # The descriptions of other servers' tools are other people's text too.
+            recalled=any(tool.untrusted and tool.name not in self._toolbox.own for tool in self._toolbox.specs)
+            or any(recalls(message.content) for message in messages if message.role == "user"),
+        )
+
     async def _answered(self, state: _Conversation, turn: _RunningTurn) -> AsyncGenerator[str, None]:
         front = await state.preparation.stop()
-        profile = await self._model.profile()
-        context = ToolContext(state.id, turn.progress.id)
+        profile = self._last_profile = await self._model.profile()
+        context = self._context(state, turn)
         offer = self._offer(profile)
         exchange = turn.exchange = self._exchange(offer, turn.text, turn.progress, context, state.history)
         exchange.expert = self._routing.direct(state.id, turn.text)
@@ -434,8 +697,8 @@ class Agent:
             exchange.tools += front.tools
         exchange.tools += tools
         exchange.messages.append(Message("user", content))
-        loop = ToolLoop(self._model, self._toolbox, self._routing, self._estimate)
-        async with closing(loop.run(exchange)) as pieces:
+        exchange.context = replace(exchange.context, recalled=exchange.context.recalled or recalls(content))
+        async with closing(self._loop.run(exchange)) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -495,6 +758,8 @@ class Agent:
             ),
             tuple(turn.messages()),
         )
+        if self._announcements and not turn.whole:
+            self._announcements.cut(state.id, progress.id)
         cut = state.history.add(record)
         self._sink.emit(
             AssistantMessage(
@@ -515,7 +780,7 @@ class Agent:
 
     async def _keep(self, conversation: str, record: TurnRecord, before: Sequence[Turn]) -> None:
         await self._store.append(conversation, record)
-        if not record.turn.interrupted:
+        if record.turn.user_text and not record.turn.interrupted:
             self._keeper.add(conversation, record.turn, before)
 
     def _evaluate_again(self, conversation: str) -> None:

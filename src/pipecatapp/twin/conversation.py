@@ -61,17 +61,16 @@ class History:
         records = self._records[:-1] if self._goes_on(request) else self._records
         return [message for record in records for message in record.messages]
 
-    def drop_unheard(self, request: str) -> None:
+    def drop_unheard(self, request: str) -> TurnRecord | None:
         """The person went on speaking before a word was heard, and says all of it again: the first part goes."""
-        if self._goes_on(request):
-            self._records.pop()
+        return self._records.pop() if self._goes_on(request) else None
 
     def _goes_on(self, request: str) -> bool:
         if not request or not self._records:
             return False
         last = self._records[-1].turn
         unheard = last.interrupted and not last.assistant_text and not last.tool_calls
-        return unheard and request.startswith(last.user_text)
+        return unheard and bool(last.user_text) and request.startswith(last.user_text)
 
     def add(self, record: TurnRecord) -> bool:
         """Keep a finished turn; True when a block of old ones went. A turn without messages leaves no trace."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import partial
 
-from pipecatapp.domain import Expert, Message, ToolCall, ToolResult, ToolSpec, Usage
+from pipecatapp.domain import ApprovalRequest, Expert, Message, ToolCall, ToolResult, ToolSpec, Usage
 from pipecatapp.errors import ContextOverflowError, ExpertBusyError, ModelError, PipecatAppError
 from pipecatapp.ports import ChatChunk, ChatModel, ChatRequest, ModelProfile, ToolContext
 from pipecatapp.twin.conversation import History, TokenEstimate
@@ -21,6 +21,7 @@ from pipecatapp.twin.grammar import rest_of_words, turn_grammar
 from pipecatapp.twin.prompt import (
     TOOL_CALL_CLOSE,
     TOOL_CALL_OPEN,
+    WAITING,
     defused,
     tool_call_text,
     tool_response_text,
@@ -51,7 +52,8 @@ class SpeechlessError(PipecatAppError):
 class Exchange:
     """One request on its way: what the model is shown, and what came of it so far.
 
-    ``messages`` begins with the request and grows by calls, results and the answer; ``calls`` are those that ran.
+    ``messages`` begins with the request and grows by calls, results and the answer; ``calls`` are those that ran,
+    ``asked`` is the one that waits for a person now.
     ``system_for`` is the front for another model, should one have to go on; ``expert`` is who answers first.
     """
 
@@ -67,6 +69,7 @@ class Exchange:
     system_for: Callable[[ModelProfile], Message] | None = None
     expert: str = ""
     calls: list[ToolCall] = field(default_factory=list)
+    asked: ApprovalRequest | None = None
     told: int = 0  # characters of progress.text that belong to the messages before the last
 
     @property
@@ -119,16 +122,19 @@ class ToolLoop:
         self._routing = routing
         self._estimate = estimate
 
-    async def run(self, exchange: Exchange) -> AsyncGenerator[str, None]:
-        """The words of the answer as they come.
+    async def run(
+        self, exchange: Exchange, last: ToolResult | None = None, *, words_only: bool = False
+    ) -> AsyncGenerator[str, None]:
+        """The words of the answer as they come; none when it ends with a call that waits (``exchange.asked``).
+
+        ``last``: the result that the exchange begins with. ``words_only``: no tool may follow it.
 
         Raises:
             ModelError: the model could not answer.
             SpeechlessError: it did, and there is nothing in it to say.
         """
-        form = _Form.FREE
+        form = _Form.WORDS if words_only else _Form.FREE
         correction: list[Message] = []
-        last: ToolResult | None = None
         exchange.history.fit(
             [exchange.system, *exchange.messages],
             self._estimate,
@@ -151,6 +157,9 @@ class ToolLoop:
             if reply.said and not reply.said.endswith("\n"):
                 yield "\n"  # speak these words now, not together with what comes after the tool
             if form is _Form.WORDS:
+                if words_only and not reply.said.strip():
+                    yield self.plainly(exchange, last)
+                    return
                 raise SpeechlessError(TOO_MANY_CALLS if exchange.calls else NO_CALL)
             try:
                 call = parse_call(reply.body, f"call-{len(exchange.calls) + 1}")
@@ -169,16 +178,42 @@ class ToolLoop:
                     return
                 last = route.result
             else:
-                last = await self._toolbox.run(call, exchange.context)
-            told = _clipped(last.text, exchange.profile)
+                outcome = await self._toolbox.run(call, exchange.context)
+                if isinstance(outcome, ApprovalRequest):
+                    exchange.calls.remove(call)
+                    exchange.asked = outcome
+                    exchange.messages += [
+                        Message("assistant", reply.as_call(call)),
+                        Message("user", tool_response_text(WAITING)),
+                    ]
+                    exchange.told = len(exchange.progress.text)
+                    return
+                last = outcome
+            told = clipped(last.text, exchange.profile)
             if len(exchange.calls) >= MAX_CALLS:
                 form = _Form.WORDS
                 told = f"{told}\n{_LAST_CALL_NOTE}" if _needs_notes(exchange.profile) else told
             exchange.messages += [
                 Message("assistant", reply.as_call(call)),
-                Message("user", tool_response_text(told)),
+                Message("user", self.response(exchange, call.name, told)),
             ]
             exchange.told = len(exchange.progress.text)
+
+    def response(self, exchange: Exchange, tool: str, told: str) -> str:
+        """A result as the model is shown it; from here on the exchange knows when somebody else wrote it."""
+        untrusted = tool != ROUTE and self._toolbox.untrusted(tool)
+        if untrusted:
+            exchange.context = replace(exchange.context, tainted=True)
+        # The starter model knows results only as they are, and can do nothing with them but say them.
+        marked = untrusted and exchange.profile.prompt_style != "compact"
+        return tool_response_text(told, untrusted=marked)
+
+    @staticmethod
+    def plainly(exchange: Exchange, result: ToolResult | None) -> str:
+        """The result itself as the answer, for a model that has nothing to say about it."""
+        said = _spoken_result(result)
+        exchange.messages.append(Message("assistant", said))
+        return said
 
     async def _ask(
         self, exchange: Exchange, form: _Form, correction: list[Message], reply: _Reply
@@ -351,7 +386,7 @@ def _correction(exchange: Exchange, reply: _Reply, error: Exception, *, again: b
     return [Message("assistant", reply.raw), Message("user", tool_response_text(f"error: {error}. {advice}"))]
 
 
-def _clipped(text: str, profile: ModelProfile) -> str:
+def clipped(text: str, profile: ModelProfile) -> str:
     """A result that leaves room for everything else in the prompt (a token has about two characters or more)."""
     room = profile.context_tokens // 2
     if len(text) <= room:

@@ -18,15 +18,17 @@ def new_turn_id() -> str:
 class TurnProgress:
     """The running record of one turn. Times are ``time.monotonic()`` or seconds, None where they do not apply.
 
-    ``started`` is the user's last sample (voice) or Enter (typed). The agent sets ``first_token_s``, ``usage``,
-    ``text``, and ``expert`` where one answered; voice sets ``stt_s``, ``first_audio_s`` and ``total_s``. ``spoken``
-    says that audio follows: then the one who plays it calls ``Agent.finish``, otherwise ``respond`` does.
+    ``started`` is the user's last sample (voice) or Enter (typed), ``began`` the first sample where that is known. The
+    agent sets ``first_token_s``, ``usage``, ``text``, and ``expert`` where one answered; voice sets ``stt_s``,
+    ``first_audio_s`` and ``total_s``. ``spoken`` says that audio follows: then the one who plays it calls
+    ``Agent.finish``, otherwise ``respond`` does.
     """
 
     conversation: str
     source: Source = "typed"
     id: str = field(default_factory=new_turn_id)
     started: float = field(default_factory=time.monotonic)
+    began: float | None = None
     spoken: bool = False
     stt_s: float | None = None
     first_token_s: float | None = None

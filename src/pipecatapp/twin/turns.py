@@ -1,4 +1,5 @@
-"""Typed requests: one turn after the other in each conversation, aloud when a voice session is attached."""
+"""Typed requests, and what goes on after a person's decision: one turn after the other in each conversation, aloud when
+a voice session is attached."""
 
 from __future__ import annotations
 
@@ -6,11 +7,12 @@ import asyncio
 import contextlib
 import logging
 import sys
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pipecatapp.domain import Source
+from pipecatapp.domain import ApprovalRequest, Source
 from pipecatapp.events import State, StateChanged
 from pipecatapp.ports import EventSink
 from pipecatapp.twin.agent import Agent
@@ -19,28 +21,36 @@ from pipecatapp.twin.turn import TurnProgress, benchmark_block, new_turn_id
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class QueuedTurn:
+    """A turn that waits: the words of a request, or (``approval``) the id of a decided call that it goes on with."""
+
+    text: str
+    source: Source
+    id: str
+    queued_at: float
+    approval: str = ""
+
+    def progress(self, conversation: str, *, spoken: bool = False) -> TurnProgress:
+        """The record of this turn."""
+        return TurnProgress(conversation, self.source, self.id, self.queued_at, spoken=spoken)
+
+
 class Speaker(Protocol):
     """A voice session that answers aloud what was typed into the same conversation."""
 
-    async def request(self, text: str, source: Source, turn_id: str) -> None:
-        """Take the request into the voice pipeline; it runs ``Agent.respond`` with this turn's id."""
+    async def request(self, turn: QueuedTurn) -> None:
+        """Take the turn into the voice pipeline, which runs ``Agent.respond`` or ``Agent.resume``."""
 
     async def interrupt(self) -> None:
         """Stop speaking now, as if the person had spoken."""
 
 
 @dataclass(slots=True)
-class _Request:
-    text: str
-    source: Source
-    turn_id: str
-
-
-@dataclass(slots=True)
 class _Lane:
-    """The typed requests of one conversation."""
+    """The turns of one conversation that were not spoken."""
 
-    waiting: deque[_Request] = field(default_factory=deque)
+    waiting: deque[QueuedTurn] = field(default_factory=deque)
     worker: asyncio.Task[None] | None = None
     running: asyncio.Task[None] | None = None
     speaker: Speaker | None = None
@@ -66,20 +76,25 @@ class TurnRunner:
         self._sink = sink
         self._benchmark = benchmark
         self._lanes: dict[str, _Lane] = {}
+        agent.on_settled(self.resume)
 
     async def submit(self, conversation: str, text: str, source: Source = "typed") -> str:
         """Queue a request behind those that wait already; returns the id of its turn at once."""
-        lane = self._lane(conversation)
-        request = _Request(text, source, new_turn_id())
-        lane.waiting.append(request)
-        self._work(conversation, lane)
-        return request.turn_id
+        return self._queue(conversation, QueuedTurn(text, source, new_turn_id(), time.monotonic()))
+
+    def resume(self, request: ApprovalRequest) -> None:
+        """Queue the turn that goes on with a call which was decided, or was not in time."""
+        turn = QueuedTurn("", "approval", new_turn_id(), time.monotonic(), request.id)
+        self._queue(request.conversation, turn)
 
     async def interrupt(self, conversation: str) -> None:
         """Stop what is being said or thought, and forget what waits behind it."""
         lane = self._lane(conversation)
+        forgotten = [turn.approval for turn in lane.waiting if turn.approval]
         lane.waiting.clear()
         await self._stop(lane)
+        for approval in forgotten:
+            await self._agent.abandon(conversation, approval)
 
     async def pause(self, conversation: str, on: bool) -> None:
         """Paused: quiet at once, and requests wait until resumed."""
@@ -117,6 +132,12 @@ class TurnRunner:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _queue(self, conversation: str, turn: QueuedTurn) -> str:
+        lane = self._lane(conversation)
+        lane.waiting.append(turn)
+        self._work(conversation, lane)
+        return turn.id
+
     def _lane(self, conversation: str) -> _Lane:
         if conversation not in self._lanes:
             self._lanes = {name: lane for name, lane in self._lanes.items() if not lane.idle}
@@ -128,8 +149,8 @@ class TurnRunner:
 
     async def _drain(self, conversation: str, lane: _Lane) -> None:
         while lane.waiting and not lane.paused:
-            request = lane.waiting.popleft()
-            lane.running = asyncio.create_task(self._run(conversation, lane.speaker, request))
+            turn = lane.waiting.popleft()
+            lane.running = asyncio.create_task(self._run(conversation, lane.speaker, turn))
             try:
                 await asyncio.wait([lane.running])
             finally:
@@ -138,17 +159,22 @@ class TurnRunner:
                     await asyncio.wait([lane.running])
             if not lane.running.cancelled() and (error := lane.running.exception()) is not None:
                 logger.error("a turn ended with an error that nobody spoke", exc_info=error)
+            if turn.approval:  # nothing is left of it, unless the turn ended before it began
+                await self._agent.abandon(conversation, turn.approval)
 
-    async def _run(self, conversation: str, speaker: Speaker | None, request: _Request) -> None:
+    async def _run(self, conversation: str, speaker: Speaker | None, turn: QueuedTurn) -> None:
         if speaker is not None:
-            await speaker.request(request.text, request.source, request.turn_id)
+            await speaker.request(turn)
             return
-        progress = TurnProgress(conversation, request.source, request.turn_id)
+        progress = turn.progress(conversation)
         self._state(conversation, "thinking")
         try:
-            async with contextlib.aclosing(
-                self._agent.respond(conversation, request.text, request.source, progress)
-            ) as pieces:
+            answer = (
+                self._agent.resume(conversation, turn.approval, progress)
+                if turn.approval
+                else self._agent.respond(conversation, turn.text, turn.source, progress)
+            )
+            async with contextlib.aclosing(answer) as pieces:
                 async for _ in pieces:
                     pass
         finally:

@@ -32,6 +32,7 @@ from pipecatapp.domain import Source
 from pipecatapp.events import AssistantSpoke, ErrorSpoken, PartialTranscript, State, StateChanged
 from pipecatapp.ports import EventSink
 from pipecatapp.twin.turn import TurnProgress, benchmark_block
+from pipecatapp.twin.turns import QueuedTurn
 from pipecatapp.voice.clauses import ClauseSplitter
 from pipecatapp.voice.false_alarms import ALARMS_TOLERATED, means_interruption
 from pipecatapp.voice.frames import HearingFailedFrame, NothingHeardFrame, TurnEndedFrame
@@ -47,6 +48,8 @@ HURRY_AFTER_S = 0.3
 HOLD_AT_MOST_S = 2.5
 # Who goes on speaking this soon after the end of a turn that nobody answered yet goes on with the same request.
 CONTINUES_WITHIN_S = 4.0
+# What was decided on the page waits this long for a pause of the person.
+LET_SPEAK_S = 10.0
 
 HEARING_FAILED = "Sorry, something went wrong while I was listening. Please say that again."
 
@@ -62,6 +65,11 @@ class Brain(Protocol):
     ) -> AsyncGenerator[str, None]:
         """The answer, piece by piece."""
 
+    def resume(
+        self, conversation: str, approval: str, progress: TurnProgress | None = None
+    ) -> AsyncGenerator[str, None]:
+        """What came of a call that a person decided, piece by piece."""
+
     async def heard(self, conversation: str, turn_id: str, text: str) -> None:
         """Only this came out of the speaker."""
 
@@ -76,6 +84,7 @@ class _Turn:
     text: str
     progress: TurnProgress
     task: asyncio.Task[None]
+    approval: str = ""
     false_alarms: int = 0
 
 
@@ -105,6 +114,7 @@ class TwinService(FrameProcessor):
         self._continued = ""
         self._user_speaking = False
         self._speech_began = 0.0
+        self._request_began = 0.0
         self._last_sample = 0.0
         self._final_at: float | None = None
         self._failed_hearing = False
@@ -112,6 +122,7 @@ class TwinService(FrameProcessor):
         self._held = False
         self._hold_ends: asyncio.TimerHandle | None = None
         self._one_at_a_time = asyncio.Lock()
+        self._person_done = asyncio.Event()
         self._preparing: set[asyncio.Task[None]] = set()
         self._state_now: State | None = None
 
@@ -148,24 +159,27 @@ class TwinService(FrameProcessor):
             await self.cancel_task(task)
         await super().cleanup()
 
-    # A typed request, through twin/turns.py.
+    # A turn that was not spoken, through twin/turns.py.
 
-    async def request(self, text: str, source: Source, turn_id: str) -> None:
-        """Answer aloud what was typed; returns when it was spoken or interrupted."""
+    async def request(self, turn: QueuedTurn) -> None:
+        """Answer aloud what was typed or decided; returns when it was spoken or interrupted."""
         async with self._one_at_a_time:
-            if self._turn is not None:
+            if turn.approval:
+                await self._person_pauses()
+            while self._turn is not None:
                 await asyncio.wait([self._turn.task])
-            turn = self._start_turn(text, TurnProgress(self._conversation, source, turn_id, spoken=True))
+            running = self._start_turn(turn.text, turn.progress(self._conversation, spoken=True), turn.approval)
         try:
-            await asyncio.wait([turn.task])
+            await asyncio.wait([running.task])
         except asyncio.CancelledError:
-            await self._interrupt(turn)
+            await self._interrupt(running)
             raise
 
     async def interrupt(self) -> None:
         """Stop speaking and thinking now."""
         self._words.clear()
         self._continued = ""
+        self._person_done.set()
         await self._interrupt()
 
     # Hearing.
@@ -177,6 +191,7 @@ class TwinService(FrameProcessor):
         if turn is None:
             self._state("listening")
             if not self._words:
+                self._request_began = self._speech_began
                 self._stable.reset()
                 self._prepare("")
         elif turn.false_alarms < ALARMS_TOLERATED and not self._held:
@@ -224,6 +239,7 @@ class TwinService(FrameProcessor):
         if self._turn is not None:
             self._false_alarm()
         elif not self._words and not self._continued:
+            self._person_done.set()
             self._state("idle")
 
     async def _hearing_failed(self, reason: str) -> None:
@@ -240,6 +256,7 @@ class TwinService(FrameProcessor):
         self._turn = _Turn("", progress, task)
 
     async def _turn_ended(self) -> None:
+        self._person_done.set()
         if self._turn is not None or not (self._words or self._continued):
             return
         text = self._so_far()
@@ -247,6 +264,7 @@ class TwinService(FrameProcessor):
         self._continued = ""
         self._stable.reset()
         progress = TurnProgress(self._conversation, "voice", started=self._last_sample, spoken=True)
+        progress.began = self._request_began
         if self._final_at is not None:
             progress.stt_s = max(0.0, self._final_at - self._last_sample)
         self._start_turn(text, progress)
@@ -261,10 +279,11 @@ class TwinService(FrameProcessor):
 
     # Answering.
 
-    def _start_turn(self, text: str, progress: TurnProgress) -> _Turn:
+    def _start_turn(self, text: str, progress: TurnProgress, approval: str = "") -> _Turn:
         self._state("thinking")
         self.mouth.begin()
-        turn = self._turn = _Turn(text, progress, self.create_task(self._answer(text, progress), "answer"))
+        task = self.create_task(self._answer(text, progress, approval), "answer")
+        turn = self._turn = _Turn(text, progress, task, approval)
         turn.task.add_done_callback(lambda _: self._turn_over(turn))
         return turn
 
@@ -274,10 +293,21 @@ class TwinService(FrameProcessor):
             self._unhold()
             self._state("listening" if self._user_speaking else "idle")
 
-    async def _answer(self, text: str, progress: TurnProgress) -> None:
+    async def _person_pauses(self) -> None:
+        """What nobody asked for just now does not begin while the person speaks, unless they never stop."""
+        if self._user_speaking or self._words or self._continued:
+            self._person_done.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LET_SPEAK_S):
+                    await self._person_done.wait()
+
+    async def _answer(self, text: str, progress: TurnProgress, approval: str) -> None:
         splitter = ClauseSplitter()
         waiting_since = time.monotonic()
-        answer = self._agent.respond(self._conversation, text, progress.source, progress)
+        if approval:
+            answer = self._agent.resume(self._conversation, approval, progress)
+        else:
+            answer = self._agent.respond(self._conversation, text, progress.source, progress)
         async with contextlib.aclosing(answer) as pieces:
             async for piece in pieces:
                 if not splitter.waiting:
@@ -325,6 +355,7 @@ class TwinService(FrameProcessor):
         turn = self._turn
         if turn is None:
             return
+        self._request_began = self._speech_began
         heard = await self._interrupt(turn)
         recent = self._speech_began - turn.progress.started < CONTINUES_WITHIN_S
         if not heard and recent and turn.progress.source == "voice":
@@ -342,7 +373,7 @@ class TwinService(FrameProcessor):
         if not running.task.done():
             running.task.cancel()
             await asyncio.wait([running.task])
-        if running.text:
+        if running.text or running.approval:
             await self._agent.heard(self._conversation, running.progress.id, heard)
             self._report(running.progress)
         self._state("idle")

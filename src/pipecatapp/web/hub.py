@@ -23,9 +23,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from pipecatapp.events import (
+    ApprovalDecided,
+    ApprovalRequested,
     AssistantDelta,
     AssistantMessage,
     AssistantSpoke,
+    AuditRecorded,
     ConversationCleared,
     ErrorSpoken,
     Event,
@@ -35,6 +38,7 @@ from pipecatapp.events import (
     PartialTranscript,
     StateChanged,
     ToolFinished,
+    ToolProgress,
     ToolStarted,
     TurnFinished,
     UserMessage,
@@ -45,9 +49,10 @@ from pipecatapp.web.journal import Journal
 log = logging.getLogger(__name__)
 
 KEPT: tuple[type[Event], ...] = (
-    UserMessage, AssistantMessage, ToolStarted, ToolFinished, TurnFinished, ConversationCleared, ErrorSpoken,
+    UserMessage, AssistantMessage, ToolStarted, ToolFinished, ApprovalRequested, ApprovalDecided, TurnFinished,
+    ConversationCleared, ErrorSpoken,
 )  # fmt: skip
-PASSING: tuple[type[Event], ...] = (PartialTranscript, AssistantSpoke, LogLine)
+PASSING: tuple[type[Event], ...] = (PartialTranscript, AssistantSpoke, ToolProgress, AuditRecorded, LogLine)
 
 Listener = Callable[[Event], None]
 

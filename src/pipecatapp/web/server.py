@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from pipecatapp.web.gate import Gate
-from pipecatapp.web.routes import api, experts, health, memory, openai, pages, session, sockets, state
+from pipecatapp.web.routes import api, approvals, experts, health, memory, openai, pages, session, sockets, state
 from pipecatapp.web.services import WebServices
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ def create_app(services: WebServices) -> FastAPI:
     app.include_router(memory.routes(services))
     app.include_router(state.routes(services))
     app.include_router(experts.routes(services))
+    app.include_router(approvals.routes(services))
     app.include_router(openai.routes(services))
     app.include_router(sockets.routes(services))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

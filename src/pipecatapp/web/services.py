@@ -9,9 +9,11 @@ from typing import Any, Protocol
 
 from starlette.websockets import WebSocket
 
-from pipecatapp.domain import Message, Source, ToolSpec
+from pipecatapp.domain import ApprovalRequest, Message, Source, ToolSpec
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.states import States
+from pipecatapp.ports import AuditLog
+from pipecatapp.twin.approvals import Decision, Scope
 from pipecatapp.twin.turn import TurnProgress
 from pipecatapp.web.auth import Access
 from pipecatapp.web.health import HealthBoard
@@ -31,6 +33,25 @@ class Runner(Protocol):
 
     async def pause(self, conversation: str, on: bool) -> None:
         """Be quiet and wait, or go on."""
+
+
+class Approvals(Protocol):
+    """The calls that wait for a person (``twin.agent.Agent``)."""
+
+    def pending(self) -> list[ApprovalRequest]:
+        """Those that can still be answered, oldest first."""
+
+    async def decide(
+        self,
+        approval: str,
+        digest: str,
+        decision: Decision,
+        *,
+        by: str,
+        scope: Scope = "once",
+        arguments: Mapping[str, Any] | None = None,
+    ) -> ApprovalRequest:
+        """Answer one. Raises ApprovalError."""
 
 
 class VoiceEndpoint(Protocol):
@@ -83,6 +104,8 @@ class WebServices:
     completions: Completions
     memory: FaissMemory
     states: States
+    approvals: Approvals
+    audit: AuditLog
     health: HealthBoard
     metrics: Metrics
     tools: Callable[[], Sequence[ToolSpec]]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipecatapp.domain import Expert, Fact, Message, Risk, ToolCall, ToolResult, ToolSpec
+from pipecatapp.domain import Expert, Fact, Message, Risk, ToolResult
 from pipecatapp.errors import (
     ContextOverflowError,
     ExpertBusyError,
@@ -30,7 +30,7 @@ from pipecatapp.events import (
     UserMessage,
 )
 from pipecatapp.memory.conversations import JsonlConversations
-from pipecatapp.ports import ChatChunk, ChatRequest, ToolContext
+from pipecatapp.ports import ChatChunk, ChatRequest
 from pipecatapp.twin.agent import OPEN_CONVERSATIONS, Agent
 from pipecatapp.twin.prompt import late_text, request_text, without_tools
 from pipecatapp.twin.toolloop import MAX_CALLS
@@ -454,44 +454,12 @@ async def test_the_compact_model_gets_names_only_and_always_a_grammar(house: Cal
 # --- approval
 
 
-class Approver:
-    def __init__(self, decision: ToolCall | None) -> None:
-        self.decision, self.asked = decision, 0
-
-    async def decide(self, call: ToolCall, spec: ToolSpec, context: ToolContext) -> ToolCall | None:
-        self.asked += 1
-        return self.decision
-
-
 async def test_a_tool_that_acts_is_refused_without_approvals(house: Callable[..., House]) -> None:
     tool = ScriptedTool("mcp.get_status", risk=Risk.ACT)
     h = house(CALL, "Not allowed.", tools=[tool])
     await h.ask("status")
     assert tool.calls == []
     assert "not allowed here" in h.model.requests[1].messages[-1].content
-
-
-async def test_a_tool_that_acts_runs_as_it_was_approved(house: Callable[..., House]) -> None:
-    parameters = {"type": "object", "properties": {"host": {"type": "string"}}}
-    tool = ScriptedTool("mcp.get_status", risk=Risk.DANGER, parameters=parameters)
-    h = house(CALL, "Done.", tools=[tool], approvals=Approver(ToolCall("1", "mcp.get_status", {"host": "b"})))
-    await h.ask("status")
-    assert tool.calls[0][0] == {"host": "b"}
-
-
-async def test_a_refused_call_is_told_to_the_model(house: Callable[..., House]) -> None:
-    tool = ScriptedTool("mcp.get_status", risk=Risk.ACT)
-    h = house(CALL, "All right.", tools=[tool], approvals=Approver(None))
-    await h.ask("status")
-    assert tool.calls == []
-    assert "refused by the person" in h.model.requests[1].messages[-1].content
-
-
-async def test_a_harmless_tool_asks_nobody(house: Callable[..., House]) -> None:
-    approver = Approver(None)
-    h = house(CALL, "Up.", tools=[ScriptedTool("mcp.get_status")], approvals=approver)
-    await h.ask("status")
-    assert approver.asked == 0
 
 
 # --- work while the person speaks

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pipecatapp.domain import Source
 from pipecatapp.events import AssistantMessage, StateChanged, UserMessage
 from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.ports import ChatChunk, ChatRequest
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turn import TurnProgress, benchmark_block
-from pipecatapp.twin.turns import TurnRunner
+from pipecatapp.twin.turns import QueuedTurn, TurnRunner
 from testing.fakes.chat_model import Gate, ScriptedChatModel
 from testing.fakes.house import RecordingSink
 
@@ -100,8 +99,8 @@ class Voice:
         self.asked: list[tuple[str, str]] = []
         self.interrupts = 0
 
-    async def request(self, text: str, source: Source, turn_id: str) -> None:
-        self.asked.append((text, turn_id))
+    async def request(self, turn: QueuedTurn) -> None:
+        self.asked.append((turn.text, turn.id))
 
     async def interrupt(self) -> None:
         self.interrupts += 1

@@ -1,0 +1,56 @@
+"""A person's answers to calls that wait for them, and what was asked, decided and done so far."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from pipecatapp.errors import SettledError, UnfitDecisionError, UnknownRequestError
+from pipecatapp.twin.approvals import approval_event
+from pipecatapp.web.services import WebServices
+
+
+class Answer(BaseModel):
+    """Yes or no to exactly the call that ``digest`` names, or yes to it with other arguments."""
+
+    model_config = ConfigDict(extra="forbid")
+    decision: Literal["approve", "refuse"]
+    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    scope: Literal["once", "session"] = "once"
+    arguments: dict[str, Any] | None = None
+
+
+def routes(services: WebServices) -> APIRouter:
+    """The routes."""
+    router = APIRouter(prefix="/api")
+
+    @router.get("/approvals")
+    async def waiting() -> dict[str, object]:
+        requests = services.approvals.pending()
+        return {"approvals": [approval_event(request).to_json() for request in requests]}
+
+    @router.post("/approvals/{approval}")
+    async def decide(approval: str, answer: Answer, request: Request) -> dict[str, str]:
+        by = "terminal" if "authorization" in request.headers else "page"
+        try:
+            decided = await services.approvals.decide(
+                approval, answer.digest, answer.decision, by=by, scope=answer.scope, arguments=answer.arguments
+            )
+        except UnknownRequestError as error:
+            raise HTTPException(404, str(error)) from error
+        except SettledError as error:
+            raise HTTPException(409, str(error)) from error
+        except UnfitDecisionError as error:
+            raise HTTPException(400, str(error)) from error
+        return {"id": decided.id, "decision": answer.decision, "state": str(decided.state)}
+
+    @router.get("/audit")
+    async def audit(
+        before: Annotated[int | None, Query(ge=1)] = None, limit: Annotated[int, Query(ge=1, le=500)] = 50
+    ) -> dict[str, object]:
+        entries, more = await services.audit.entries(before, limit)
+        return {"entries": entries, "more": more}
+
+    return router
