@@ -89,7 +89,7 @@ class Experts:
         for key, instance in list(known.items()):
             if wanted.get(key) != instance.registration:
                 self._gone.append(known.pop(key))
-        new = {key: self._connect(wanted[key]) for key in wanted.keys() - known.keys()}
+        new = {key: self._connect(wanted[key]) for key in sorted(wanted.keys() - known.keys())}
         everybody = [*known.values(), *new.values()]
         for name in {instance.registration.expert for instance in everybody} | self._pools.keys():
             pool = self._pools.setdefault(name, Pool(name, self._queue))
@@ -229,7 +229,6 @@ def _instance_row(instance: Instance, waiting: int) -> dict[str, Any]:
         "model": here.model,
         "context": here.context,
         "state": instance.state,
-        "breaker": instance.breaker.state,
         "reason": instance.breaker.reason,
         "busy": instance.running + instance.elsewhere,
         "slots": instance.slots,

@@ -73,10 +73,8 @@ class Instance:
 
     @property
     def state(self) -> str:
-        """In one word: healthy, busy (all its slots work), loading, open or half-open."""
-        if not self.breaker.allows:
-            return "loading" if self._starting else self.breaker.state
-        return "busy" if self.load >= 1 else "healthy"
+        """In one word: closed (it may be asked), half-open, open, or loading where that is why it is open."""
+        return "loading" if self._starting and not self.breaker.allows else self.breaker.state
 
     @property
     def load(self) -> float:

@@ -112,7 +112,7 @@ class Metrics:
             gauge.clear()
         for expert in event.experts:
             for instance in expert["instances"]:
-                values = (instance["breaker"] == "closed", instance["busy"], instance["failures"])
+                values = (instance["state"] == "closed", instance["busy"], instance["failures"])
                 for gauge, value in zip(gauges, values, strict=True):
                     gauge.labels(expert["name"], instance["id"]).set(value)
 
