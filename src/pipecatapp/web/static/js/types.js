@@ -124,7 +124,7 @@
  * One server of an expert.
  * @typedef {object} Instance
  * @property {string} id its address
- * @property {"closed" | "open" | "half-open"} state of its circuit breaker
+ * @property {"closed" | "open" | "half-open" | "loading"} state of its circuit breaker
  * @property {string} reason
  * @property {number} busy
  * @property {number} slots
