@@ -38,6 +38,8 @@ from pipecatapp.memory.summary import Summariser
 from pipecatapp.ports import ChatModel, EventSink, ExpertDirectory, HealthSource, ToolSource
 from pipecatapp.settings import Settings, environment
 from pipecatapp.tools.registry import TOOLS, ToolServices, create_tools
+from pipecatapp.tools.web_browser.browser import WebBrowser
+from pipecatapp.tools.web_browser.pictures import Pictures
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.approvals import ApprovalGate
 from pipecatapp.twin.audit import Auditor
@@ -292,6 +294,9 @@ def create_agent(
         power_policy_file=settings.power_policy_file or settings.state_dir / "power_policy.json",
         started=time.monotonic() if started is None else started,
         memory=memory,
+        browser=WebBrowser(
+            Pictures(settings.pictures), settings.browser_executable, settings.browser_allow_hosts.split(",")
+        ),
     )
     tool_set = create_tools(services)
     agent = Agent(

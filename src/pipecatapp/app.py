@@ -242,6 +242,7 @@ class App:
             metrics=Metrics(version=__version__, pages=self.hub.pages),
             tools=lambda: self.agent.tools,
             tools_off=lambda: self.agent.off,
+            pictures=settings.pictures,
             tls_port=settings.web_tls_port,
             ca_certificate=authority.files.ca_certificate if authority else None,
             allowed_hosts=names,

@@ -212,6 +212,14 @@ class ToolChooser(Protocol):
         """The tools that fit best, best first; the same words and tools give the same answer."""
 
 
+@runtime_checkable
+class ClosingTool(Protocol):
+    """A tool that has something running (a browser): it is ended with the program."""
+
+    async def aclose(self) -> None:
+        """End it, within a few seconds. Tools may share what they end."""
+
+
 class ApprovalStore(Protocol):
     """Keeps the calls that wait for a person over restarts. Raises StorageError."""
 

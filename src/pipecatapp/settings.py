@@ -148,6 +148,11 @@ class Settings(BaseSettings):
         return self.engine_dir or self.state_dir / "engine"
 
     @property
+    def pictures(self) -> Path:
+        """The folder of pictures that tools took for the page."""
+        return self.state_dir / "pictures"
+
+    @property
     def models(self) -> Path:
         """The folder of models."""
         return self.models_dir or self.state_dir / "models"

@@ -9,10 +9,14 @@ import importlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipecatapp.domain import ComponentHealth, Risk, ToolSpec
 from pipecatapp.errors import ConfigurationError, MissingExtraError, ToolOffError, UnknownChoiceError
 from pipecatapp.ports import ConversationStore, Notebook, Tool
+
+if TYPE_CHECKING:
+    from pipecatapp.tools.web_browser.browser import WebBrowser
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,7 @@ class ToolServices:
     code_sandbox: str = "none"
     code_sandbox_image: str = ""
     power_policy_file: Path | None = None
+    browser: WebBrowser | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,11 @@ TOOLS: dict[str, ToolEntry] = {
     "memory.remember": ToolEntry("pipecatapp.tools.memory:create_remember"),
     "power.set_idle_threshold": ToolEntry("pipecatapp.tools.power:create", Risk.ACT),
     "summarizer.get_summary": ToolEntry("pipecatapp.tools.summarizer:create"),
+    "web_browser.click": ToolEntry("pipecatapp.tools.web_browser.tools:create_click", Risk.ACT, "browser"),
+    "web_browser.get_page_content": ToolEntry("pipecatapp.tools.web_browser.tools:create_content", extra="browser"),
+    "web_browser.get_screenshot": ToolEntry("pipecatapp.tools.web_browser.tools:create_screenshot", extra="browser"),
+    "web_browser.goto": ToolEntry("pipecatapp.tools.web_browser.tools:create_goto", Risk.ACT, "browser"),
+    "web_browser.type": ToolEntry("pipecatapp.tools.web_browser.tools:create_type", Risk.ACT, "browser"),
 }
 
 

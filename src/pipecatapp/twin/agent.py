@@ -449,7 +449,7 @@ class Agent:
         await self._keeper.settled()
 
     async def aclose(self) -> None:
-        """Wait for what is still being stored; for the end of the program."""
+        """Wait for what is still being stored, and end what tools have running; for the end of the program."""
         for state in list(self._conversations.values()):
             await state.preparation.stop()
         while self._background:

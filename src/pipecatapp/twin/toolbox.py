@@ -16,7 +16,7 @@ import fastjsonschema
 from pipecatapp.domain import ApprovalRequest, Preview, Risk, ToolCall, ToolResult, ToolSpec
 from pipecatapp.errors import ApprovalError, StorageError, ToolError
 from pipecatapp.events import ToolFinished, ToolProgress, ToolStarted
-from pipecatapp.ports import EventSink, PreviewingTool, Tool, ToolContext, ToolSource
+from pipecatapp.ports import ClosingTool, EventSink, PreviewingTool, Tool, ToolContext, ToolSource
 from pipecatapp.twin.announcements import default_sentence
 from pipecatapp.twin.approvals import ApprovalGate
 from pipecatapp.twin.masking import masked
@@ -128,9 +128,13 @@ class Toolbox:
         return await self._preview(self._fit(ToolCall("", name, arguments)), arguments, context)
 
     async def aclose(self) -> None:
-        """Wait for what is still being written down."""
+        """Wait for what is still being written down, and end what its own tools have running."""
         while self._noting:
             await asyncio.wait(set(self._noting))
+        closing = [tool for tool in self._own.values() if isinstance(tool, ClosingTool)]
+        for ended in await asyncio.gather(*(tool.aclose() for tool in closing), return_exceptions=True):
+            if isinstance(ended, BaseException):
+                logger.error("a tool could not be ended", exc_info=ended)
 
     @contextmanager
     def told(self, call: ToolCall, context: ToolContext, outcome: Outcome | None = None) -> Iterator[Outcome]:

@@ -93,7 +93,8 @@ class WebServices:
     """Everything that the routes reach. ``ca_certificate`` and ``tls_port`` are empty where TLS is off.
 
     ``tools_off`` says of the tools that cannot work here why. ``choose`` sends a conversation's requests to an expert
-    (raises LookupError for one that is not there), ``chosen`` says which.
+    (raises LookupError for one that is not there), ``chosen`` says which. ``pictures`` is the folder
+    of those that tools took.
     """
 
     access: Access
@@ -113,6 +114,7 @@ class WebServices:
     experts: ExpertTable | None = None
     choose: Callable[[str, str], None] = _choose_nobody
     chosen: Callable[[str], str] = lambda _: ""
+    pictures: Path | None = None
     tls_port: int = 0
     ca_certificate: Path | None = None
     allowed_hosts: tuple[str, ...] = ()

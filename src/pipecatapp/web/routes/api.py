@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, StringConstraints
+from starlette.responses import FileResponse, Response
 
 from pipecatapp.web.addresses import host_names
 from pipecatapp.web.gate import is_secure
@@ -15,6 +16,7 @@ from pipecatapp.web.services import WebServices
 from pipecatapp.web.tls import fingerprint
 
 ConversationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+PictureName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8000)]
 
 
@@ -89,6 +91,13 @@ def routes(services: WebServices) -> APIRouter:
             ],
             "off": [{"name": name, "off": reason} for name, reason in sorted(services.tools_off().items())],
         }
+
+    @router.get("/pictures/{name}.png")
+    async def picture(name: PictureName) -> Response:
+        file = services.pictures / f"{name}.png" if services.pictures is not None else None
+        if file is None or not await asyncio.to_thread(file.is_file):
+            raise HTTPException(404, "there is no such picture; only the latest are kept")
+        return FileResponse(file, media_type="image/png")
 
     @router.get("/conversations")
     async def conversations() -> dict[str, object]:

@@ -8,6 +8,7 @@ import { $, make } from "./dom.js";
 
 const MOST = 40;
 const MOST_LINES = 200;
+const PICTURE = /^\/api\/pictures\/[0-9a-f]{32}\.png$/;
 
 /** @type {Map<string, HTMLElement>} */
 const calls = new Map();
@@ -60,7 +61,24 @@ function ended(event) {
   if (!item || !result) return;
   item.classList.toggle("failed", !event.ok);
   result.textContent = `${event.ok ? "done" : "failed"}, ${(event.seconds ?? 0).toFixed(2)} s`;
-  item.querySelector("details")?.append(make("pre", { text: event.detail || event.text || "" }));
+  const told = event.detail || event.text || "";
+  item
+    .querySelector("details")
+    ?.append(PICTURE.test(told) ? picture(told, event.text ?? "") : make("pre", { text: told }));
+}
+
+/**
+ * A picture that a tool took. It is asked for when its details are opened.
+ * @param {string} path
+ * @param {string} words
+ */
+function picture(path, words) {
+  const image = document.createElement("img");
+  image.loading = "lazy";
+  image.alt = words;
+  image.src = path;
+  image.className = "picture";
+  return image;
 }
 
 function clear() {
