@@ -45,6 +45,8 @@ from pipecatapp.twin.approvals import ApprovalGate
 from pipecatapp.twin.audit import Auditor
 from pipecatapp.twin.persona import Personas
 from pipecatapp.twin.turns import TurnRunner
+from pipecatapp.vision.eyes import Eyes, NoEyes
+from pipecatapp.vision.registry import create_eyes
 from pipecatapp.voice.recognition import Recognizer
 from pipecatapp.voice.registry import Surroundings, create_recognizer, create_synthesizer
 from pipecatapp.voice.synthesis import Synthesizer
@@ -93,7 +95,6 @@ def check_supported(settings: Settings) -> None:
         (settings.tool_mode == "remote", "TOOL_MODE=remote", "there is no tool server yet; set TOOL_MODE=local"),
         (settings.node_role == "core", "NODE_ROLE=core", "there are no experts to serve yet; set NODE_ROLE=standalone"),
         (bool(settings.nomad_addr), "NOMAD_ADDR", "there is no cluster yet; remove it"),
-        (settings.vision_service != "none", "VISION_SERVICE", "the agent cannot see yet; set VISION_SERVICE=none"),
     ]
     problems = [f"  {name}: {advice}" for wrong, name, advice in later if wrong]
     if problems:
@@ -258,6 +259,22 @@ def create_approvals(settings: Settings, sink: EventSink) -> Approvals:
     return Approvals(ApprovalGate(store, Auditor(audit, sink), sink, mode=settings.approval_mode), audit)
 
 
+def create_camera(settings: Settings, sink: EventSink, busy: Callable[[], bool]) -> Eyes | NoEyes:
+    """The eyes that the settings ask for; opens and loads nothing.
+
+    Raises:
+        ConfigurationError: a name is unknown, or something that they need is absent.
+    """
+    return create_eyes(
+        settings.vision_service,
+        settings.camera,
+        settings.models,
+        sink,
+        moondream_url=str(settings.moondream_url or ""),
+        busy=busy,
+    )
+
+
 def create_agent(
     settings: Settings,
     engine: Engine,
@@ -270,10 +287,12 @@ def create_agent(
     memory: FaissMemory | None = None,
     experts: ExpertDirectory | None = None,
     gate: ApprovalGate | None = None,
+    eyes: Eyes | NoEyes | None = None,
 ) -> Agent:
     """The brain with its tools, personas, stored conversations and long-term memory. Without a gate no tool may act."""
     conversations = conversations or create_conversations(settings)
     personas = Personas(prompts_folder(settings))
+    eyes = eyes or NoEyes()
 
     async def clear(conversation: str) -> None:
         await agent.clear(conversation)
@@ -287,6 +306,7 @@ def create_agent(
     services = ToolServices(
         health=health,
         model=model_name,
+        eyes=eyes,
         conversations=conversations,
         clear=clear,
         code_sandbox=settings.code_sandbox,
@@ -311,6 +331,7 @@ def create_agent(
         approvals=gate,
         off=tool_set.off,
         sources=sources,
+        observe=eyes.glance,
         restarts_engine=engine.restarts,
     )
     return agent

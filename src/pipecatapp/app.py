@@ -23,6 +23,7 @@ from pipecatapp.agent_factory import (
     check_supported,
     create_agent,
     create_approvals,
+    create_camera,
     create_cluster,
     create_conversations,
     create_engine,
@@ -38,6 +39,8 @@ from pipecatapp.events import HealthChanged
 from pipecatapp.ports import EventSink, HealthSource
 from pipecatapp.settings import Settings
 from pipecatapp.twin.turns import TurnRunner
+from pipecatapp.vision.attention import Attention
+from pipecatapp.vision.eyes import Eyes
 from pipecatapp.web.auth import Access, load_token
 from pipecatapp.web.health import HealthBoard
 from pipecatapp.web.hub import EventHub
@@ -196,6 +199,9 @@ class App:
         self._voice = LateVoice(self._create_voice)
         self._mcp_servers = create_mcp_servers(settings)
         self._memory = create_memory(settings, self._engine, self.hub)
+        attention = Attention()
+        self.hub.add_listener(attention.observe)
+        self._eyes = create_camera(settings, self.hub, attention.busy)
         components = {
             "engine": self._engine.health, "stt": self._voice.stt, "tts": self._voice.tts, "memory": self._memory,
         }  # fmt: skip
@@ -206,6 +212,8 @@ class App:
         experts = self._cluster.experts if self._cluster is not None else None
         if experts is not None:
             components["experts"] = experts
+        if isinstance(self._eyes, Eyes):
+            components["vision"] = self._eyes
         board = HealthBoard(components, self.hub)
         conversations = create_conversations(settings)
         self._approvals = create_approvals(settings, self.hub)
@@ -220,6 +228,7 @@ class App:
             memory=self._memory,
             experts=experts,
             gate=self._approvals.gate,
+            eyes=self._eyes,
         )
         self.runner = TurnRunner(self.agent, self.hub, benchmark=settings.benchmark_mode)
         authority = LocalAuthority(settings.state_dir / "tls") if settings.web_tls_port else None
@@ -241,6 +250,7 @@ class App:
             health=board,
             metrics=Metrics(version=__version__, pages=self.hub.pages),
             tools=lambda: self.agent.tools,
+            camera=self._eyes,
             tools_off=lambda: self.agent.off,
             pictures=settings.pictures,
             tls_port=settings.web_tls_port,
@@ -292,6 +302,7 @@ class App:
             ("voice", self._voice.aclose),
             ("loading", self._stop_loading),
             ("approvals", self._approvals.gate.aclose),
+            ("eyes", lambda: asyncio.to_thread(self._eyes.stop)),
             ("conversations", self.agent.aclose),
             ("MCP servers", self._stop_mcp_servers),
             ("memory", self._memory.close),
@@ -331,6 +342,8 @@ class App:
 
     async def _load_voice(self) -> None:
         await self._voice.load()
+        # After the voice: on an old PC their libraries take seconds to load.
+        self._eyes.start()
         if self._settings.audio_transport == "local":
             await self._voice.talk_locally(
                 self.hub, LOCAL_CONVERSATION, lambda: not self.runner.paused(LOCAL_CONVERSATION)

@@ -240,6 +240,31 @@ class Expert:
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """The answer to "what do you see": ``text`` can be spoken, ``by`` names who says so (empty: nobody saw anything).
+
+    ``note`` is what did not work, for the event log.
+    """
+
+    text: str
+    by: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraView:
+    """What the page shows of the eyes. ``at`` is when the latest picture was taken (epoch seconds)."""
+
+    on: bool
+    source: str
+    detector: str
+    text: str
+    things: Sequence[str]
+    at: float | None
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
 class ComponentHealth:
     """Can this component do its work now? ``progress`` (0 to 1) while it is getting ready.
 

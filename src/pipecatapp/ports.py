@@ -15,6 +15,7 @@ from pipecatapp.domain import (
     Fact,
     Message,
     Preview,
+    Sight,
     ToolResult,
     ToolSpec,
     Turn,
@@ -238,6 +239,20 @@ class AuditLog(Protocol):
 
     async def entries(self, before: int | None = None, limit: int = 50) -> tuple[list[Mapping[str, Any]], bool]:
         """The newest lines (older than number ``before``), newest first, and whether there are older ones."""
+
+
+class Eyes(Protocol):
+    """What the twin needs of a camera."""
+
+    @property
+    def describes(self) -> bool:
+        """Whether ``look`` may answer in a model's own words, which can be what somebody wrote before the camera."""
+
+    def glance(self) -> str:
+        """What is in view, in a sentence, at once; empty as long as nothing ever was."""
+
+    async def look(self, question: str = "") -> Sight:
+        """Look now. Never raises: what is wrong is said in a sentence."""
 
 
 class ExpertDirectory(Protocol):

@@ -19,6 +19,10 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "uninstall": (f"{_ONE_PC}::test_uninstall_asks_first", f"{_ONE_PC}::test_uninstall_leaves_nothing"),
     "extras": (f"{_SCRIPTS}::test_an_extra_is_installed_by_its_lock", f"{_HUB}::{_WHOLE}"),
     "pull": (f"{_MODELS}::test_for_this_pc_pulls_what_suits_it", f"{_HUB}::{_WHOLE}"),
+    "eyes": (
+        f"{_SCRIPTS}::test_an_extra_is_installed_by_its_lock",
+        "testing/integration/vision/test_pulled_model.py::test_the_pulled_model_is_the_one_that_is_loaded",
+    ),
     # The sandbox of every other command runs it.
     "serve": ("testing/docs/test_commands.py::test_command_works_as_printed",),
     "setup": (f"{_SCRIPTS}::test_setup_has_nothing_to_do_the_second_time",),

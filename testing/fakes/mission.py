@@ -39,6 +39,7 @@ from pipecatapp.web.serving import Servers
 from pipecatapp.web.tls import LocalAuthority
 from testing.fakes.chat_model import Answer
 from testing.fakes.experts import ScriptedInstance
+from testing.fakes.eyes import ScriptedCamera
 from testing.fakes.house import PreviewedTool, ScriptedTool
 
 Reply = str | Exception | Callable[[asyncio.Event], AsyncIterator[str]]
@@ -192,6 +193,7 @@ class Mission:
             parameters=_object(host={"type": "string"}, command={"type": "string"}),
         )
         self.lifetime_s = LIFETIME_S
+        self.camera = ScriptedCamera()
         self.token = load_token(state_dir)
 
     async def start(self) -> None:
@@ -238,6 +240,7 @@ class Mission:
             experts=self.experts,
             choose=self.agent.choose,
             chosen=self.agent.chosen,
+            camera=self.camera,
             tools_off=lambda: self.agent.off,
             tls_port=self._tls_port,
             ca_certificate=authority.files.ca_certificate if authority else None,

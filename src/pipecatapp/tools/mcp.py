@@ -12,7 +12,7 @@ from pipecatapp.errors import ToolError
 from pipecatapp.ports import ConversationStore, Tool, ToolContext
 from pipecatapp.tools.registry import ToolServices
 
-_SPOKEN = {"engine": "the language engine", "stt": "speech recognition", "tts": "speech output"}
+_SPOKEN = {"engine": "the language engine", "stt": "speech recognition", "tts": "speech output", "vision": "the camera"}
 
 
 class Status:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pipecatapp.domain import ComponentHealth, Risk, ToolSpec
 from pipecatapp.errors import ConfigurationError, MissingExtraError, ToolOffError, UnknownChoiceError
-from pipecatapp.ports import ConversationStore, Notebook, Tool
+from pipecatapp.ports import ConversationStore, Eyes, Notebook, Tool
 
 if TYPE_CHECKING:
     from pipecatapp.tools.web_browser.browser import WebBrowser
@@ -30,6 +30,7 @@ class ToolServices:
 
     health: Callable[[], Awaitable[Sequence[ComponentHealth]]]
     model: Callable[[], Awaitable[str]]
+    eyes: Eyes
     conversations: ConversationStore
     clear: Callable[[str], Awaitable[None]]
     started: float
@@ -71,6 +72,7 @@ TOOLS: dict[str, ToolEntry] = {
     "memory.remember": ToolEntry("pipecatapp.tools.memory:create_remember"),
     "power.set_idle_threshold": ToolEntry("pipecatapp.tools.power:create", Risk.ACT),
     "summarizer.get_summary": ToolEntry("pipecatapp.tools.summarizer:create"),
+    "vision.get_observation": ToolEntry("pipecatapp.tools.vision:create"),
     "web_browser.click": ToolEntry("pipecatapp.tools.web_browser.tools:create_click", Risk.ACT, "browser"),
     "web_browser.get_page_content": ToolEntry("pipecatapp.tools.web_browser.tools:create_content", extra="browser"),
     "web_browser.get_screenshot": ToolEntry("pipecatapp.tools.web_browser.tools:create_screenshot", extra="browser"),

@@ -61,7 +61,9 @@ from pipecatapp.twin.prompt import (
     compact_system,
     defused,
     full_system,
+    last_observation,
     late_text,
+    observed,
     recalls,
     request_text,
     settled_text,
@@ -165,6 +167,7 @@ class Agent:
         off: the tools that cannot work here, with the reason.
         sources: further tools, which come and go.
         chooser: finds the tools that fit a request, where there are too many to tell the model of all every time.
+        observe: what the camera sees now, in a sentence; empty where there is nothing to say.
         restarts_engine: the engine runs on this PC, under somebody who restarts it (said when it is gone).
         pause_s: how long nobody must have spoken before the model is asked what to remember.
         classifier: hands clear cases to an expert before the model is asked, or None.
@@ -185,6 +188,7 @@ class Agent:
         off: Mapping[str, str] = MappingProxyType({}),
         sources: Sequence[ToolSource] = (),
         chooser: ToolChooser | None = None,
+        observe: Callable[[], str] = lambda: "",
         restarts_engine: bool = True,
         pause_s: float = PAUSE_S,
         classifier: Classifier | None = None,
@@ -200,6 +204,7 @@ class Agent:
         self._chooser = chooser
         self._gate = approvals
         self._announcements = Announcements(approvals) if approvals else None
+        self._observe = observe
         self._restarts_engine = restarts_engine
         self._keeper = Keeper(memory, model, self._evaluate_again, pause_s=pause_s)
         self._last_profile = ModelProfile("", 4096)
@@ -371,7 +376,7 @@ class Agent:
         tools = offer.fitting(asked if len(words.split()) < _TELLING_WORDS else words)
         exchange.tools += tools
         facts = await recall(self._memory, words)
-        exchange.messages.append(Message("user", request_text(words, facts, tools=tools)))
+        exchange.messages.append(Message("user", request_text(words, facts, self._observe(), tools)))
         loop = ToolLoop(self._model, self._quiet_toolbox, self._routing, self._estimate)
         try:
             async with self._keeper.busy(), closing(loop.run(exchange)) as pieces:
@@ -473,9 +478,12 @@ class Agent:
                     offer = self._offer(await self._model.profile())
                     return self._new_tools(offer, words, history.messages(words)) if offer.many else None
 
+                def news(words: str) -> str:
+                    return self._news(last_observation(history.messages(words)))
+
                 self._forget_idle()
                 self._conversations[conversation] = _Conversation(
-                    conversation, history, Preparation(self._model, self._memory, base, conversation, fitting)
+                    conversation, history, Preparation(self._model, self._memory, base, conversation, fitting, news)
                 )
             return self._conversations[conversation]
 
@@ -687,13 +695,15 @@ class Agent:
         exchange.expert = self._routing.direct(state.id, turn.text)
         facts = await recall(self._memory, turn.text)
         tools = self._new_tools(offer, turn.text, state.history.messages())
+        told = last_observation(state.history.messages())
         if front is None:
-            content = request_text(turn.text, facts, tools=tools)
+            content = request_text(turn.text, facts, self._news(told), tools)
         else:
             known = {fact.id for fact in front.facts} | {tool.name for tool in front.tools}
-            content = request_text(turn.text, front.facts, tools=front.tools)
+            content = request_text(turn.text, front.facts, front.observation, front.tools)
+            facts = [fact for fact in facts if fact.id not in known]
             tools = [tool for tool in tools[:LATE] if tool.name not in known]
-            content = late_text(content, [fact for fact in facts if fact.id not in known], tools=tools)
+            content = late_text(content, facts, self._news(front.observation or told), tools)
             exchange.tools += front.tools
         exchange.tools += tools
         exchange.messages.append(Message("user", content))
@@ -701,6 +711,11 @@ class Agent:
         async with closing(self._loop.run(exchange)) as pieces:
             async for piece in pieces:
                 yield piece
+
+    def _news(self, told: str) -> str:
+        """What the camera sees, unless it is what the model was told last: an old PC reads every word again."""
+        now = self._observe()
+        return "" if observed(now) == observed(told) else now
 
     def _exchange(
         self,

@@ -1,7 +1,7 @@
 """Work done while the person still speaks: recall on the words so far, and the prompt into the server's prefix cache.
 
-What was recalled once the first prefill went out is frozen in front of the words, or the cache would be lost; what is
-found later goes behind them (twin/prompt.py).
+What was recalled and seen once the first prefill went out is frozen in front of the words, or the cache would be lost;
+what is found later goes behind them (twin/prompt.py).
 """
 
 from __future__ import annotations
@@ -38,10 +38,11 @@ async def recall(memory: Memory | None, words: str) -> list[Fact]:
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """What stands in front of a request's words."""
+    """What stands in front of a request's words: what is remembered, the tools that fit, what the camera sees."""
 
     facts: Sequence[Fact] = ()
     tools: Sequence[ToolSpec] = ()
+    observation: str = ""
 
 
 class Preparation:
@@ -53,6 +54,7 @@ class Preparation:
         base: the prompt in front of these words (system message and history); may raise ModelError.
         slot_key: names the conversation to the engine.
         fitting: the tools that come with a request of these words; None where all stand in the base.
+        observe: what the camera sees that these words' conversation does not know yet.
     """
 
     def __init__(
@@ -62,11 +64,13 @@ class Preparation:
         base: Callable[[str], Awaitable[Sequence[Message]]],
         slot_key: str,
         fitting: Callable[[str], Awaitable[Sequence[ToolSpec] | None]],
+        observe: Callable[[str], str],
     ) -> None:
         self._model = model
         self._memory = memory
         self._base = base
         self._slot_key = slot_key
+        self._observe = observe
         self._wanted: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._fitting = fitting
@@ -122,10 +126,9 @@ class Preparation:
             return
         if self._frozen is None:
             tools = await self._fitting(words)
-            if self._memory is not None or tools is not None:
-                if len(words.split()) < _WORDS_FOR_RECALL:
-                    return
-                self._frozen = Front(await recall(self._memory, words), tools or ())
-        front = self._frozen or Front()
-        content = request_text(words, front.facts, tools=front.tools)
+            if (self._memory is not None or tools is not None) and len(words.split()) < _WORDS_FOR_RECALL:
+                return
+            self._frozen = Front(await recall(self._memory, words), tools or (), self._observe(words))
+        front = self._frozen
+        content = request_text(words, front.facts, front.observation, front.tools)
         await self._model.prefill([*base, Message("user", content)], self._slot_key)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from pipecatapp.domain import ComponentHealth
@@ -16,8 +16,13 @@ from pipecatapp.ports import EventSink, HealthSource
 log = logging.getLogger(__name__)
 
 
+def can_answer(states: Sequence[ComponentHealth]) -> bool:
+    """Whether everything works that the agent needs to answer; nobody has looked yet: no."""
+    return bool(states) and all(state.ok or not state.vital for state in states)
+
+
 class HealthBoard:
-    """Asks every component now and then: often while one of them is not well, rarely while all are.
+    """Asks every component now and then: often while one that is vital is not well, rarely otherwise.
 
     Args:
         sources: component name to the one who knows; asked side by side, each within ``patience_s``.
@@ -69,7 +74,7 @@ class HealthBoard:
     async def _watch(self) -> None:
         while True:
             states = await self.fresh(max_age_s=0.0)
-            await asyncio.sleep(self._quiet_s if all(state.ok for state in states) else self._busy_s)
+            await asyncio.sleep(self._quiet_s if can_answer(states) else self._busy_s)
 
     async def _ask_all(self) -> None:
         states = await asyncio.gather(*(self._ask(name, source) for name, source in self._sources.items()))

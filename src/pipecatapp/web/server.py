@@ -16,7 +16,19 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from pipecatapp.web.gate import Gate
-from pipecatapp.web.routes import api, approvals, experts, health, memory, openai, pages, session, sockets, state
+from pipecatapp.web.routes import (
+    api,
+    approvals,
+    camera,
+    experts,
+    health,
+    memory,
+    openai,
+    pages,
+    session,
+    sockets,
+    state,
+)
 from pipecatapp.web.services import WebServices
 
 log = logging.getLogger(__name__)
@@ -44,6 +56,7 @@ def create_app(services: WebServices) -> FastAPI:
     app.include_router(pages.routes(services, STATIC))
     app.include_router(health.routes(services))
     app.include_router(api.routes(services))
+    app.include_router(camera.routes(services))
     app.include_router(memory.routes(services))
     app.include_router(state.routes(services))
     app.include_router(experts.routes(services))

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from starlette.websockets import WebSocket
 
-from pipecatapp.domain import ApprovalRequest, Message, Source, ToolSpec
+from pipecatapp.domain import ApprovalRequest, CameraView, Message, Source, ToolSpec
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.states import States
 from pipecatapp.ports import AuditLog
@@ -61,6 +61,16 @@ class VoiceEndpoint(Protocol):
         """Run the voice pipeline until the socket closes."""
 
 
+class CameraPanel(Protocol):
+    """What the page shows of the camera (``vision.eyes.Eyes``)."""
+
+    def view(self) -> CameraView:
+        """The state now."""
+
+    async def picture(self) -> bytes | None:
+        """The latest picture with what was found in it, as JPEG; None while there is none."""
+
+
 class Completions(Protocol):
     """Answers a conversation that the client keeps, for the OpenAI-compatible API."""
 
@@ -110,6 +120,7 @@ class WebServices:
     health: HealthBoard
     metrics: Metrics
     tools: Callable[[], Sequence[ToolSpec]]
+    camera: CameraPanel
     tools_off: Callable[[], Mapping[str, str]] = dict
     experts: ExpertTable | None = None
     choose: Callable[[str, str], None] = _choose_nobody

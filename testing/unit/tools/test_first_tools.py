@@ -16,6 +16,7 @@ from pipecatapp.tools.clock import Clock, find_zone
 from pipecatapp.tools.mcp import ClearShortTermMemory, MemorySummary, Status
 from pipecatapp.tools.registry import TOOLS, ToolEntry, ToolServices, create_tool, create_tools, spec_of
 from pipecatapp.tools.summarizer import Summarizer, summarize
+from pipecatapp.vision.eyes import NoEyes
 
 pytestmark = pytest.mark.unit
 
@@ -49,7 +50,9 @@ def services(folder: Path) -> ToolServices:
     async def clear(_: str) -> None:
         raise AssertionError
 
-    return ToolServices(health=health, model=model, conversations=JsonlConversations(folder), clear=clear, started=0.0)
+    return ToolServices(
+        health=health, model=model, eyes=NoEyes(), conversations=JsonlConversations(folder), clear=clear, started=0.0
+    )
 
 
 def test_every_tool_says_of_itself_what_the_registry_says() -> None:

@@ -835,3 +835,67 @@ async def test_arguments_are_checked_against_the_schema_of_now(house: Callable[.
     shelf.now = [reader("integer")]
     await h.ask("read x")
     assert [event.ok for event in h.sink.of(ToolFinished)] == [True, False]
+
+
+# --- the camera
+
+
+async def test_what_the_camera_sees_stands_in_the_request_only_when_it_changed(house: Callable[..., House]) -> None:
+    seen = ""
+    h = house("Yes.", "Yes.", "Yes.", "Yes.", "Yes.", observe=lambda: seen)
+    await h.ask("one")
+    seen = "I see a cup."
+    await h.ask("two")
+    await h.ask("three")
+    seen = "I see a person\nand a cup. <tool_call>"
+    await h.ask("four")
+    await h.ask("five")
+    assert [request.messages[-1].content for request in h.model.requests] == [
+        "one",
+        "[camera]\n- I see a cup.\n[request]\ntwo",
+        "three",
+        "[camera]\n- I see a person and a cup. < tool_call>\n[request]\nfour",
+        "five",
+    ]
+
+
+async def test_another_conversation_is_told_what_is_in_view_too(house: Callable[..., House]) -> None:
+    h = house("Yes.", "Yes.", observe=lambda: "I see a cup.")
+    await h.ask("one", "a")
+    await h.ask("one", "b")
+    for request in h.model.requests:
+        assert request.messages[-1].content == "[camera]\n- I see a cup.\n[request]\none"
+
+
+async def test_a_conversation_that_is_cleared_is_told_again(house: Callable[..., House]) -> None:
+    h = house("Yes.", "Yes.", observe=lambda: "I see a cup.")
+    await h.ask("one")
+    await h.agent.clear("c")
+    await h.ask("two")
+    assert h.model.requests[-1].messages[-1].content == "[camera]\n- I see a cup.\n[request]\ntwo"
+
+
+async def test_what_changed_after_the_prompt_was_prepared_stands_behind_the_words(house: Callable[..., House]) -> None:
+    seen = "I see a cup."
+    h = house("Yes.", "Yes.", observe=lambda: seen)
+    await h.agent.prepare("c", "what do")
+    front = h.model.prefilled[-1][-1].content
+    assert front == "[camera]\n- I see a cup.\n[request]\nwhat do"
+    seen = "I see a dog."
+    await h.ask("what do you see")
+    asked = h.model.requests[-1].messages[-1].content
+    assert asked.startswith(front)
+    assert asked == "[camera]\n- I see a cup.\n[request]\nwhat do you see\n[camera]\n- I see a dog."
+    await h.ask("and now")
+    assert h.model.requests[-1].messages[-1].content == "and now"
+
+
+async def test_what_was_prepared_and_is_still_so_is_said_once(house: Callable[..., House]) -> None:
+    h = house("Yes.", "Yes.", observe=lambda: "I see a cup.")
+    await h.agent.prepare("c", "what do")
+    await h.ask("what do you see")
+    await h.agent.prepare("c", "and")
+    assert h.model.prefilled[-1][-1].content == "and"
+    await h.ask("and now")
+    contents = [request.messages[-1].content for request in h.model.requests]
+    assert contents == ["[camera]\n- I see a cup.\n[request]\nwhat do you see", "and now"]

@@ -18,7 +18,7 @@ from pipecatapp.events import (
     TurnFinished,
     UserMessage,
 )
-from pipecatapp.web.health import HealthBoard
+from pipecatapp.web.health import HealthBoard, can_answer
 from pipecatapp.web.logs import EventLogHandler
 from pipecatapp.web.metrics import MAX_TOOLS, Metrics
 from testing.fakes.house import RecordingSink
@@ -53,6 +53,18 @@ async def test_only_changes_are_told() -> None:
     await board.fresh(max_age_s=-1)
 
     assert [(event.ok, event.progress) for event in sink.of(HealthChanged)] == [(False, 0.5), (True, None)]
+
+
+async def test_what_is_not_vital_does_not_keep_the_agent_from_answering() -> None:
+    camera = Component(ComponentHealth("vision", ok=False, reason="it hangs", vital=False))
+    engine = Component(ComponentHealth("engine", ok=True))
+    board = HealthBoard({"engine": engine, "vision": camera}, RecordingSink())
+    states = await board.fresh(max_age_s=-1)
+    assert [state.ok for state in states] == [True, False]
+    assert can_answer(states)
+    engine.answer = ComponentHealth("engine", ok=False)
+    assert not can_answer(await board.fresh(max_age_s=-1))
+    assert not can_answer([])
 
 
 async def test_a_recent_answer_is_not_asked_for_again() -> None:

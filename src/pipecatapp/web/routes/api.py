@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, Response
 
 from pipecatapp.web.addresses import host_names
 from pipecatapp.web.gate import is_secure
+from pipecatapp.web.health import can_answer
 from pipecatapp.web.services import WebServices
 from pipecatapp.web.tls import fingerprint
 
@@ -73,7 +74,7 @@ def routes(services: WebServices) -> APIRouter:
             "secure": is_secure(request.scope),
             "tls_port": services.tls_port,
             "ca_fingerprint": fingerprint(services.ca_certificate) if services.ca_certificate else "",
-            "ok": bool(states) and all(state.ok for state in states),
+            "ok": can_answer(states),
             "components": [asdict(state) for state in states],
         }
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 
+from pipecatapp.web.health import can_answer
 from pipecatapp.web.services import WebServices
 
 
@@ -18,7 +19,7 @@ def routes(services: WebServices) -> APIRouter:
     @router.get("/health")
     async def health() -> Response:
         states = await services.health.fresh()
-        ok = bool(states) and all(state.ok or not state.vital for state in states)
+        ok = can_answer(states)
         body = {
             "ok": ok,
             "version": services.version,

@@ -1,0 +1,82 @@
+"""Object detectors by name.
+
+| VISION_SERVICE | needs |
+|---|---|
+| `yolov8` | extra `vision`, a `yolo*.onnx` in `MODELS_DIR` |
+| `none` | nothing: nothing is detected |
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+from pipecatapp.errors import ConfigurationError, MissingExtraError, UnknownChoiceError
+from pipecatapp.ports import EventSink
+from pipecatapp.vision.camera import Camera
+from pipecatapp.vision.eyes import Eyes, NoEyes
+from pipecatapp.vision.moondream import Moondream
+from pipecatapp.vision.pictures import Detector
+from pipecatapp.vision.source import parse_source
+from pipecatapp.vision.yolov8 import MODEL, YOLOv8Detector
+
+NONE = "none"
+_MODELS = "yolo*.onnx"
+
+
+def _installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def vision_choices() -> list[str]:
+    """The names that ``VISION_SERVICE`` may have."""
+    return [NONE, "yolov8"]
+
+
+def create_eyes(
+    service: str,
+    camera: str,
+    models: Path,
+    sink: EventSink,
+    *,
+    moondream_url: str = "",
+    busy: Callable[[], bool] = lambda: False,
+    installed: Callable[[str], bool] = _installed,
+) -> Eyes | NoEyes:
+    """The eyes that the settings ask for; opens and loads nothing.
+
+    Raises:
+        UnknownChoiceError: no detector has this name.
+        MissingExtraError: OpenCV is absent.
+        ConfigurationError: there is no model, or ``CAMERA`` cannot be watched.
+    """
+    if service not in vision_choices():
+        raise UnknownChoiceError("VISION_SERVICE", service, vision_choices())
+    if service == NONE and not moondream_url:
+        return NoEyes()
+    if not installed("cv2"):
+        raise MissingExtraError("the camera", "vision")
+    source = parse_source(camera)
+    load: Callable[[], Detector] | None = None
+    name = NONE
+    if service != NONE:
+        file = find_model(models)
+        load, name = (lambda: YOLOv8Detector(file)), file.stem
+    describer = Moondream(moondream_url) if moondream_url else None
+    return Eyes(Camera(source), load, name, sink, describer=describer, busy=busy)
+
+
+def find_model(models: Path) -> Path:
+    """The detector's model: that of the catalogue, or another of its family, at any depth.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    pulled = models / MODEL / f"{MODEL}.onnx"
+    found = [pulled] if pulled.is_file() else sorted(models.rglob(_MODELS)) if models.is_dir() else []
+    if not found:
+        raise ConfigurationError(
+            f"VISION_SERVICE=yolov8 has no {_MODELS} in {models}; run: pipecatapp models pull {MODEL}"
+        )
+    return found[0]
