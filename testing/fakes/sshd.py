@@ -62,9 +62,16 @@ class Sshd:
     async def start(self) -> None:
         """Return when it answers."""
         Path("/run/sshd").mkdir(exist_ok=True)
-        script = 'for f in passwd shadow group; do mount --bind "$0/etc/$f" "/etc/$f" || exit; done; exec "$1" -D -f "$0/config"'
+        mounts = 'for f in passwd shadow group; do mount --bind "$0/etc/$f" "/etc/$f" || exit; done'
         self._process = await asyncio.create_subprocess_exec(
-            "unshare", "--mount", "sh", "-c", script, str(self.folder), SSHD, stdin=asyncio.subprocess.DEVNULL
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            f'{mounts}; exec "$1" -D -f "$0/config"',
+            str(self.folder),
+            SSHD,
+            stdin=asyncio.subprocess.DEVNULL,
         )
         async with asyncio.timeout(30):
             while True:

@@ -29,8 +29,6 @@ def store_password(folder: SshFolder, host: str) -> int:
 def forget_host(folder: SshFolder, host: str) -> int:
     """Forget the key of a host: the next connection shows the new one."""
     target = folder.target(host)
-    if folder.forget(target):
-        print(f"the key of {target.known_as} is forgotten")
-        return 0
-    print(f"pipecatapp: no key of {target.known_as} is known", file=sys.stderr)
-    return 1
+    found = folder.forget(target)
+    print(f"the key of {target.known_as} is forgotten" if found else f"no key of {target.known_as} was known")
+    return 0

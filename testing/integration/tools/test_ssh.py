@@ -242,7 +242,7 @@ async def test_a_host_that_is_silent(folder: SshFolder) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        with pytest.raises(ToolError, match="127.0.0.1 port"):
+        with pytest.raises(ToolError, match=r"127\.0\.0\.1 port"):
             await RunCommand(folder).preview(
                 {"host": f"127.0.0.1:{silent.getsockname()[1]}", "command": "true"}, CONTEXT
             )
