@@ -5,6 +5,7 @@ A page may not ask any other host, break the Content-Security-Policy or throw: t
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import shutil
@@ -46,6 +47,11 @@ if (navigator.mediaDevices)
   navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("no", "NotAllowedError"));
 """
 
+# One grey pixel.
+JPEG = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQEASABIAAD/2wBDAP//////////////////////////////////////////////////////////////////////////////"
+    "////////wAALCAABAAEBAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAA//EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AN//Z"
+)
 # What must never be more than text.
 MARKUP = "<img src=x onerror=alert(1)>"
 

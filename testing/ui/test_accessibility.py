@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import Page, expect
 
-from pipecatapp.domain import ComponentHealth
+from pipecatapp.cluster.registration import Registration
+from pipecatapp.domain import CameraView, ComponentHealth, ToolCall
 from pipecatapp.errors import ModelNotReadyError
+from pipecatapp.ports import ToolContext
 from testing.fakes.mission import Mission
-from testing.ui.conftest import AXE, DESKTOP, PHONE, REFUSE, OpenPage, Watch
+from testing.ui.conftest import AXE, DESKTOP, JPEG, PHONE, REFUSE, OpenPage, Watch, open_tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -19,6 +22,12 @@ LOOKS = pytest.mark.parametrize(
     ("viewport", "theme"),
     [(DESKTOP, "light"), (DESKTOP, "dark"), (PHONE, "light"), (PHONE, "dark")],
     ids=["desktop-light", "desktop-dark", "phone-light", "phone-dark"],
+)
+
+
+# Both themes and both layouts, once each: colours do not depend on the layout.
+BOTH = pytest.mark.parametrize(
+    ("viewport", "theme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop-light", "phone-dark"]
 )
 
 
@@ -84,6 +93,76 @@ async def test_every_state_of_the_page(
     await page.get_by_role("tab", name="Tools").click()
     await page.locator("#tools summary").first.click()
     findings["details"] = await serious(page)
+
+    assert {state: found for state, found in findings.items() if found} == {}
+
+
+@BOTH
+async def test_the_cards_of_what_waits(
+    mission: Mission, open_page: OpenPage, viewport: dict[str, int], theme: str
+) -> None:
+    calls = {
+        "disks": {"name": "ssh.run_command", "arguments": {"host": "node3", "command": "df -h\nuptime"}},
+        "sleep": {"name": "power.set_idle_threshold", "arguments": {"service": "nas", "seconds": 600}},
+    }
+    for word, call in calls.items():
+        mission.model.replies[word] = f"<tool_call>\n{json.dumps(call)}\n</tool_call>"
+    page = await open_page(mission.link, viewport=viewport, theme=theme)
+    for number, word in enumerate(calls, start=1):
+        await page.locator("#words").fill(word)
+        await page.locator("#words").press("Enter")
+        await expect(page.locator(".approval")).to_have_count(number)
+    danger, act = page.locator(".approval").first, page.locator(".approval").last
+    findings = {"waiting": await serious(page)}
+
+    await danger.get_by_role("button", name="Allow once").click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    findings["asked by name"] = await serious(page)
+    await page.get_by_role("button", name="No", exact=True).click()
+    await danger.get_by_role("button", name="Refuse").click()
+    await act.get_by_role("button", name="Edit").click()
+    await act.get_by_label("seconds").fill("soon")
+    await act.get_by_role("button", name="Allow once").click()
+    await expect(act.locator(".field-problem:visible")).to_have_count(1)
+    findings["edited, one refused"] = await serious(page)
+
+    assert {state: found for state, found in findings.items() if found} == {}
+
+
+@BOTH
+async def test_every_tab_of_the_details(
+    mission: Mission, open_page: OpenPage, viewport: dict[str, int], theme: str
+) -> None:
+    await mission.memory.add("The cat is called Minka.")
+    mission.camera.state = CameraView(True, "/dev/video0", "yolov8", "A cup.", ("cup",), 1.0, "it is unplugged")
+    mission.camera.image = JPEG
+    call = ToolCall("c", "ssh.run_command", {"host": "node3", "command": "df -h"})
+    await mission.gate.auditor.call(call, mission.ssh.spec, ToolContext("c-1", "t-1"), "refused", "page")
+    coding = Registration("coding", "http://h1:1/v1", model="coder", engine="llama.cpp", description="programs")
+    mission.experts.update([coding], stale=True)
+    page = await open_page(mission.link, viewport=viewport, theme=theme)
+    await expect(page.locator("#state")).to_have_text("Ready")
+    if viewport is PHONE:
+        await page.locator("#panel-toggle").click()
+    findings: dict[str, list[str]] = {}
+
+    for name, content in (
+        ("Tools", "#toolbook summary"),
+        ("Memory", "#memory-list .fact"),
+        ("Camera", "#camera-trouble"),
+        ("Experts", "#experts table"),
+        ("Audit", "#audit summary"),
+        ("Log", "#log"),
+    ):
+        await open_tab(page, name)
+        await expect(page.locator(content).first).to_be_visible()
+        if name in ("Tools", "Audit"):
+            await page.locator(content).first.click()
+        findings[name] = await serious(page)
+        if name == "Memory":
+            await page.get_by_role("button", name="Edit: The cat").click()
+            await expect(page.locator(".past")).not_to_be_empty()
+            findings["a fact that is edited"] = await serious(page)
 
     assert {state: found for state, found in findings.items() if found} == {}
 

@@ -47,8 +47,10 @@ export class ApprovalCard {
   #call = /** @type {HTMLDetailsElement} */ (make("details", { class: "approval-call" }));
   #problem = make("p", { class: "problem" });
   #edit = make("div");
+  #aloud = make("p", { class: "aloud muted", text: "You can also say or write “yes, do it”, or “no”." });
   #busy = false;
   #asking = false;
+  #tooLate = false;
   /** @type {SchemaForm | null} */
   #form = null;
 
@@ -75,6 +77,7 @@ export class ApprovalCard {
     this.#call.open = true;
     this.root.append(this.#head, make("p", { class: "approval-sentence", text: visible(approval.sentence) }));
     this.root.append(this.#call, ...this.#detail(), this.#edit, this.#problem, this.actions);
+    if (approval.by_voice) this.root.append(this.#aloud);
     this.#showButtons();
     this.tick();
   }
@@ -113,6 +116,11 @@ export class ApprovalCard {
     if (ran) this.#fillCall(ran);
   }
 
+  /** It is taken off the page: what it asks goes with it. */
+  drop() {
+    if (this.#asking) withdraw();
+  }
+
   /** The server knows it no longer, and did not say why. */
   lose() {
     this.#end("expired", "No longer waiting");
@@ -124,7 +132,7 @@ export class ApprovalCard {
    */
   #end(decision, words) {
     const focused = this.root.contains(document.activeElement);
-    if (this.#asking) withdraw();
+    this.drop();
     this.waiting = false;
     this.root.classList.add("decided", decision);
     this.root.setAttribute("aria-label", `${words}: ${visible(this.approval.sentence)}`);
@@ -134,7 +142,8 @@ export class ApprovalCard {
     );
     this.#edit.replaceChildren();
     this.actions.replaceChildren();
-    this.#problem.hidden = true;
+    this.#aloud.remove();
+    this.#problem.hidden = !this.#tooLate;
     for (const open of this.root.querySelectorAll("details")) open.open = false;
     if (focused) this.root.focus();
   }
@@ -254,11 +263,11 @@ export class ApprovalCard {
     const field = error instanceof ApiError ? error.field : "";
     if (this.#form?.fail(reason(error), field)) return;
     const status = error instanceof ApiError ? error.status : 0;
-    const gone = status === 404 || status === 409;
-    this.#problem.textContent = gone
+    this.#tooLate = status === 404 || status === 409;
+    this.#problem.textContent = this.#tooLate
       ? `Nothing was done by this answer: ${reason(error)}`
       : `The answer could not be given: ${reason(error)}`;
     this.#problem.hidden = false;
-    if (gone) tell("page:approvals");
+    if (this.#tooLate) tell("page:approvals");
   }
 }

@@ -50,6 +50,14 @@ function show() {
   document.title = count ? `(${count}) ${title}` : title;
 }
 
+/**
+ * Say it once to who cannot see it.
+ * @param {string} text
+ */
+function announce(text) {
+  $("#announce-waiting").textContent = visible(text);
+}
+
 /** @param {Approval} approval */
 function add(approval) {
   const known = cards.get(approval.id);
@@ -62,14 +70,16 @@ function add(approval) {
   if (known) known.root.replaceWith(card.root);
   else place(approval.turn, card.root);
   sight.observe(card.actions);
-  if (!replaying) $("#announce-waiting").textContent = `Waits for your answer: ${visible(approval.sentence)}`;
+  if (!replaying) announce(`Waits for your answer: ${approval.sentence}`);
   show();
 }
 
 /** @param {WireEvent} event */
 function decided(event) {
   const card = cards.get(event.id ?? "");
-  if (card?.waiting) card.close(event.decision ?? "expired", event.by ?? "", event.arguments);
+  if (!card) return;
+  if (card.waiting && !replaying) announce(`${event.decision}: ${card.approval.sentence}`);
+  card.close(event.decision ?? "expired", event.by ?? "", event.arguments);
   show();
 }
 
@@ -94,6 +104,7 @@ export function goToWaiting() {
 
 function reset() {
   sight.disconnect();
+  for (const card of cards.values()) card.drop();
   inSight.clear();
   cards.clear();
   replaying = true;
@@ -114,7 +125,7 @@ export function start() {
   });
   on("replayed", () => {
     replaying = false;
-    if (waiting().length) soon();
+    soon();
   });
   on("approval", (event) => add(/** @type {Approval} */ (/** @type {unknown} */ (event))));
   on("approval_decided", decided);

@@ -30,7 +30,7 @@ function state({ state, busy, slots }) {
 /** @param {Instance} instance */
 function instanceRow(instance) {
   const [word, looks] = state(instance);
-  const address = make("td", {}, [make("span", { class: "mono", text: visible(instance.id) })]);
+  const address = make("td", {}, [make("span", { class: "mono", text: visible(instance.id.replace(/^.*@/, "")) })]);
   if (instance.reason) address.append(make("span", { class: "muted", text: visible(instance.reason) }));
   return make("tr", {}, [
     address,
