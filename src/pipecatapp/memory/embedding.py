@@ -33,7 +33,7 @@ DIMENSIONS = 384
 # Tokens the model was trained to read; the rest of a longer text is left out.
 MAX_TOKENS = 256
 BATCH = 16
-_LAYERS = 6
+LAYERS = 6
 _HEADS = 12
 _EPSILON = 1e-12
 
@@ -66,8 +66,12 @@ class Embedder:
         """
         return await asyncio.to_thread(self.embed_now, list(texts))
 
-    def embed_now(self, texts: Sequence[str]) -> Floats:
-        """The same in the calling thread."""
+    def embed_now(self, texts: Sequence[str], layers: int = LAYERS) -> Floats:
+        """The same in the calling thread. Fewer layers are quicker and say less: enough to tell kinds of requests apart.
+
+        Raises:
+            ConfigurationError: as ``embed``.
+        """
         with self._lock:
             if self._loaded is None:
                 self._loaded = _load(self._folder)
@@ -80,7 +84,7 @@ class Embedder:
         with blas.limit(limits=1, user_api="blas"):
             for start in range(0, len(order), BATCH):
                 batch = order[start : start + BATCH]
-                rows[batch] = _sentences(weights, [encoded[index] for index in batch])
+                rows[batch] = _sentences(weights, [encoded[index] for index in batch], layers)
         return rows
 
 
@@ -91,7 +95,7 @@ def _load(folder: Path) -> tuple[Tokenizer, dict[str, Floats], ThreadpoolControl
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         weights = _tensors(folder / "model.safetensors")
-        if f"encoder.layer.{_LAYERS - 1}.output.dense.weight" not in weights:
+        if f"encoder.layer.{LAYERS - 1}.output.dense.weight" not in weights:
             raise ValueError("it is another model")
     except Exception as error:  # tokenizers raises nothing narrower
         raise ConfigurationError(
@@ -117,7 +121,7 @@ def _tensors(file: Path) -> dict[str, Floats]:
     return tensors
 
 
-def _sentences(weights: dict[str, Floats], batch: Sequence[Sequence[int]]) -> Floats:
+def _sentences(weights: dict[str, Floats], batch: Sequence[Sequence[int]], layers: int) -> Floats:
     """BERT over one padded batch, the mean of its tokens, normalized."""
     length = max(len(ids) for ids in batch)
     ids = np.zeros((len(batch), length), dtype=np.int64)
@@ -132,7 +136,7 @@ def _sentences(weights: dict[str, Floats], batch: Sequence[Sequence[int]]) -> Fl
     )
     hidden = _normed(weights, "embeddings.LayerNorm", hidden)
     unseen = (1.0 - mask)[:, None, None, :] * np.float32(-1e9)
-    for layer in range(_LAYERS):
+    for layer in range(layers):
         hidden = _layer(weights, f"encoder.layer.{layer}", hidden, unseen)
     mean = (hidden * mask[..., None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
     return np.asarray(mean / np.linalg.norm(mean, axis=1, keepdims=True), dtype=np.float32)
