@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pipecatapp.cluster.breaker import CircuitBreaker
+from pipecatapp.cluster.classifier import Meanings
 from pipecatapp.cluster.consul import ConsulClient
 from pipecatapp.cluster.discovery import Discovery
 from pipecatapp.cluster.experts import Experts
+from pipecatapp.cluster.examples import LearnedRouting
 from pipecatapp.cluster.external import load_external
 from pipecatapp.cluster.instance import Instance
 from pipecatapp.cluster.registration import Registration
@@ -31,8 +33,9 @@ from pipecatapp.llm.status import read_status
 from pipecatapp.memory.approvals import ApprovalFile
 from pipecatapp.memory.audit import AuditFile
 from pipecatapp.memory.conversations import JsonlConversations
+from pipecatapp.memory.embedding import MODEL_NAME, Embedder
 from pipecatapp.memory.long_term import FaissMemory
-from pipecatapp.memory.registry import create_embedding
+from pipecatapp.memory.registry import create_embedding, is_here
 from pipecatapp.memory.states import States
 from pipecatapp.memory.summary import Summariser
 from pipecatapp.ports import ChatModel, EventSink, ExpertDirectory, HealthSource, ToolSource
@@ -55,6 +58,8 @@ if TYPE_CHECKING:
     from pipecatapp.tools.mcp_servers.servers import McpServers
     from pipecatapp.voice.sessions import VoiceSessions
 
+# Of six: enough to tell kinds of requests apart in a few milliseconds.
+ROUTING_LAYERS = 2
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _INSTALLED = Path("/etc/pipecatapp")
@@ -106,11 +111,13 @@ class Cluster:
     """The experts, and what finds them."""
 
     experts: Experts
+    routing: LearnedRouting
     discovery: Discovery | None = None
 
     async def start(self) -> None:
         """Begin; returns at once."""
         self.experts.start()
+        self.routing.start()
         if self.discovery is not None:
             self.discovery.start()
 
@@ -118,6 +125,7 @@ class Cluster:
         """End it."""
         if self.discovery is not None:
             await self.discovery.aclose()
+        await self.routing.aclose()
         await self.experts.aclose()
 
 
@@ -144,10 +152,12 @@ def create_cluster(settings: Settings, sink: EventSink) -> Cluster | None:
         return Instance(registration, model, ServerProbe(registration.url, registration.api_key), limits)
 
     experts = Experts(connect, sink, external, queue=settings.expert_queue)
+    meanings = shallow_meanings(settings.models / MODEL_NAME)
+    routing = LearnedRouting(prompts_folder(settings), meanings)
     if not consul:
-        return Cluster(experts)
+        return Cluster(experts, routing)
     client = ConsulClient(consul, settings.consul_http_token)
-    return Cluster(experts, Discovery(client, experts.update, settings.expert_api_key))
+    return Cluster(experts, routing, Discovery(client, experts.update, settings.expert_api_key))
 
 
 def create_engine(settings: Settings, cluster: Cluster | None = None) -> Engine:
@@ -234,6 +244,14 @@ def create_memory(settings: Settings, engine: Engine, sink: EventSink) -> FaissM
     )
 
 
+def shallow_meanings(folder: Path) -> Meanings | None:
+    """Rows that tell kinds of requests apart, from the first layers of the embedding model; None without its files."""
+    if not is_here(folder):
+        return None
+    embedder = Embedder(folder)
+    return lambda texts: embedder.embed_now(texts, ROUTING_LAYERS)
+
+
 def create_conversations(settings: Settings) -> JsonlConversations:
     """Where every turn is kept."""
     return JsonlConversations(settings.state_dir / "conversations")
@@ -285,9 +303,9 @@ def create_agent(
     *,
     conversations: JsonlConversations | None = None,
     memory: FaissMemory | None = None,
-    experts: ExpertDirectory | None = None,
     gate: ApprovalGate | None = None,
     eyes: Eyes | NoEyes | None = None,
+    cluster: Cluster | None = None,
 ) -> Agent:
     """The brain with its tools, personas, stored conversations and long-term memory. Without a gate no tool may act."""
     conversations = conversations or create_conversations(settings)
@@ -326,9 +344,10 @@ def create_agent(
         conversations,
         memory=memory,
         persona=personas.router,
-        experts=experts,
+        experts=cluster.experts if cluster else None,
         expert_persona=personas.expert,
         approvals=gate,
+        classifier=cluster.routing if cluster else None,
         off=tool_set.off,
         sources=sources,
         observe=eyes.glance,

@@ -226,9 +226,9 @@ class App:
             sources,
             conversations=conversations,
             memory=self._memory,
-            experts=experts,
             gate=self._approvals.gate,
             eyes=self._eyes,
+            cluster=self._cluster,
         )
         self.runner = TurnRunner(self.agent, self.hub, benchmark=settings.benchmark_mode)
         authority = LocalAuthority(settings.state_dir / "tls") if settings.web_tls_port else None

@@ -268,8 +268,8 @@ class ExpertDirectory(Protocol):
 class Classifier(Protocol):
     """Knows at once which expert a request is for, in clear cases."""
 
-    def classify(self, text: str) -> tuple[str | None, float]:
-        """The expert's name and how sure it is (0 to 1); None when it is not sure enough."""
+    async def classify(self, text: str) -> tuple[str | None, float]:
+        """The expert's name and how clear the case is (more is clearer); None when it is not clear enough."""
 
 
 class EventSink(Protocol):

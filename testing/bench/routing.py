@@ -4,8 +4,8 @@
     scripts/bench routing --data data_full.json
 
 Always over the project's own set (testing/data/routing.jsonl, never learned from). ``--data`` names a set in CLINC150's
-JSON format: learned from its ``train`` and ``oos_train``, measured on its ``test`` and ``oos_test``. ``in_scope`` is the
-share of in-scope requests that get their intent (abstaining counts as wrong) where ``oos_recall`` of the others are
+JSON format: learned from its ``train`` and ``oos_train``, measured on its ``test`` and ``oos_test``. ``in_scope`` is
+the share of in-scope requests that get their intent (abstaining counts as wrong) where ``oos_recall`` of the others are
 refused; ``..._val`` are the same two figures with the threshold that ``oos_val`` alone would have chosen.
 """
 
@@ -22,8 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipecatapp.agent_factory import prompts_folder
+from pipecatapp.agent_factory import prompts_folder, shallow_meanings
 from pipecatapp.cluster.classifier import Meanings, RequestClassifier
+from pipecatapp.cluster.examples import read_examples
 from pipecatapp.memory.embedding import MODEL_NAME
 from pipecatapp.settings import load_settings
 
@@ -34,7 +35,7 @@ Rows = Sequence[tuple[str, str]]
 def main() -> int:
     """Measure what was asked for."""
     options = _options()
-    look = meanings(options.embedding)
+    look = shallow_meanings(options.embedding)
     if look is None:
         print(f"no embedding model in {options.embedding}: words alone decide; --embedding names its folder\n")
     report = _own(look)
@@ -59,10 +60,11 @@ def _options() -> argparse.Namespace:
 
 
 def _own(look: Meanings | None) -> dict[str, float]:
-    examples, others = routing_examples(prompts_folder(load_settings()))
+    examples, others = read_examples(prompts_folder(load_settings()))
     began = time.monotonic()
     classifier = RequestClassifier.fit(examples, others, look)
-    print(f"own set: learned {sum(map(len, examples.values())) + len(others)} examples in {time.monotonic() - began:.1f} s")
+    count = sum(map(len, examples.values())) + len(others)
+    print(f"own set: learned {count} examples in {time.monotonic() - began:.1f} s")
     table: dict[str, list[str | None]] = defaultdict(list)
     for line in OWN.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
@@ -72,7 +74,8 @@ def _own(look: Meanings | None) -> dict[str, float]:
         wanted = None if label == "none" else label
         right = found.count(wanted)
         abstained = 0 if wanted is None else found.count(None)
-        print(f"{label:<12} {len(found):>8} {right / len(found):>7.3f} {abstained:>10} {len(found) - right - abstained:>6}")
+        wrong = len(found) - right - abstained
+        print(f"{label:<12} {len(found):>8} {right / len(found):>7.3f} {abstained:>10} {wrong:>6}")
     decided = [(label, one) for label, found in table.items() if label != "none" for one in found]
     sent = [(label, one) for label, found in table.items() for one in found if one is not None]
     return {
@@ -89,7 +92,8 @@ def _clinc(path: Path, look: Meanings | None, recall: float) -> dict[str, float]
         examples[label].append(text)
     began = time.monotonic()
     classifier = RequestClassifier.learn(examples, [text for text, _ in data["oos_train"]], look)
-    print(f"\n{path.name}: learned {len(data['train'])} examples of {len(examples)} intents in {time.monotonic() - began:.0f} s")
+    seconds = time.monotonic() - began
+    print(f"\n{path.name}: learned {len(data['train'])} examples of {len(examples)} intents in {seconds:.0f} s")
     from_val = classifier.threshold_for([text for text, _ in data["oos_val"]], recall)
     classifier.threshold = -np.inf
     times = []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import gguf
 import numpy as np
 
-LAYERS, WIDTH, HEADS, KV_HEADS, INNER = 4, 128, 4, 2, 256
 WORDS = "the of and to in is it you that he was for on are with as they be at one have this from or by what we all"
 TEMPLATE = (
     "{% for message in messages %}"
@@ -16,21 +16,32 @@ TEMPLATE = (
 )
 
 
-def write_random_model(path: Path, *, context: int = 4096, seed: int = 1) -> Path:
-    """Write a llama of about 1 MB with a ChatML template and a byte-fallback vocabulary."""
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large the model is; by default about 1 MB."""
+
+    layers: int = 4
+    width: int = 128
+    heads: int = 4
+    kv_heads: int = 2
+    inner: int = 256
+
+
+def write_random_model(path: Path, *, context: int = 4096, seed: int = 1, shape: Shape = Shape()) -> Path:
+    """Write a llama with a ChatML template and a byte-fallback vocabulary, its matrices in Q8_0."""
     random = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(str(path), "llama")
     writer.add_name("random")
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
     writer.add_context_length(context)
-    writer.add_embedding_length(WIDTH)
-    writer.add_block_count(LAYERS)
-    writer.add_feed_forward_length(INNER)
-    writer.add_head_count(HEADS)
-    writer.add_head_count_kv(KV_HEADS)
+    writer.add_embedding_length(shape.width)
+    writer.add_block_count(shape.layers)
+    writer.add_feed_forward_length(shape.inner)
+    writer.add_head_count(shape.heads)
+    writer.add_head_count_kv(shape.kv_heads)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(10000.0)
-    writer.add_rope_dimension_count(WIDTH // HEADS)
+    writer.add_rope_dimension_count(shape.width // shape.heads)
     vocabulary = _add_vocabulary(writer)
     writer.add_vocab_size(vocabulary)
 
@@ -40,23 +51,23 @@ def write_random_model(path: Path, *, context: int = 4096, seed: int = 1) -> Pat
         writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
 
     def ones(name: str) -> None:
-        writer.add_tensor(name, np.ones(WIDTH, dtype=np.float32))
+        writer.add_tensor(name, np.ones(shape.width, dtype=np.float32))
 
-    matrix("token_embd.weight", vocabulary, WIDTH)
+    matrix("token_embd.weight", vocabulary, shape.width)
     ones("output_norm.weight")
-    matrix("output.weight", vocabulary, WIDTH)
-    narrow = WIDTH // HEADS * KV_HEADS
-    for layer in range(LAYERS):
+    matrix("output.weight", vocabulary, shape.width)
+    narrow = shape.width // shape.heads * shape.kv_heads
+    for layer in range(shape.layers):
         name = f"blk.{layer}."
         ones(name + "attn_norm.weight")
-        matrix(name + "attn_q.weight", WIDTH, WIDTH)
-        matrix(name + "attn_k.weight", narrow, WIDTH)
-        matrix(name + "attn_v.weight", narrow, WIDTH)
-        matrix(name + "attn_output.weight", WIDTH, WIDTH)
+        matrix(name + "attn_q.weight", shape.width, shape.width)
+        matrix(name + "attn_k.weight", narrow, shape.width)
+        matrix(name + "attn_v.weight", narrow, shape.width)
+        matrix(name + "attn_output.weight", shape.width, shape.width)
         ones(name + "ffn_norm.weight")
-        matrix(name + "ffn_gate.weight", INNER, WIDTH)
-        matrix(name + "ffn_up.weight", INNER, WIDTH)
-        matrix(name + "ffn_down.weight", WIDTH, INNER)
+        matrix(name + "ffn_gate.weight", shape.inner, shape.width)
+        matrix(name + "ffn_up.weight", shape.inner, shape.width)
+        matrix(name + "ffn_down.weight", shape.width, shape.inner)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

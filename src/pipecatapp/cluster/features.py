@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ def words(text: str) -> Iterator[str]:
     """The words and the pairs of neighbours."""
     single = _WORD.findall(text.lower())
     yield from single
-    yield from (f"{one} {two}" for one, two in zip(single, single[1:], strict=False))
+    yield from (f"{one} {two}" for one, two in pairwise(single))
 
 
 def pieces(text: str) -> Iterator[str]:

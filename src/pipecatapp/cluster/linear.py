@@ -1,6 +1,6 @@
-"""Linear classifiers in numpy: one-versus-rest with the squared hinge loss (as in LIBLINEAR), over sparse and dense rows.
+"""Linear classifiers in numpy: one-versus-rest with the squared hinge loss (as in LIBLINEAR), sparse and dense rows.
 
-Each class has a score: above zero it is one, far below it is none. That makes the scores fit to tell when nothing fits.
+Each class has a score: above zero it is one, far below it is none. That makes scores fit to tell when nothing fits.
 """
 
 from __future__ import annotations

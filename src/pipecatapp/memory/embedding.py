@@ -67,7 +67,7 @@ class Embedder:
         return await asyncio.to_thread(self.embed_now, list(texts))
 
     def embed_now(self, texts: Sequence[str], layers: int = LAYERS) -> Floats:
-        """The same in the calling thread. Fewer layers are quicker and say less: enough to tell kinds of requests apart.
+        """The same in the calling thread. Fewer layers are quicker: enough to tell kinds of requests apart.
 
         Raises:
             ConfigurationError: as ``embed``.

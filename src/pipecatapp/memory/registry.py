@@ -39,7 +39,7 @@ def create_embedding(name: str, models: Path) -> Embedding:
 
 
 def _auto(_: str, models: Path) -> Embedding:
-    return _minilm("", models) if _is_here(models / MODEL_NAME) else Embedding(None)
+    return _minilm("", models) if is_here(models / MODEL_NAME) else Embedding(None)
 
 
 def _none(_: str, __: Path) -> Embedding:
@@ -48,7 +48,7 @@ def _none(_: str, __: Path) -> Embedding:
 
 def _minilm(_: str, models: Path) -> Embedding:
     folder = models / MODEL_NAME
-    if not _is_here(folder):
+    if not is_here(folder):
         raise ConfigurationError(
             f"EMBEDDING_SERVICE=minilm: there is no {' and '.join(FILES)} in {folder}; "
             f"run: pipecatapp models pull {MODEL_NAME}"
@@ -64,7 +64,8 @@ def _sentence_transformers(model: str, _: Path) -> Embedding:
     return Embedding(SentenceTransformersEmbedder(name), f"sentence-transformers:{name}")
 
 
-def _is_here(folder: Path) -> bool:
+def is_here(folder: Path) -> bool:
+    """Whether the files of MiniLM lie in this folder."""
     return all((folder / name).is_file() for name in FILES)
 
 

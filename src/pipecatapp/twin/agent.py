@@ -692,7 +692,7 @@ class Agent:
         context = self._context(state, turn)
         offer = self._offer(profile)
         exchange = turn.exchange = self._exchange(offer, turn.text, turn.progress, context, state.history)
-        exchange.expert = self._routing.direct(state.id, turn.text)
+        exchange.expert = await self._routing.direct(state.id, turn.text)
         facts = await recall(self._memory, turn.text)
         tools = self._new_tools(offer, turn.text, state.history.messages())
         told = last_observation(state.history.messages())

@@ -78,14 +78,14 @@ class Routing:
         """The expert that was chosen by hand, empty: none."""
         return self._chosen.get(conversation, "")
 
-    def direct(self, conversation: str, words: str) -> str:
+    async def direct(self, conversation: str, words: str) -> str:
         """The expert that answers without the model being asked: chosen by hand, or a clear case; else empty."""
         names = {expert.name for expert in self.experts()}
         if (chosen := self.chosen(conversation)) in names:
             return chosen
         if self._classifier is None or not names:
             return ""
-        name, _ = self._classifier.classify(words)
+        name, _ = await self._classifier.classify(words)
         return name if name in names else ""
 
     def ask(self, arguments: Mapping[str, Any], talk: Sequence[Message], conversation: str) -> AsyncIterator[ChatChunk]:

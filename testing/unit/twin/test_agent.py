@@ -640,7 +640,7 @@ async def test_a_chosen_expert_that_fails_leaves_the_request_to_the_model(house:
 
 async def test_clear_cases_go_to_an_expert_before_the_model_is_asked(house: Callable[..., House]) -> None:
     class ByWord:
-        def classify(self, text: str) -> tuple[str | None, float]:
+        async def classify(self, text: str) -> tuple[str | None, float]:
             if "chess" in text:
                 return "games", 0.99  # nobody runs it
             return ("coding", 0.99) if "sort" in text else (None, 0.4)
