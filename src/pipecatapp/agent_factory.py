@@ -14,8 +14,8 @@ from pipecatapp.cluster.breaker import CircuitBreaker
 from pipecatapp.cluster.classifier import Meanings
 from pipecatapp.cluster.consul import ConsulClient
 from pipecatapp.cluster.discovery import Discovery
-from pipecatapp.cluster.experts import Experts
 from pipecatapp.cluster.examples import LearnedRouting
+from pipecatapp.cluster.experts import Experts
 from pipecatapp.cluster.external import load_external
 from pipecatapp.cluster.instance import Instance
 from pipecatapp.cluster.registration import Registration
@@ -38,7 +38,7 @@ from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.registry import create_embedding, is_here
 from pipecatapp.memory.states import States
 from pipecatapp.memory.summary import Summariser
-from pipecatapp.ports import ChatModel, EventSink, ExpertDirectory, HealthSource, ToolSource
+from pipecatapp.ports import ChatModel, EventSink, HealthSource, ToolSource
 from pipecatapp.settings import Settings, environment
 from pipecatapp.tools.registry import TOOLS, ToolServices, create_tools
 from pipecatapp.tools.web_browser.browser import WebBrowser
