@@ -242,6 +242,7 @@ class Mission:
             chosen=self.agent.chosen,
             camera=self.camera,
             tools_off=lambda: self.agent.off,
+            pictures=self.state_dir / "pictures",
             tls_port=self._tls_port,
             ca_certificate=authority.files.ca_certificate if authority else None,
             version="test",

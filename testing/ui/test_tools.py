@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from pipecatapp.events import ToolFinished, ToolProgress, ToolStarted
+from pipecatapp.tools.web_browser.pictures import Pictures
 from testing.fakes.mission import Mission
 from testing.ui.conftest import MARKUP, OpenPage, open_tab
 
@@ -53,6 +54,23 @@ async def test_the_lines_of_a_long_work_appear_while_it_runs(mission: Mission, o
     )
     await expect(page.locator("#tools .result")).to_have_text("done, 2.00 s")
     await expect(page.locator("#tools")).to_contain_text("all of it")
+
+
+async def test_a_picture_that_a_tool_took_is_shown(mission: Mission, open_page: OpenPage) -> None:
+    page = await open_page(mission.link)
+    await expect(page.locator("#state")).to_have_text("Ready")
+    name = await conversation(page)
+    await open_tab(page, "Tools")
+    path = Pictures(mission.state_dir / "pictures").add(await page.screenshot())
+
+    call = {"conversation": name, "turn": "t1", "call_id": "c1", "tool": "web_browser.get_screenshot"}
+    mission.hub.emit(ToolStarted(**call, arguments={}))
+    mission.hub.emit(ToolFinished(**call, ok=True, text="The picture is on the screen.", detail=path, seconds=1.0))
+    await page.locator("#tools summary").click()
+
+    picture = page.get_by_role("img", name="The picture is on the screen.")
+    await expect(picture).to_be_visible()
+    await expect(picture).to_have_js_property("naturalWidth", 1280)
 
 
 async def test_every_tool_is_listed_with_what_it_may_do_and_those_that_are_off_with_the_reason(

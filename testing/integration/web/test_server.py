@@ -17,6 +17,7 @@ from websockets.exceptions import InvalidStatus
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.events import AssistantDelta, AssistantMessage
+from pipecatapp.tools.web_browser.pictures import Pictures
 from pipecatapp.web.gate import SECURITY_HEADERS
 from pipecatapp.web.serving import Servers
 from testing.fakes.mission import Mission
@@ -176,6 +177,20 @@ async def test_the_tools_are_listed_with_those_that_are_off(http: httpx.AsyncCli
         "mcp.get_status", "power.set_idle_threshold", "ssh.run_command",
     ]  # fmt: skip
     assert listed["off"] == [{"name": "lamp.on", "off": "it is broken"}]
+
+
+async def test_a_picture_is_served_by_its_name_to_who_is_logged_in(mission: Mission, http: httpx.AsyncClient) -> None:
+    path = Pictures(mission.state_dir / "pictures").add(b"\x89PNG")
+    (mission.state_dir / "pictures" / "secret.png").write_bytes(b"x")
+    answer = await http.get(path)
+    assert (answer.status_code, answer.content) == (200, b"\x89PNG")
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert (await http.get(f"/api/pictures/{'0' * 32}.png")).status_code == 404
+    for name in ("secret", "..%2fpictures%2fsecret", "%2e%2e%2faccess.token", path.rpartition("/")[2]):
+        assert (await http.get(f"/api/pictures/{name}.png")).status_code in (400, 404)
+    async with httpx.AsyncClient(base_url=mission.url, trust_env=False) as stranger:
+        assert (await stranger.get(path)).status_code == 401
 
 
 async def test_every_file_of_the_page_is_served_with_its_type_and_headers(

@@ -94,7 +94,8 @@ class FilterProxy:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not await asyncio.to_thread(_is_ours, writer.get_extra_info("peername")[1], self.port):
+        their_port = writer.get_extra_info("peername")[1]
+        if not await asyncio.to_thread(belongs_to_us, their_port, self.port, os.geteuid()):
             logger.warning("another user's program tried the browser's proxy; it was refused")
             return
         async with asyncio.timeout(_HANDSHAKE_S):
@@ -217,11 +218,11 @@ async def _join(*ways: Coroutine[None, None, None]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _is_ours(their_port: int, our_port: int, table: Path = Path("/proc/net/tcp")) -> bool:
+def belongs_to_us(their_port: int, our_port: int, user: int, table: Path = Path("/proc/net/tcp")) -> bool:
     """Whether the connection from ``their_port`` on loopback belongs to a program of this user."""
     local, remote = f"0100007F:{their_port:04X}", f"0100007F:{our_port:04X}"
     for line in table.read_text(encoding="ascii").splitlines()[1:]:
         fields = line.split()
         if fields[1:3] == [local, remote]:
-            return int(fields[7]) == os.geteuid()
+            return int(fields[7]) == user
     return False
