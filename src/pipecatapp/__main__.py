@@ -6,9 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from pipecatapp import __version__
 from pipecatapp.errors import ConfigurationError, PipecatAppError
+
+if TYPE_CHECKING:
+    from pipecatapp.tools.ssh_folder import SshFolder
 
 OK, FAILED, USAGE = 0, 1, 2
 
@@ -61,6 +65,7 @@ def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="as JSON")
     _models_and_engine(commands, arguments)
     _extras(commands)
+    _ssh(commands)
     settings = _command(commands, "settings", _settings, "print the settings that hold", "pipecatapp settings")
     settings.add_argument("--json", action="store_true", help="as JSON")
     return parser
@@ -112,6 +117,17 @@ def _extras(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "pipecatapp extras install piper",
     )
     install.add_argument("name", help="its name in `pipecatapp extras list`")
+
+
+def _ssh(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    group = _group(commands, "ssh", "what ssh.run_command logs in with", "pipecatapp ssh key")
+    _command(group, "key", _ssh_key, "print the public key to install on other machines", "pipecatapp ssh key")
+    password = _command(
+        group, "password", _ssh_password, "store a password, asked for or read", "pipecatapp ssh password pi@kitchen"
+    )
+    password.add_argument("host", help="user@host, an alias, or user@host:port")
+    forget = _command(group, "forget", _ssh_forget, "forget the key of a host", "pipecatapp ssh forget node3")
+    forget.add_argument("host", help="the host, or host:port")
 
 
 def _serve(_: argparse.Namespace) -> int:
@@ -178,6 +194,31 @@ def _extras_install(options: argparse.Namespace) -> int:
     from pipecatapp.extras import install
 
     return install(options.name)
+
+
+def _ssh_key(_: argparse.Namespace) -> int:
+    from pipecatapp.tools.ssh_cli import print_key
+
+    return print_key(_ssh_folder())
+
+
+def _ssh_password(options: argparse.Namespace) -> int:
+    from pipecatapp.tools.ssh_cli import store_password
+
+    return store_password(_ssh_folder(), options.host)
+
+
+def _ssh_forget(options: argparse.Namespace) -> int:
+    from pipecatapp.tools.ssh_cli import forget_host
+
+    return forget_host(_ssh_folder(), options.host)
+
+
+def _ssh_folder() -> SshFolder:
+    from pipecatapp.settings import load_settings
+    from pipecatapp.tools.ssh_folder import SshFolder
+
+    return SshFolder(load_settings().ssh)
 
 
 if __name__ == "__main__":

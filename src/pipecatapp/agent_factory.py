@@ -329,6 +329,7 @@ def create_agent(
         clear=clear,
         code_sandbox=settings.code_sandbox,
         code_sandbox_image=settings.code_sandbox_image,
+        ssh_dir=settings.ssh,
         power_policy_file=settings.power_policy_file or settings.state_dir / "power_policy.json",
         started=time.monotonic() if started is None else started,
         memory=memory,

@@ -158,6 +158,11 @@ class Settings(BaseSettings):
         return self.models_dir or self.state_dir / "models"
 
     @property
+    def ssh(self) -> Path:
+        """The folder of keys, passwords and known hosts."""
+        return self.ssh_dir or self.state_dir / "ssh"
+
+    @property
     def serving_file(self) -> Path:
         """Where the running agent writes down on which ports it listens."""
         return self.state_dir / "serving.json"

@@ -39,6 +39,7 @@ class ToolServices:
     code_sandbox_image: str = ""
     power_policy_file: Path | None = None
     browser: WebBrowser | None = None
+    ssh_dir: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ TOOLS: dict[str, ToolEntry] = {
     "memory.recall": ToolEntry("pipecatapp.tools.memory:create_recall"),
     "memory.remember": ToolEntry("pipecatapp.tools.memory:create_remember"),
     "power.set_idle_threshold": ToolEntry("pipecatapp.tools.power:create", Risk.ACT),
+    "ssh.run_command": ToolEntry("pipecatapp.tools.ssh:create", Risk.DANGER),
     "summarizer.get_summary": ToolEntry("pipecatapp.tools.summarizer:create"),
     "vision.get_observation": ToolEntry("pipecatapp.tools.vision:create"),
     "web_browser.click": ToolEntry("pipecatapp.tools.web_browser.tools:create_click", Risk.ACT, "browser"),

@@ -1,0 +1,138 @@
+"""``ssh.run_command``: runs a command on another machine and says what it printed."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from pipecatapp.domain import Preview, Risk, ToolResult, ToolSpec
+from pipecatapp.errors import ToolError, ToolOffError
+from pipecatapp.ports import Tool, ToolContext
+from pipecatapp.tools.output import short
+from pipecatapp.tools.registry import ToolServices
+from pipecatapp.tools.ssh_folder import SshFolder, Target
+from pipecatapp.tools.ssh_session import Command, Ran, host_key, run
+
+_SECONDS = 60
+_MOST_SECONDS = 600
+_LOG_IN_S = 60.0
+_END_S = 5.0
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+class RunCommand:
+    """Runs commands over SSH.
+
+    Args:
+        folder: keys, passwords and known hosts.
+    """
+
+    spec = ToolSpec(
+        name="ssh.run_command",
+        description="Run a shell command on another machine over SSH; gives its exit status and what it printed.",
+        parameters={
+            "type": "object",
+            "properties": {
+                "host": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 320,
+                    "description": "A name, an address or an alias; host:port works too.",
+                },
+                "command": {"type": "string", "minLength": 1, "maxLength": 4000},
+                "username": {"type": "string", "maxLength": 64, "description": "Default: that of the host's alias."},
+                "seconds": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": _MOST_SECONDS,
+                    "description": f"How long it may take; default {_SECONDS}.",
+                },
+            },
+            "required": ["host", "command"],
+        },
+        risk=Risk.DANGER,
+        timeout_s=_MOST_SECONDS + _LOG_IN_S,
+        copied=("host", "command", "username"),
+        untrusted=True,
+    )
+
+    def __init__(self, folder: SshFolder) -> None:
+        self._folder = folder
+
+    async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
+        """Show where it would run; of a host that is new also its key."""
+        target, command = self._meant(arguments)
+        known = await asyncio.to_thread(self._folder.known)
+        where = f"{target.name} as {target.user}"
+        detail = f"{command}\n\non {target.account}"
+        if known.lookup(target.known_as) is None:
+            key = await asyncio.to_thread(host_key, target)
+            await asyncio.to_thread(self._folder.show, target, key)
+            where += ", which I do not know yet"
+            detail += (
+                f"\n\nThis is the first connection to {target.known_as}. Its key ({key.get_name()}) has the "
+                "fingerprint\n"
+                f"{key.fingerprint}\nCompare it with what `ssh-keygen -lf` says there. A yes stores it."
+            )
+        return Preview(f"I am about to run {short(command, 80)} on {where}.", detail, scope=target.account)
+
+    async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        """Run it to its end."""
+        target, text = self._meant(arguments)
+        seconds = int(arguments.get("seconds", _SECONDS))
+        loop = asyncio.get_running_loop()
+        command = Command(
+            target,
+            text,
+            seconds,
+            show=lambda line: _shown(loop, context, line),
+            stop=threading.Event(),
+        )
+        working = asyncio.create_task(asyncio.to_thread(run, self._folder, command))
+        try:
+            ran = await asyncio.shield(working)
+        except asyncio.CancelledError:
+            command.stop.set()
+            working.add_done_callback(lambda task: task.cancelled() or task.exception())
+            await asyncio.wait({working}, timeout=_END_S)
+            raise
+        printed = "\n".join(part for part in (ran.stdout, ran.stderr) if part)
+        return ToolResult(
+            _sentence(f"{short(text, 80)} on {target.name}", seconds, ran, printed),
+            ok=ran.ending == "exit" and ran.code == 0,
+            detail=f"{target.account}$ {text}\n{printed}",
+        )
+
+    def _meant(self, arguments: Mapping[str, Any]) -> tuple[Target, str]:
+        command = str(arguments["command"]).strip()
+        if not command or _CONTROLS.search(command):
+            raise ToolError("the command is empty or has control characters in it")
+        return self._folder.target(str(arguments["host"]), str(arguments.get("username", "")).strip()), command
+
+
+def create(services: ToolServices) -> Tool:
+    """The tool, for the registry."""
+    if services.ssh_dir is None:
+        raise ToolOffError("there is no SSH_DIR")
+    return RunCommand(SshFolder(services.ssh_dir))
+
+
+def _shown(loop: asyncio.AbstractEventLoop, context: ToolContext, line: str) -> None:
+    """Progress comes from a thread, and after a cancellation nobody may be there any more."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(context.progress, line)
+
+
+def _sentence(what: str, seconds: int, ran: Ran, printed: str) -> str:
+    said = f": {short(printed)}" if printed.strip() else " and printed nothing."
+    if ran.ending == "exit":
+        return f"{what} ended with {ran.code}{said}"
+    so_far = f" Until then it printed: {short(printed)}" if printed.strip() else ""
+    if ran.ending == "time":
+        return f"{what} did not end within {seconds} seconds, so I stopped it.{so_far}"
+    if ran.ending == "output":
+        return f"{what} printed more and more, so I stopped it. It began with: {short(printed, 100)}"
+    return f"{what}: the connection was lost before it ended.{so_far}"
