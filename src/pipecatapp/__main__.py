@@ -12,6 +12,7 @@ from pipecatapp import __version__
 from pipecatapp.errors import ConfigurationError, PipecatAppError
 
 if TYPE_CHECKING:
+    from pipecatapp.memory_client import MemoryClient
     from pipecatapp.tools.ssh_folder import SshFolder
 
 OK, FAILED, USAGE = 0, 1, 2
@@ -64,6 +65,7 @@ def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     status = _command(commands, "status", _status, "say which components work", "pipecatapp status")
     status.add_argument("--json", action="store_true", help="as JSON")
     _models_and_engine(commands, arguments)
+    _memory(commands)
     _extras(commands)
     _ssh(commands)
     settings = _command(commands, "settings", _settings, "print the settings that hold", "pipecatapp settings")
@@ -104,6 +106,31 @@ def _models_and_engine(commands: argparse._SubParsersAction[argparse.ArgumentPar
         return
     commands.add_parser("models", help="list, pull and verify models")
     commands.add_parser("engine", help="run, fetch or build the engine")
+
+
+def _memory(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    group = _group(
+        commands, "memory", "what the running agent remembers of people", "pipecatapp memory search 'spare key'"
+    )
+    example = "pipecatapp memory list --kind told"
+    shown = [_command(group, "list", _memory_show, "list the newest facts", example)]
+    example = "pipecatapp memory search 'spare key'"
+    shown.append(_command(group, "search", _memory_show, "find facts, the best first", example))
+    shown[0].set_defaults(query="")
+    shown[1].add_argument("query", help="what they are about")
+    for parser in shown:
+        parser.add_argument("--kind", default="", help="only those of this kind (default: all)")
+        parser.add_argument("--limit", type=int, default=50, help="how many at most (default: 50)")
+    example = "pipecatapp memory export facts.jsonl"
+    export = _command(group, "export", _memory_export, "write all facts to a file, as JSON Lines", example)
+    export.add_argument("file", help="where to; `-`: print them")
+    example = "pipecatapp memory import facts.jsonl"
+    importing = _command(group, "import", _memory_import, "add the facts of an export", example)
+    importing.add_argument("file", help="which; `-`: standard input")
+    forget = _command(group, "forget", _memory_forget, "forget a fact for good", "pipecatapp memory forget 17")
+    forget.add_argument("id", help="its number in `pipecatapp memory list`")
+    for parser in (*shown, export, importing, forget):
+        parser.add_argument("--url", default="", help="another node's Mission Control (default: the one on this PC)")
 
 
 def _extras(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -156,6 +183,30 @@ def _status(options: argparse.Namespace) -> int:
     from pipecatapp.settings import load_settings
 
     return Client.of(load_settings()).status(as_json=options.json)
+
+
+def _memory_show(options: argparse.Namespace) -> int:
+    return _memory_client(options).show(options.query, options.kind, max(1, options.limit))
+
+
+def _memory_export(options: argparse.Namespace) -> int:
+    return _memory_client(options).export(options.file)
+
+
+def _memory_import(options: argparse.Namespace) -> int:
+    return _memory_client(options).import_file(options.file)
+
+
+def _memory_forget(options: argparse.Namespace) -> int:
+    return _memory_client(options).forget(options.id)
+
+
+def _memory_client(options: argparse.Namespace) -> MemoryClient:
+    from pipecatapp.client import Client
+    from pipecatapp.memory_client import MemoryClient
+    from pipecatapp.settings import load_settings
+
+    return MemoryClient(Client.of(load_settings(), options.url))
 
 
 def _model_command(options: argparse.Namespace) -> int:

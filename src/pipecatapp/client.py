@@ -114,15 +114,33 @@ class Client:
                     print()
                 return failed
 
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """Ask the agent.
+
+        Raises:
+            ConfigurationError: it cannot be reached, or refuses; says why.
+        """
+        try:
+            return self._request(method, path, **more)
+        except httpx.HTTPError as error:
+            raise ConfigurationError(
+                f"the agent at {self._url} cannot be reached ({error}); is it running? `pipecatapp status`"
+            ) from error
+
     def _post(self, path: str, body: dict[str, str]) -> dict[str, Any]:
-        response = httpx.post(f"{self._url}{path}", json=body, headers=self._headers(), timeout=30.0, trust_env=False)
+        answer: dict[str, Any] = self._request("POST", path, json=body).json()
+        return answer
+
+    def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        response = httpx.request(
+            method, f"{self._url}{path}", headers=self._headers(), timeout=30.0, trust_env=False, **more
+        )
         if response.status_code in (401, 403):
             raise ConfigurationError(f"the agent at {self._url} has another token; check STATE_DIR")
         if response.is_client_error:
             raise ConfigurationError(f"the agent refuses this: {_reason(response)}")
         response.raise_for_status()
-        answer: dict[str, Any] = response.json()
-        return answer
+        return response
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._token}"}
