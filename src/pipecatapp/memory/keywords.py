@@ -15,6 +15,8 @@ import numpy.typing as npt
 _K1 = 1.2
 _B = 0.4
 
+_ROOM = 1024
+
 _TOKENS = re.compile(r"[^\W_]+")
 # Words that ask or connect, and what an apostrophe leaves of them: they say nothing of what a fact is about.
 _STOPWORDS = frozenset(
@@ -62,8 +64,10 @@ class KeywordIndex:
 
     def __init__(self) -> None:
         self._slot_of: dict[int, int] = {}
-        self._ids = array("q")
-        self._lengths = array("f")
+        # Longer than what is in use: then a fact is added in place, and what a search holds stays as it is.
+        self._used = 0
+        self._ids = np.empty(_ROOM, np.int64)
+        self._lengths = np.empty(_ROOM, np.float32)
         # term -> slots and counts, in the order in which the facts came
         self._postings: dict[str, tuple[array[int], array[int]]] = {}
         self._total_length = 0.0
@@ -80,11 +84,14 @@ class KeywordIndex:
         if fact_id in self._slot_of:
             return
         counts = Counter(words(text))
-        slot = len(self._ids)
-        self._slot_of[fact_id] = slot
-        self._ids.append(fact_id)
+        slot = self._used
+        if slot == len(self._ids):
+            self._ids = np.concatenate([self._ids, np.empty_like(self._ids)])
+            self._lengths = np.concatenate([self._lengths, np.empty_like(self._lengths)])
         length = float(sum(counts.values()))
-        self._lengths.append(length)
+        self._slot_of[fact_id] = slot
+        self._ids[slot], self._lengths[slot] = fact_id, length
+        self._used += 1
         self._total_length += length
         for term, count in counts.items():
             slots, times = self._postings.setdefault(term, (array("I"), array("B")))
@@ -97,14 +104,14 @@ class KeywordIndex:
         if slot is None:
             return
         self._ids[slot] = -1
-        self._total_length -= self._lengths[slot]
+        self._total_length -= float(self._lengths[slot])
         self._dead += 1
         if self._dead > 1000 and self._dead > len(self._slot_of):
             self._close_gaps()
 
     def scores(self, query: str) -> Scores:
         """How well each fact fits the query, 0 to 1: 1 for one of average length that has all the words."""
-        found = np.zeros(len(self._ids), np.float32)
+        found = np.zeros(self._used, np.float32)
         best = 0.0
         living = max(1, len(self._slot_of))
         average = max(1.0, self._total_length / living)
@@ -118,17 +125,24 @@ class KeywordIndex:
                 continue
             slots = np.frombuffer(postings[0], np.uint32)
             times = np.frombuffer(postings[1], np.uint8).astype(np.float32)
-            lengths = np.frombuffer(self._lengths, np.float32)[slots]
-            found[slots] += weight * times * (_K1 + 1) / (times + _K1 * (1 - _B + _B * lengths / average))
+            norms = self._lengths[slots]
+            norms *= np.float32(_K1 * _B / average)
+            norms += times
+            norms += np.float32(_K1 * (1 - _B))
+            times *= np.float32(weight * (_K1 + 1))
+            times /= norms
+            found[slots] += times
         if best:
-            np.minimum(found / best, 1.0, out=found)
-        ids = np.frombuffer(self._ids, np.int64).copy() if len(self._ids) else np.empty(0, np.int64)
-        found[ids < 0] = 0.0
+            found *= np.float32(1 / best)
+            np.minimum(found, 1.0, out=found)
+        ids = self._ids[: self._used]
+        if self._dead:
+            found[ids < 0] = 0.0
         return Scores(ids, found, self._slot_of)
 
     def _close_gaps(self) -> None:
         """Forget the slots of removed facts."""
-        alive = np.frombuffer(self._ids, np.int64) >= 0
+        alive = self._ids[: self._used] >= 0
         new_slot = np.cumsum(alive) - 1
         postings: dict[str, tuple[array[int], array[int]]] = {}
         for term, (slots, times) in self._postings.items():
@@ -138,9 +152,10 @@ class KeywordIndex:
                 counts = np.frombuffer(times, np.uint8)[kept]
                 postings[term] = (array("I", moved.tobytes()), array("B", counts.tobytes()))
         self._postings = postings
-        self._lengths = array("f", np.frombuffer(self._lengths, np.float32)[alive].tobytes())
-        self._ids = array("q", np.frombuffer(self._ids, np.int64)[alive].tobytes())
-        self._slot_of = {fact_id: slot for slot, fact_id in enumerate(self._ids)}
+        self._lengths = np.concatenate([self._lengths[: self._used][alive], np.empty(_ROOM, np.float32)])
+        self._ids = np.concatenate([self._ids[: self._used][alive], np.empty(_ROOM, np.int64)])
+        self._used = int(alive.sum())
+        self._slot_of = {fact_id: slot for slot, fact_id in enumerate(self._ids[: self._used].tolist())}
         self._dead = 0
 
 
@@ -152,7 +167,7 @@ class Scores:
 
     def best(self, limit: int) -> list[int]:
         """The facts that share at least one word with the query, the best first."""
-        candidates = np.flatnonzero(self._scores > 0)
+        candidates = np.flatnonzero(self._scores)
         if len(candidates) > limit:
             candidates = candidates[np.argpartition(-self._scores[candidates], limit - 1)[:limit]]
         ranked = candidates[np.lexsort((-self._ids[candidates], -self._scores[candidates]))]
@@ -160,5 +175,7 @@ class Scores:
 
     def of(self, ids: Iterable[int]) -> npt.NDArray[np.float32]:
         """The scores of these facts; 0 for one that is not in the index."""
-        slots = [self._slot_of.get(fact_id, -1) for fact_id in ids]
-        return np.array([self._scores[slot] if slot >= 0 else 0.0 for slot in slots], np.float32)
+        slots = np.array([self._slot_of.get(fact_id, -1) for fact_id in ids], np.int64)
+        if not len(self._scores):
+            return np.zeros(len(slots), np.float32)
+        return np.where(slots >= 0, self._scores[slots], np.float32(0))

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipecatapp.domain import ComponentHealth, ToolResult, ToolSpec
 from pipecatapp.errors import ToolError
-from pipecatapp.ports import ConversationStore, Tool, ToolContext
+from pipecatapp.ports import ConversationStore, Notebook, Tool, ToolContext
 from pipecatapp.tools.registry import ToolServices
 
 _SPOKEN = {"engine": "the language engine", "stt": "speech recognition", "tts": "speech output", "vision": "the camera"}
@@ -63,26 +63,31 @@ class MemorySummary:
 
     Args:
         conversations: where turns are kept.
+        memory: what is known of the person, where there is a long-term memory.
     """
 
     spec = ToolSpec(
         name="mcp.get_memory_summary", description="What is remembered: this conversation and earlier ones."
     )
 
-    def __init__(self, conversations: ConversationStore) -> None:
+    def __init__(self, conversations: ConversationStore, memory: Notebook | None = None) -> None:
         self._conversations = conversations
+        self._memory = memory
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Count, and name the first and the latest subject."""
         records = await self._conversations.load(context.conversation) if context.conversation else []
         others = [info for info in await self._conversations.all() if info.id != context.conversation and info.turns]
-        if not records and not others:
+        facts = len(self._memory) if self._memory is not None else 0
+        if not records and not others and not facts:
             return ToolResult("There is nothing in my memory yet.")
         sentences = [f"In this conversation: {_count(len(records), 'turn')}."]
         if records:
             sentences.append(f"The last one was about: {_short(records[-1].turn.user_text)}.")
         if others:
             sentences.append(f"I also keep {_count(len(others), 'other conversation')}.")
+        if facts:
+            sentences.append(f"I remember {_count(facts, 'fact')}.")
         detail = "\n".join(f"{r.turn.user_text}\n  {r.turn.assistant_text}" for r in records[-10:])
         return ToolResult(" ".join(sentences), detail=detail)
 
@@ -117,7 +122,7 @@ def create_status(services: ToolServices) -> Tool:
 
 def create_memory_summary(services: ToolServices) -> Tool:
     """``mcp.get_memory_summary``, for the registry."""
-    return MemorySummary(services.conversations)
+    return MemorySummary(services.conversations, services.memory)
 
 
 def create_clear(services: ToolServices) -> Tool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,31 @@ async def test_half_a_character_costs_no_turn(tmp_path: Path) -> None:
     whole = record(1)
     await store.append("a", TurnRecord(whole.turn, (Message("user", "x \ud83d y"),)))
     assert [r.messages for r in await store.load("a")] == [(Message("user", "x ? y"),)]
+
+
+async def test_counting_reads_only_what_has_changed(tmp_path: Path) -> None:
+    store = JsonlConversations(tmp_path)
+    await store.append("a", record(1))
+    await store.append("b", record(1))
+    assert {info.id: info.turns for info in await store.all()} == {"a": 1, "b": 1}
+    known = (tmp_path / "a.jsonl").stat()
+    (tmp_path / "a.jsonl").write_bytes(b"x" * known.st_size)  # nobody looks into it, for it seems the same
+    os.utime(tmp_path / "a.jsonl", ns=(known.st_atime_ns, known.st_mtime_ns))
+    await store.append("b", record(2))
+    assert {info.id: info.turns for info in await store.all()} == {"a": 1, "b": 2}
+
+
+async def test_a_conversation_is_put_back_as_it_was(tmp_path: Path) -> None:
+    store = JsonlConversations(tmp_path)
+    await store.append("c", record(0))
+    await store.clear("c")
+    await store.append("c", record(1))
+    await store.amend("c", "t1", "Ach")
+    before = [line for name, line in await store.stored() if name == "c"]
+    at_that_time = await store.load("c")
+    assert not await store.put_back("c", before)
+
+    await store.append("c", record(2))
+    assert await store.put_back("c", before)
+    assert await store.load("c") == at_that_time
+    assert [turn.turn.assistant_text for turn in at_that_time] == ["Ach"]

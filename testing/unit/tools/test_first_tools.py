@@ -17,6 +17,7 @@ from pipecatapp.tools.mcp import ClearShortTermMemory, MemorySummary, Status
 from pipecatapp.tools.registry import TOOLS, ToolEntry, ToolServices, create_tool, create_tools, spec_of
 from pipecatapp.tools.summarizer import Summarizer, summarize
 from pipecatapp.vision.eyes import NoEyes
+from testing.fakes.notebook import ListedNotebook
 
 pytestmark = pytest.mark.unit
 
@@ -188,6 +189,13 @@ async def test_the_memory_is_summed_up(tmp_path: Path) -> None:
     assert (await MemorySummary(store).run({}, HERE)).text == (
         "In this conversation: 2 turns. The last one was about: what time is it in Oslo. "
         "I also keep 1 other conversation."
+    )
+
+
+async def test_the_facts_are_counted(tmp_path: Path) -> None:
+    notebook = ListedNotebook("the dog is called Rex")
+    assert (await MemorySummary(await kept(tmp_path), notebook).run({}, NOWHERE)).text == (
+        "In this conversation: 0 turns. I remember 1 fact."
     )
 
 
