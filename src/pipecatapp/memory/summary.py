@@ -56,8 +56,8 @@ class Summariser:
 
     async def __call__(self, turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> list[Note]:
         """What to keep of the turn. Raises nothing but for cancellation: without a model patterns decide."""
-        # What is told to these tools is kept, or forgotten, already.
-        if any(call.name.startswith("memory.") for call in turn.tool_calls):
+        # What these tools were told is kept, or forgotten, already.
+        if not turn.user_text.strip() or any(call.name.startswith("memory.") for call in turn.tool_calls):
             return []
         try:
             profile = await self._model.profile()
