@@ -50,7 +50,7 @@ class CodeRunner:
         code = str(arguments["code"])
         what = code.strip() if len(code.strip()) <= 60 and "\n" not in code.strip() else "a Python program"
         return Preview(
-            f"I am about to run {what} in {self._sandbox.name}.",
+            f"Run {what} in {self._sandbox.name}.",
             detail=f"{code}\n\nIn {self._sandbox.name}: no network, no files of this machine, at most "
             f"{self._limits.seconds:g} seconds and {self._limits.memory_bytes // 1024**2} MB.",
             scope="the sandbox",

@@ -83,7 +83,7 @@ class IdleThreshold:
         entry = policy.services.get(service)
         before = entry.idle_seconds if entry else None
         return Preview(
-            f"I am about to let {service} sleep after {_spoken(arguments['seconds'])} without use.",
+            f"Let {service} sleep after {_spoken(arguments['seconds'])} without use.",
             detail=f"{self._file}: {service}, idle_seconds {before if before is not None else 'not set'} -> "
             f"{arguments['seconds']}",
             scope=service,

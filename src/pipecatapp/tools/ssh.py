@@ -77,7 +77,7 @@ class RunCommand:
                 "fingerprint\n"
                 f"{key.fingerprint}\nCompare it with what `ssh-keygen -lf` says there. A yes stores it."
             )
-        return Preview(f"I am about to run {short(command, 80)} on {where}.", detail, scope=target.account)
+        return Preview(f"Run {short(command, 80)} on {where}.", detail, scope=target.account)
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Run it to its end."""

@@ -52,7 +52,7 @@ async def test_the_preview_names_the_service_as_it_is_known(file: Path) -> None:
     file.parent.mkdir()
     file.write_text('{"version": 1, "services": {"prima-api-math": {"idle_seconds": 60}}}')
     preview = await IdleThreshold(file).preview(call("math", 90), CONTEXT)
-    assert preview.sentence == "I am about to let prima-api-math sleep after 90 seconds without use."
+    assert preview.sentence == "Let prima-api-math sleep after 90 seconds without use."
     assert "60 -> 90" in preview.detail
     assert preview.scope == "prima-api-math"
     assert "60" in file.read_text()
