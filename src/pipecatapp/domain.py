@@ -37,7 +37,8 @@ class ToolSpec:
     ``parameters`` is a JSON Schema of type object; its ``properties`` order is the order of arguments in a
     call; ``required`` lists those that must be there. ``copied`` names the string arguments whose value is always
     a span of the request (no invented host): constrained decoding uses it. ``untrusted``: what it returns was
-    written by somebody else (a web page, another host, a server): the rest of the turn treats it as data.
+    written by somebody else (a web page, another host, a server): the rest of the turn treats it as data. ``asks``: how
+    people ask for it, for the choice among many tools; the model never sees them.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ToolSpec:
     timeout_s: float = 10.0
     copied: Sequence[str] = ()
     untrusted: bool = False
+    asks: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

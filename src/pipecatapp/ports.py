@@ -209,7 +209,7 @@ class ToolSource(Protocol):
 class ToolChooser(Protocol):
     """Finds among many tools those that fit a request, in the 5 ms that every turn has for it."""
 
-    def choose(self, words: str, tools: Sequence[ToolSpec], limit: int) -> list[ToolSpec]:
+    async def choose(self, words: str, tools: Sequence[ToolSpec], limit: int) -> list[ToolSpec]:
         """The tools that fit best, best first; the same words and tools give the same answer."""
 
 

@@ -67,7 +67,17 @@ class MemorySummary:
     """
 
     spec = ToolSpec(
-        name="mcp.get_memory_summary", description="What is remembered: this conversation and earlier ones."
+        name="mcp.get_memory_summary",
+        description="What is remembered: this conversation and earlier ones.",
+        asks=(
+            "what do you know about me",
+            "tell me everything you have kept",
+            "what have you stored",
+            "what is in your head",
+            "tell me all you remember",
+            "show me your memory",
+            "how much do you remember of our talks",
+        ),
     )
 
     def __init__(self, conversations: ConversationStore, memory: Notebook | None = None) -> None:
@@ -102,6 +112,18 @@ class ClearShortTermMemory:
     spec = ToolSpec(
         name="mcp.clear_short_term_memory",
         description="Forget what was said in this conversation, and begin afresh.",
+        asks=(
+            "forget this conversation",
+            "start over",
+            "new session please",
+            "let us begin again",
+            "clear the chat",
+            "don't keep our talk",
+            "wipe what we said",
+            "fresh start",
+            "drop the context",
+            "reset yourself",
+        ),
     )
 
     def __init__(self, clear: Callable[[str], Awaitable[None]]) -> None:

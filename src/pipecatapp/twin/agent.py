@@ -373,7 +373,7 @@ class Agent:
         exchange = self._exchange(offer, words, progress, context, earlier, added)
         # Their history, which is the client's, shows no tools: a request that goes on with the last one says little.
         asked = " ".join([*(message.content for message in talk[-3:-1] if message.role == "user"), words])
-        tools = offer.fitting(asked if len(words.split()) < _TELLING_WORDS else words)
+        tools = await offer.fitting(asked if len(words.split()) < _TELLING_WORDS else words)
         exchange.tools += tools
         facts = await recall(self._memory, words)
         exchange.messages.append(Message("user", request_text(words, facts, self._observe(), tools)))
@@ -476,7 +476,7 @@ class Agent:
 
                 async def fitting(words: str) -> list[ToolSpec] | None:
                     offer = self._offer(await self._model.profile())
-                    return self._new_tools(offer, words, history.messages(words)) if offer.many else None
+                    return await self._new_tools(offer, words, history.messages(words)) if offer.many else None
 
                 def news(words: str) -> str:
                     return self._news(last_observation(history.messages(words)))
@@ -694,7 +694,7 @@ class Agent:
         exchange = turn.exchange = self._exchange(offer, turn.text, turn.progress, context, state.history)
         exchange.expert = await self._routing.direct(state.id, turn.text)
         facts = await recall(self._memory, turn.text)
-        tools = self._new_tools(offer, turn.text, state.history.messages())
+        tools = await self._new_tools(offer, turn.text, state.history.messages())
         told = last_observation(state.history.messages())
         if front is None:
             content = request_text(turn.text, facts, self._news(told), tools)
@@ -742,10 +742,10 @@ class Agent:
     def _offer(self, profile: ModelProfile) -> Offer:
         return Offer(self.tools, self._toolbox.own | {ROUTE}, self._chooser, profile)
 
-    def _new_tools(self, offer: Offer, words: str, history: Sequence[Message]) -> list[ToolSpec]:
+    async def _new_tools(self, offer: Offer, words: str, history: Sequence[Message]) -> list[ToolSpec]:
         """The tools that fit these words and that the model does not see yet."""
         seen = {tool.name for tool in offer.shown(history)}
-        return [tool for tool in offer.fitting(words) if tool.name not in seen]
+        return [tool for tool in await offer.fitting(words) if tool.name not in seen]
 
     def _system(self, offer: Offer, added: str = "") -> Message:
         """The front of every prompt: the same text as long as persona, tools and experts stay."""

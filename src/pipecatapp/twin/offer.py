@@ -18,8 +18,15 @@ MANY = 12
 FITTING = 8
 LATE = 3  # those found when their place in front of the words is taken: every token of them is waited for
 
-# What people ask of any assistant, so often that describing it once is cheaper.
-CORE = frozenset({"clock.now", "mcp.get_status", "memory.forget", "memory.recall", "memory.remember", ROUTE})
+# What people ask of this assistant so often that describing it once is cheaper: a dozen, as many as may always stand.
+CORE = frozenset(
+    {
+        "clock.now", "code_runner.run_python_code", "mcp.get_status", "memory.forget", "memory.recall",
+        "memory.remember",
+        "power.set_idle_threshold", "ssh.run_command", "summarizer.get_summary", "vision.get_observation",
+        "web_browser.goto", ROUTE,
+    }
+)  # fmt: skip
 
 
 class Offer:
@@ -43,7 +50,7 @@ class Offer:
         self.many = chooser is not None and not compact and len(self._tools) > MANY
         self.fixed = [tool for tool in self._tools if tool.name in CORE] if self.many else self._tools
 
-    def fitting(self, words: str) -> list[ToolSpec]:
+    async def fitting(self, words: str) -> list[ToolSpec]:
         """The tools beside the fixed ones that fit these words, best first, as many as there is room for."""
         if self._chooser is None or not self.many or not words.strip():
             return []
@@ -51,7 +58,7 @@ class Offer:
         others = [tool for tool in self._tools if tool.name not in standing]
         room = self.profile.context_tokens * 2 // 3  # characters: about a quarter of the context
         taken: list[ToolSpec] = []
-        for tool in self._chooser.choose(words, others, FITTING):
+        for tool in await self._chooser.choose(words, others, FITTING):
             room -= len(tool_line(tool, brief=True))
             if room < 0:
                 break

@@ -26,7 +26,7 @@ LAMPS = [f"lamp{number}.switch" for number in range(40)]
 class Named:
     """``ports.ToolChooser`` that finds the tools whose name stands in the words."""
 
-    def choose(self, words: str, tools: Sequence[ToolSpec], limit: int) -> list[ToolSpec]:
+    async def choose(self, words: str, tools: Sequence[ToolSpec], limit: int) -> list[ToolSpec]:
         return [tool for tool in tools if tool.name.partition(".")[0] in words.split()][:limit]
 
 
@@ -151,13 +151,13 @@ async def test_a_clients_own_conversation_is_offered_tools_too(tmp_path: Path) -
     assert [offered(request.messages[-1].content) for request in model.requests] == [["lamp7.switch"]] * 2
 
 
-def test_no_more_tools_than_there_is_room_for() -> None:
+async def test_no_more_tools_than_there_is_room_for() -> None:
     big = {"type": "object", "properties": {f"argument_number_{n}": {"type": "string"} for n in range(10)}}
     tools = [ToolSpec(f"big{n}.do", "does " * 30, big) for n in range(20)]
     words = " ".join(f"big{n}" for n in range(20))
-    roomy, tight = (
-        Offer(tools, (), Named(), ModelProfile("m", context_tokens=size)).fitting(words) for size in (32768, 2048)
-    )
+    roomy, tight = [
+        await Offer(tools, (), Named(), ModelProfile("m", context_tokens=size)).fitting(words) for size in (32768, 2048)
+    ]
     assert len(roomy) == FITTING
     assert 0 < len(tight) < FITTING
     assert sum(len(tool_line(tool, brief=True)) for tool in tight) <= 2048 * 2 // 3
