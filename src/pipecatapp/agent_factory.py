@@ -40,6 +40,7 @@ from pipecatapp.memory.states import States
 from pipecatapp.memory.summary import Summariser
 from pipecatapp.ports import ChatModel, EventSink, HealthSource, ToolSource
 from pipecatapp.settings import Settings, environment
+from pipecatapp.tools.choice.chooser import MeaningChooser
 from pipecatapp.tools.registry import TOOLS, ToolServices, create_tools
 from pipecatapp.tools.web_browser.browser import WebBrowser
 from pipecatapp.tools.web_browser.pictures import Pictures
@@ -351,6 +352,7 @@ def create_agent(
         classifier=cluster.routing if cluster else None,
         off=tool_set.off,
         sources=sources,
+        chooser=MeaningChooser(),
         observe=eyes.glance,
         restarts_engine=engine.restarts,
     )

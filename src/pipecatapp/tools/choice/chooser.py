@@ -27,7 +27,8 @@ _EVOKED, _LONGER, _FURTHER = 1.0, 0.25, 0.15  # a concept; each further word of 
 _ASKED = 0.8
 _LEAST, _BEHIND = 0.2, 0.25  # of the best one: every tool that is offered costs tokens
 _SHAPE = 0.7
-_TYPO = 0.5  # trigrams that a misspelled word shares with the one that was meant
+_TYPO = 0.6  # the share of trigrams that a misspelled word has in common with the one that was meant
+_BEGINNING, _TURNED = 0.15, 0.15  # and what it counts that they begin alike, that only the order of letters is wrong
 _TYPO_LETTERS = 4
 
 
@@ -106,8 +107,8 @@ class ToolIndex:
         nearest = np.maximum.reduceat(alike[:, self._flat] * self._weights, self._starts, axis=1)
         scores += _NEAREST * (nearest * weights[:, None]).sum(axis=0) / weights.sum()
         whole = (request * weights[:, None]).sum(axis=0)
-        scores += _WHOLE * (self._wholes @ whole) / np.float32(np.linalg.norm(whole) + 1e-9)
-        return scores
+        alike_as_a_whole: Floats = (self._wholes @ whole) / np.float32(np.linalg.norm(whole) + 1e-9)
+        return np.asarray(scores + np.float32(_WHOLE) * alike_as_a_whole, dtype=np.float32)
 
     def _vectors_of(self, found: Sequence[str]) -> Floats:
         rows = np.zeros((len(found), self._vectors.dimensions), dtype=np.float32)
@@ -121,7 +122,8 @@ class ToolIndex:
         for number, text in enumerate(texts):
             for word, weight in text.items():
                 rows[number] += self._matrix[self._rows[word]] * (weight * self._rarity.get(stem(word), 1.0))
-        return rows / (np.linalg.norm(rows, axis=1, keepdims=True) + np.float32(1e-9))
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9
+        return np.asarray(rows / lengths, dtype=np.float32)
 
     def _meant(self, word: str) -> str:
         """The word, or the one that it is a misspelling of."""
@@ -129,9 +131,13 @@ class ToolIndex:
             return word
         pieces = trigrams(word)
         shared = Counter(candidate for piece in pieces for candidate in self._typos.get(piece, ()))
-        best = max(shared, key=lambda other: (2 * shared[other] / (len(pieces) + len(other)), other), default=word)
-        alike = 2 * shared[best] / (len(pieces) + len(best)) if shared else 0.0
-        return best if alike >= _TYPO else word
+        likest, most = word, _TYPO
+        for candidate, number in sorted(shared.items()):
+            alike = 2 * number / (len(pieces) + len(candidate))
+            alike += _BEGINNING * (candidate[0] == word[0]) + _TURNED * (sorted(candidate) == sorted(word))
+            if alike > most:
+                likest, most = candidate, alike
+        return likest
 
 
 class MeaningChooser:
@@ -148,6 +154,8 @@ class MeaningChooser:
 
     async def choose(self, words: str, tools: Sequence[ToolSpec], limit: int) -> list[ToolSpec]:
         """The tools that fit best, best first; fewer where the others are far behind, none for small talk."""
+        if not tools:
+            return []
         if self._index is None or self._index.tools != list(tools):
             await asyncio.to_thread(self._renew, tools)
         return self.choose_now(words, tools, limit)
