@@ -36,6 +36,7 @@ from gguf import GGUFReader
 
 from pipecatapp.agent_factory import create_supervisor
 from pipecatapp.domain import Message, Source
+from pipecatapp.llm import debian
 from pipecatapp.llm.client import OpenAIChatModel
 from pipecatapp.llm.engine import EngineSupervisor
 from pipecatapp.llm.engines import Engine
@@ -281,9 +282,9 @@ async def speed(model: Path, engines: Path) -> dict[str, float]:
     """The server's own speed for one stream, beside the memory and llama-bench."""
     with tempfile.TemporaryDirectory() as folder:
         async with running(str(model), engines, Path(folder)) as supervisor:
-            engine = supervisor.engine
+            engine = debian.installed(Path(folder) / "engine")
             if engine is None:
-                raise RuntimeError("the engine is ready and yet there is none")
+                raise RuntimeError(f"no engine in {engines}; run: scripts/setup engine")
             async with httpx.AsyncClient(trust_env=False, timeout=600) as http:
                 body = {"n_predict": 64, "temperature": 0.8, "ignore_eos": True, "cache_prompt": False, "stream": True}
                 first, rates, prompts = [], [], []
