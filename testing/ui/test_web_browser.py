@@ -398,7 +398,7 @@ async def test_message_boxes_are_dismissed_and_too_many_close_the_page(web: Web)
 
 
 async def test_a_huge_page_is_read_as_far_as_time_allows(web: Web) -> None:
-    opened = await web.show("<title>Huge</title><p>First words.</p>" + "<div><p>row<a href=/x>go</a></div>" * 30_000)
+    opened = await web.show("<title>Huge</title><p>First words.</p>" + "<div><p>row<a href=/x>go</a></div>" * 20_000)
     assert "First words." in opened.text
     read = await web.do("read")
     assert len(read.text) < 2_500
@@ -408,7 +408,7 @@ async def test_a_huge_page_is_read_as_far_as_time_allows(web: Web) -> None:
 
 
 async def test_a_deep_page_is_read(web: Web) -> None:
-    assert "First" in (await web.show("<p>First.</p>" + "<div>" * 30_000 + "bottom")).text
+    assert "First" in (await web.show("<p>First.</p>" + "<div>" * 5_000 + "bottom")).text
     await opens(web)
 
 
@@ -521,6 +521,29 @@ async def test_nothing_is_granted_to_a_page(web: Web) -> None:
     assert "granted" not in read
     web.site.page("/sw.js", "", type="text/javascript")
     assert "worker" not in read.replace("noworker", "")
+
+
+async def test_boxes_to_tick_say_what_they_are(web: Web) -> None:
+    await web.show("<label><input type=checkbox checked>News</label><label><input type=radio>Post</label>")
+    assert "[1] News (checkbox, chosen)" in (await web.do("read")).text
+    await web.do("click", target="News")
+    assert "[1] News (checkbox)" in (await web.do("read")).text
+
+
+async def test_a_link_out_of_the_browser_is_not_clicked(web: Web) -> None:
+    await web.show("<a href='mailto:a@b.example'>Write</a><a href='file:///etc/passwd'>Look</a>")
+    for target in ("Write", "Look"):
+        assert "leads out of the browser" in await web.refused("click", target=target)
+
+
+async def test_a_picture_is_taken_of_a_page_whose_fonts_never_come(web: Web) -> None:
+    async def never() -> AsyncIterator[bytes]:
+        await asyncio.sleep(60)
+        yield b""
+
+    web.site.pages["/font"] = Answer(never, type="font/woff2")
+    await web.show("<style>@font-face{font-family:x;src:url(/font)} p{font-family:x}</style><p>words")
+    assert (await web.do("picture")).detail.startswith("/api/pictures/")
 
 
 async def test_a_button_that_wants_a_file_gets_none(web: Web) -> None:

@@ -40,12 +40,13 @@ class Rule:
     """Decides about hosts and addresses.
 
     Args:
-        allow: hosts that may be opened although they are private, each ``host`` or ``host:port``.
+        allow: hosts that may be opened although they are private, each ``host`` or ``host:port``, or a URL of one.
         own: the networks that this PC is part of; with public addresses they are the house all the same.
     """
 
     def __init__(self, allow: Iterable[str] = (), own: Callable[[], Sequence[Network]] | None = None) -> None:
-        self._allow = {split_port(entry.strip()) for entry in allow if entry.strip()}
+        hosts = (entry.strip().rpartition("://")[2].partition("/")[0] for entry in allow)
+        self._allow = {split_port(host) for host in hosts if host}
         self._own = own_networks if own is None else own
 
     def allows(self, host: str, port: int) -> bool:

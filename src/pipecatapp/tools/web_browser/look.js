@@ -191,6 +191,7 @@
       action: form ? clip(element.formAction && element.hasAttribute("formaction") ? element.formAction : form.getAttribute("action") ?? "", 1000) : "",
       secret: element.type === "password" || SECRET.test(element.autocomplete ?? "") || (!!hidden && hidden !== "none"),
       disabled: element.disabled === true || element.getAttribute("aria-disabled") === "true" || element.readOnly === true,
+      checked: element.checked === true || element.getAttribute("aria-checked") === "true",
       options: element.tagName === "SELECT" ? [...element.options].slice(0, 50).map((option) => clip(option.label, 60)) : [],
     };
   }

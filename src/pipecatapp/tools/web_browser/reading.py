@@ -33,6 +33,7 @@ class Element:
     action: str
     secret: bool
     disabled: bool
+    checked: bool
     options: tuple[str, ...]
 
     @classmethod
@@ -48,6 +49,7 @@ class Element:
             action=str(raw["action"]),
             secret=bool(raw["secret"]),
             disabled=bool(raw["disabled"]),
+            checked=bool(raw["checked"]),
             options=tuple(clean(str(option)) for option in raw["options"]),
         )
 
@@ -137,4 +139,5 @@ def _told(element: Element) -> str:
     if element.role == "link":
         return label
     kind = "password field" if element.secret else _ROLES.get(element.role, element.role)
-    return f"{label} ({kind}{', off' if element.disabled else ''})"
+    state = "".join((", chosen" if element.checked else "", ", off" if element.disabled else ""))
+    return f"{label} ({kind}{state})"

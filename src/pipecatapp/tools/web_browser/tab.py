@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -107,11 +108,6 @@ class Tab:
         """Whether the page is closed or crashed."""
         return bool(self._gone)
 
-    @property
-    def host(self) -> str:
-        """The host of the page; empty before the first."""
-        return host_of(self._page.url) if self._page.url.startswith(("http:", "https:")) else ""
-
     async def answers(self) -> bool:
         """Whether the page that is open lets the browser go on; one that computes for ever does not."""
         try:
@@ -144,11 +140,14 @@ class Tab:
         async with self._in_time(2 * self._patience.read):
             return await self._read()
 
-    async def picture(self) -> bytes:
-        """What a person would see, as PNG."""
+    async def picture(self) -> tuple[bytes, str]:
+        """What a person would see, as PNG, and the host that it is of."""
         async with self._in_time(_PICTURE_S):
-            self._must_show(await self._call("about"))
-            return await self._page.screenshot(timeout=_PICTURE_S * 1000)
+            about = await self._call("about")
+            self._must_show(about)
+            # Not Playwright's own: it waits for fonts, and a page can let it wait for ever.
+            taken = await self._cdp.send("Page.captureScreenshot", {"format": "png"})
+            return base64.b64decode(taken["data"]), host_of(str(about["url"]))
 
     async def find(self, target: str, *, field: bool = False) -> Found:
         """What a number or words mean on this page.

@@ -104,8 +104,7 @@ class GetScreenshot(_BrowserTool):
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Take it."""
         async with self._browser.tab(context.conversation) as tab:
-            png = await tab.picture()
-            host = tab.host
+            png, host = await tab.picture()
         url = await asyncio.to_thread(self._browser.pictures.add, png)
         return ToolResult(f"The picture of {host} is on the screen.", detail=url)
 
@@ -127,12 +126,15 @@ class Click(_BrowserTool):
         """Find the element and name it, and where it leads when that is elsewhere."""
         async with self._browser.tab(context.conversation) as tab:
             found = await tab.find(str(arguments["target"]))
-            element, host = found.element, tab.host
+            element = found.element
             if element.role == "file":
                 raise ToolError("that button sends a file from this PC, and I give no files away")
+            if element.href and not element.href.startswith(("http:", "https:", "javascript:")):
+                raise ToolError(f"{element.name} leads out of the browser, to {clipped(element.href, 60)}")
             if element.disabled:
                 raise ToolError(f"{element.name} is off on this page now")
             tab.remember(_key(self.spec.name, arguments), found)
+        host = host_of(element.origin)
         target = element.href or element.action
         other = host_of(target)
         leads = f", which leads to {other}" if other and other != host else ""
@@ -171,12 +173,13 @@ class Type(_BrowserTool):
         text = str(arguments["text"])
         async with self._browser.tab(context.conversation) as tab:
             found = await tab.find(str(arguments["target"]), field=True)
-            element, host = found.element, tab.host
+            element = found.element
             if element.secret:
                 raise ToolError(f"{element.name} is a field for a secret, and I type into none of those")
             if element.disabled:
                 raise ToolError(f"{element.name} takes no text now")
             tab.remember(_key(self.spec.name, arguments), found)
+        host = host_of(element.origin)
         enter = " and press Enter" if text.endswith("\n") else ""
         verb = "Choose" if element.role == "list" else "Type"
         into = "in" if element.role == "list" else "into"

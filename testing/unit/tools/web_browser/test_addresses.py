@@ -87,6 +87,7 @@ def test_a_host_on_the_list_is_open_on_its_port_alone() -> None:
     assert some.refuse_name("127.1", 9000) is None
     assert some.refuse_name("localhost", 9000) is not None
     assert rule("", " ").refuse_name("", 80) is not None
+    assert rule("http://nas.local:8080/files").refuse_name("nas.local", 8080) is None
 
 
 def test_the_network_of_this_pc_is_the_house_also_with_public_addresses() -> None:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.unit
 def element(label: str = "Contact", role: str = "link", **more: object) -> dict[str, object]:
     return {
         "origin": "https://shop.example", "tag": "a", "type": "", "role": role, "label": label, "href": "",
-        "action": "", "secret": False, "disabled": False, "options": [], **more,
+        "action": "", "secret": False, "disabled": False, "checked": False, "options": [], **more,
     }  # fmt: skip
 
 
