@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -331,6 +332,9 @@ def create_agent(
         code_sandbox=settings.code_sandbox,
         code_sandbox_image=settings.code_sandbox_image,
         ssh_dir=settings.ssh,
+        playbooks=playbooks_folder(settings),
+        ansible=(_CHECKOUT / ".cache/provision/bin", Path(sys.prefix).parent / "ansible/bin"),
+        ansible_home=settings.state_dir / "ansible",
         power_policy_file=settings.power_policy_file or settings.state_dir / "power_policy.json",
         started=time.monotonic() if started is None else started,
         memory=memory,
@@ -424,6 +428,12 @@ def _in_process(settings: Settings) -> Engine:
     models = main_models(settings.llm_model, Catalogue.load(models_file(settings)), settings.models, detect())
     model = LlamaCppChatModel(models, prompt_style=settings.llm_prompt_style)
     return Engine(model, model)
+
+
+def playbooks_folder(settings: Settings) -> Path | None:
+    """Where the playbooks lie: the setting, this checkout, or beside the installed program; None: nowhere."""
+    places = [_CHECKOUT, Path(sys.prefix).parent / "program"]
+    return settings.playbooks_dir or next((place for place in places if (place / "playbook.yaml").is_file()), None)
 
 
 def models_file(settings: Settings) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -67,6 +68,12 @@ class NewestLine:
             if line:
                 self._show(line[:200])
                 self._next = self._now() + _TICK_S
+
+
+async def drained(stream: asyncio.StreamReader | None) -> None:
+    """Take and drop the rest: asyncio holds the end of a process back until somebody has taken all that it printed."""
+    while stream is not None and await stream.read(KEPT_BYTES):
+        pass
 
 
 def readable(text: str) -> str:

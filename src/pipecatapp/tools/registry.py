@@ -40,6 +40,9 @@ class ToolServices:
     power_policy_file: Path | None = None
     browser: WebBrowser | None = None
     ssh_dir: Path | None = None
+    playbooks: Path | None = None
+    ansible: Sequence[Path] = ()
+    ansible_home: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class ToolEntry:
 
 
 TOOLS: dict[str, ToolEntry] = {
+    "ansible.run_playbook": ToolEntry("pipecatapp.tools.ansible:create", Risk.DANGER),
     "code_runner.run_python_code": ToolEntry("pipecatapp.tools.code_runner:create", Risk.ACT),
     "clock.now": ToolEntry("pipecatapp.tools.clock:create"),
     "mcp.clear_short_term_memory": ToolEntry("pipecatapp.tools.mcp:create_clear"),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from pipecatapp.errors import ToolError, ToolOffError
-from pipecatapp.tools.output import Kept
+from pipecatapp.tools.output import Kept, drained
 from pipecatapp.tools.sandbox import RUNNER, Ending, Limits, Ran
 from pipecatapp.tools.seccomp import sandbox_filter
 
@@ -76,8 +76,7 @@ class BubblewrapSandbox:
             if process.returncode is None:
                 process.kill()
             await asyncio.gather(*work, return_exceptions=True)
-            # asyncio holds the end of a process back until somebody has taken everything that it printed.
-            await asyncio.gather(_drained(process.stdout), _drained(process.stderr))
+            await asyncio.gather(drained(process.stdout), drained(process.stderr))
             await process.wait()
         stderr = err.text()
         if process.returncode and not out.total and stderr.startswith("bwrap: "):
@@ -196,11 +195,6 @@ async def _pump(stream: asyncio.StreamReader | None, kept: Kept, limits: Limits)
     """Take what is printed until nobody can print any more, or far too much of it was."""
     while stream is not None and kept.total <= limits.printed_bytes and (data := await stream.read(_CHUNK)):
         kept.add(data)
-
-
-async def _drained(stream: asyncio.StreamReader | None) -> None:
-    while stream is not None and await stream.read(_CHUNK):
-        pass
 
 
 async def _when(happened: Callable[[], bool]) -> None:

@@ -19,6 +19,7 @@ from pipecatapp.tools.code_runner import CodeRunner, choose
 from pipecatapp.tools.sandbox import Limits
 from pipecatapp.tools.sandbox_bubblewrap import BubblewrapSandbox, memory_of
 from testing.fakes.escapes import Escape, load_escapes
+from testing.fakes.processes import running, until
 
 pytestmark = pytest.mark.integration
 
@@ -66,17 +67,6 @@ async def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         yield machine
 
 
-def running(words: str) -> bool:
-    """Whether a process with this in its command line exists."""
-    for line in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if words in line.read_text(errors="replace"):
-                return True
-        except OSError:
-            continue
-    return False
-
-
 @pytest.mark.parametrize("escape", load_escapes(), ids=lambda escape: escape.name.replace(" ", "-"))
 async def test_nothing_gets_out(escape: Escape, sandbox: BubblewrapSandbox, machine: Machine) -> None:
     ran = await sandbox.run(machine.fill(escape.program), TIGHT)
@@ -104,9 +94,7 @@ async def test_several_at_once(sandbox: BubblewrapSandbox) -> None:
 async def test_cancelling_ends_the_program(sandbox: BubblewrapSandbox, machine: Machine) -> None:
     program = f"import subprocess; subprocess.run(['sleep', '{machine.nap}'])"
     working = asyncio.create_task(sandbox.run(program, Limits()))
-    async with asyncio.timeout(30):
-        while not running(machine.nap):
-            await asyncio.sleep(0.05)
+    await until(lambda: running(machine.nap))
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
         await working
@@ -118,9 +106,7 @@ async def test_what_a_process_and_its_children_take_is_counted() -> None:
         "/usr/bin/python3", "-c", "x = bytearray(50_000_000); input()", stdin=-1
     )
     try:
-        async with asyncio.timeout(30):
-            while memory_of(child.pid) < 50_000_000:
-                await asyncio.sleep(0.05)
+        await until(lambda: memory_of(child.pid) > 50_000_000)
         assert memory_of(os.getpid()) > memory_of(child.pid)
     finally:
         child.kill()

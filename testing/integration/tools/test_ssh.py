@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pipecatapp.errors import ToolError
 from pipecatapp.ports import ToolContext
 from pipecatapp.tools.ssh import RunCommand
 from pipecatapp.tools.ssh_folder import SshFolder
+from testing.fakes.processes import running, until
 from testing.fakes.sshd import PASSWORD, USER, Sshd
 
 pytestmark = [
@@ -53,22 +54,6 @@ async def known(sshd: Sshd, folder: SshFolder) -> RunCommand:
     await tool.preview(call(sshd, "true"), CONTEXT)
     assert (await tool.run(call(sshd, "true"), CONTEXT)).ok
     return tool
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not happened():
-            await asyncio.sleep(0.05)
-
-
-def running(words: str) -> bool:
-    for line in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if words in line.read_text(errors="replace").replace("\0", " "):
-                return True
-        except OSError:
-            continue
-    return False
 
 
 async def test_a_first_connection_shows_the_fingerprint_and_a_yes_stores_it(sshd: Sshd, folder: SshFolder) -> None:
