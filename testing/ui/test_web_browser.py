@@ -7,10 +7,12 @@ to. ``house`` is a server in the house: not one connection may reach it.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +22,23 @@ import pytest_asyncio
 
 from pipecatapp.domain import Preview, ToolResult
 from pipecatapp.errors import ToolError
+from pipecatapp.events import AssistantMessage
+from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.ports import PreviewingTool, Tool, ToolContext
 from pipecatapp.tools.web_browser.addresses import Rule
 from pipecatapp.tools.web_browser.browser import WebBrowser
 from pipecatapp.tools.web_browser.patience import Patience
 from pipecatapp.tools.web_browser.pictures import Pictures
 from pipecatapp.tools.web_browser.tools import Click, GetPageContent, GetScreenshot, Goto, Type
+from pipecatapp.twin.agent import Agent
+from pipecatapp.twin.approvals import ApprovalGate
+from pipecatapp.twin.audit import Auditor
+from pipecatapp.twin.turn import TurnProgress
+from pipecatapp.twin.turns import TurnRunner
 from pipecatapp.web.tls import LocalAuthority
+from testing.fakes.approvals import MemoryAudit, MemoryStore
+from testing.fakes.chat_model import ScriptedChatModel
+from testing.fakes.house import RecordingSink
 from testing.fakes.website import PUBLIC, Answer, Names, Website, leading_to, running_website
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -323,16 +335,17 @@ async def test_nothing_on_a_page_reaches_the_house(web: Web) -> None:
             for at in there
         )
         worker = f"new Worker(URL.createObjectURL(new Blob([\"fetch('http://127.0.0.1:{port}/wk')\"])));"
-        frame = (
-            "const f = document.body.appendChild(document.createElement('iframe')); f.srcdoc = `<script>"
-            f"try {{ const c = new (window.RTCPeerConnection)({{iceServers:[{{urls:'stun:127.0.0.1:{stun}'}}]}});"
+        udp_of = (
+            "const f = document.body.appendChild(document.createElement('iframe'));"
+            "for (const W of [window, f.contentWindow]) {"
+            f"try {{ const c = new W.RTCPeerConnection({{iceServers:[{{urls:'stun:127.0.0.1:{stun}'}}]}});"
             "c.createDataChannel('a'); c.createOffer().then(o => c.setLocalDescription(o)) } catch {}"
-            f"try {{ new WebTransport('https://127.0.0.1:{stun}/') }} catch {{}}</`+`script>`;"
+            f"try {{ new W.WebTransport('https://127.0.0.1:{stun}/') }} catch {{}} }}"
         )
         web.names.set("cross.test", [PUBLIC])
         web.site.pages["/ran"] = Answer("ok")
         await web.show(
-            f"<title>t</title><p>text{tags}<script>try {{{calls}{worker}{frame}}} finally {{fetch('/ran')}}</script>"
+            f"<title>t</title><p>text{tags}<script>try {{{calls}{worker}{udp_of}}} finally {{fetch('/ran')}}</script>"
         )
         await asyncio.sleep(2)
         assert "GET /ran" in web.site.requests
@@ -604,24 +617,70 @@ async def test_a_browser_that_nobody_uses_ends(web: Web, tmp_path: Path) -> None
     await brief.aclose()
 
 
-async def test_the_end_of_the_program_ends_chromium_and_its_files(web: Web, tmp_path: Path) -> None:
-    ending = WebBrowser(
+def profile_of(pid: int) -> Path:
+    """The folder of a Chromium's profile."""
+    arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return Path(next(one.partition(b"=")[2].decode() for one in arguments if one.startswith(b"--user-data-dir=")))
+
+
+async def test_an_agent_uses_the_web_after_a_yes_and_ends_chromium_with_itself(web: Web, tmp_path: Path) -> None:
+    browser = WebBrowser(
         Pictures(tmp_path), rule=Rule(own=list), resolve=web.names.resolve, connect=leading_to(web.site)
     )
-    web.site.page("/", SHOP)
-    await Goto(ending).run({"url": "http://shop.test/"}, ToolContext("c", "t"))
-    pid = ending.pid
+    serve(web, SHOP)
+    web.site.page("/next", "<title>Page two</title><p>More pots.")
+    tools = [Goto(browser), GetPageContent(browser), Click(browser)]
+    model = ScriptedChatModel(
+        call("web_browser.goto", url="http://shop.test/page"),
+        "It is the pot shop.",
+        call("web_browser.click", target="Next page"),
+        "There are more pots.",
+    )
+    sink = RecordingSink()
+    gate = ApprovalGate(MemoryStore(), Auditor(MemoryAudit(), sink, time.time), sink)
+    store = JsonlConversations(tmp_path / "conversations")
+    agent = Agent(model, tools, sink, store, persona=lambda: "Test.", approvals=gate)
+    runner = TurnRunner(agent, sink)
+
+    async def approved() -> str:
+        """What is said when the person has said yes to what waits."""
+        (request,) = gate.pending()
+        said = len(sink.of(AssistantMessage))
+        await agent.decide(request.id, decision="approve", by="page", digest=request.digest)
+        async with asyncio.timeout(60):
+            while len(sink.of(AssistantMessage)) <= said:
+                await asyncio.sleep(0.05)
+        return sink.of(AssistantMessage)[-1].text
+
+    async def asked(words: str) -> str:
+        progress = TurnProgress("c", "typed")
+        return "".join([piece async for piece in agent.respond("c", words, "typed", progress)]).strip()
+
+    assert await asked("open shop.test") == "I am about to open shop.test in the browser. Shall I?"
+    assert web.site.requests == []
+    assert await approved() == "It is the pot shop."
+    assert "We sell blue pots." in model.requests[-1].messages[-1].content
+    assert await asked("click next page") == "I am about to click 'Next page' on shop.test. Shall I?"
+    assert "GET /next" not in web.site.requests
+    assert await approved() == "There are more pots."
+    assert "GET /next" in web.site.requests
+
+    pid = browser.pid
     assert pid is not None
-    arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    profile = next(one.partition(b"=")[2].decode() for one in arguments if one.startswith(b"--user-data-dir="))
-    assert Path(profile).exists()
-    await Goto(ending).aclose()
+    profile = profile_of(pid)
+    assert profile.exists()
+    await runner.aclose()
+    await agent.aclose()
     assert not Path(f"/proc/{pid}").exists()
-    assert not Path(profile).exists()
-    await ending.aclose()
+    assert not profile.exists()
 
 
 def serve(web: Web, body: str) -> str:
     """A page of the site; its URL."""
     web.site.page("/page", body)
     return "http://shop.test/page"
+
+
+def call(name: str, **arguments: str) -> str:
+    """A call as a model writes it."""
+    return f"<tool_call>\n{json.dumps({'name': name, 'arguments': arguments})}\n</tool_call>"
