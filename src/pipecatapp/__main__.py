@@ -61,7 +61,8 @@ def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     ask.add_argument("--conversation", default="", help="go on with this conversation (default: a new one)")
     ask.add_argument("--url", default="", help="another node's Mission Control (default: the one on this PC)")
     ask.add_argument("--timeout", type=float, default=120.0, help="seconds to wait for the answer (default: 120)")
-    _command(commands, "link", _link, "print the links that open Mission Control", "pipecatapp link")
+    link = _command(commands, "link", _link, "print the links that open Mission Control", "pipecatapp link")
+    link.add_argument("--mcp", action="store_true", help="what another program needs to use the agent's tools")
     status = _command(commands, "status", _status, "say which components work", "pipecatapp status")
     status.add_argument("--json", action="store_true", help="as JSON")
     _models_and_engine(commands, arguments)
@@ -171,11 +172,12 @@ def _ask(options: argparse.Namespace) -> int:
     return Client.of(load_settings(), options.url).ask(options.text, options.conversation, options.timeout)
 
 
-def _link(_: argparse.Namespace) -> int:
+def _link(options: argparse.Namespace) -> int:
     from pipecatapp.client import Client
     from pipecatapp.settings import load_settings
 
-    return Client.of(load_settings()).link()
+    client = Client.of(load_settings())
+    return client.program_link() if options.mcp else client.link()
 
 
 def _status(options: argparse.Namespace) -> int:

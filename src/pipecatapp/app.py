@@ -246,6 +246,7 @@ class App:
             choose=self.agent.choose,
             chosen=self.agent.chosen,
             approvals=self.agent,
+            desk=self.agent.desk,
             audit=self._approvals.audit,
             health=board,
             metrics=Metrics(version=__version__, pages=self.hub.pages),

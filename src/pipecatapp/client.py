@@ -18,7 +18,8 @@ from pipecatapp.errors import ConfigurationError
 from pipecatapp.memory.conversations import valid_id
 from pipecatapp.settings import Settings
 from pipecatapp.web.addresses import host_names, local_addresses
-from pipecatapp.web.auth import load_token
+from pipecatapp.web.auth import load_token, program_token
+from pipecatapp.web.gate import PROGRAMS
 from pipecatapp.web.links import open_links
 
 
@@ -81,6 +82,17 @@ class Client:
             addresses=local_addresses(),
         )
         print("\n".join(links))
+        return 0
+
+    def program_link(self) -> int:
+        """Print what another program needs to use the agent's tools (Model Context Protocol)."""
+        at = serving(self._settings)
+        here = at.host if at.host not in ("0.0.0.0", "::") else "localhost"  # noqa: S104
+        server = {
+            "url": f"http://{here}:{at.port}{PROGRAMS}",
+            "headers": {"Authorization": f"Bearer {program_token(self._token)}"},
+        }
+        print(json.dumps({"mcpServers": {"pipecatapp": server}}, indent=2))
         return 0
 
     def status(self, *, as_json: bool = False) -> int:

@@ -233,6 +233,7 @@ class Mission:
             memory=self.memory,
             states=States(self.state_dir / "states", self.memory, store, self.agent.reread),
             approvals=self.agent,
+            desk=self.agent.desk,
             audit=audit,
             health=self.board,
             metrics=Metrics(version="test", pages=self.hub.pages),

@@ -54,6 +54,7 @@ from pipecatapp.ports import (
 from pipecatapp.twin.announcements import DECIDED, Announcements, Answered, Repeated
 from pipecatapp.twin.approvals import STOPPED, ApprovalGate, Decision, Scope, outcome_of
 from pipecatapp.twin.conversation import History, TokenEstimate, history_of
+from pipecatapp.twin.desk import Desk
 from pipecatapp.twin.keeping import PAUSE_S, Keeper
 from pipecatapp.twin.offer import LATE, Offer
 from pipecatapp.twin.preparation import Preparation, recall
@@ -201,6 +202,7 @@ class Agent:
         self._routing = Routing(experts, expert_persona or (lambda _: persona()), classifier)
         self._toolbox = Toolbox(tools, sink, approvals, off, sources)
         self._quiet_toolbox = Toolbox(tools, _Silence(), approvals, off, sources)
+        self.desk = Desk(self._toolbox, approvals)
         self._chooser = chooser
         self._gate = approvals
         self._announcements = Announcements(approvals) if approvals else None
@@ -240,8 +242,13 @@ class Agent:
 
     def on_settled(self, tell: Callable[[ApprovalRequest], None]) -> None:
         """``tell`` has a turn go on with each call that was decided outside of the conversation (``resume``)."""
+
+        def settled(request: ApprovalRequest) -> None:
+            if not self.desk.settled(request):
+                tell(request)
+
         if self._gate:
-            self._gate.on_settled(tell)
+            self._gate.on_settled(settled)
 
     async def prepare(self, conversation: str, words: str) -> None:
         """Do while the person speaks what can be done: recall, and the prompt up to ``words`` into the engine's cache.

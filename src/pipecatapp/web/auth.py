@@ -69,6 +69,11 @@ def _write_once(path: Path, token: str) -> None:
         fresh.unlink()
 
 
+def program_token(token: str) -> str:
+    """What other programs show at ``/mcp``. It opens nothing else: who has it cannot answer for the person."""
+    return "mcp_" + hmac.digest(token.encode(), b"pipecatapp programs", "sha256").hex()
+
+
 class Access:
     """Checks tokens and sessions, and slows down who guesses (never who knows)."""
 
@@ -77,6 +82,7 @@ class Access:
     ) -> None:
         self._token = token.encode()
         self._key = hmac.digest(self._token, b"pipecatapp session key", "sha256")
+        self._program_token = program_token(token).encode()
         self._attempts = attempts
         self._window_s = window_s
         self._clock = clock
@@ -91,6 +97,10 @@ class Access:
         else:
             self._remember_failure(client)
         return fits
+
+    def program_token_fits(self, presented: str) -> bool:
+        """Whether this is the token of other programs."""
+        return hmac.compare_digest(presented.encode(), self._program_token)
 
     def must_wait(self, client: str) -> int:
         """Seconds until ``client`` may try a token again; 0: now."""

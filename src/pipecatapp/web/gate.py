@@ -57,6 +57,7 @@ PUBLIC_PATHS = frozenset(
         "/static/js/theme.js",
     }
 )
+PROGRAMS = "/mcp"  # other programs, with a token that opens nothing else
 PUBLIC_PREFIXES = ("/static/css/", "/static/vendor/fonts/")
 
 Pass = Literal["public", "cookie", "bearer"]
@@ -121,7 +122,11 @@ class Gate:
             return _Refusal(403, "forbidden", "this request comes from another site") if foreign else "public"
         scheme, _, presented = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
+            if path == PROGRAMS and "origin" in headers and not origin_fits:
+                return _Refusal(403, "forbidden", "this request comes from another site")
             wait = self._access.must_wait(client)
+            if path == PROGRAMS and self._access.program_token_fits(presented.strip()):
+                return "bearer"
             if self._access.token_fits(presented.strip(), client):
                 return "bearer"
             if wait:

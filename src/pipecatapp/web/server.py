@@ -13,9 +13,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from pipecatapp.web.gate import Gate
+from pipecatapp.web.mcp import PATH, McpEndpoint
 from pipecatapp.web.routes import (
     api,
     approvals,
@@ -39,11 +41,14 @@ STATIC = Path(__file__).parent / "static"
 def create_app(services: WebServices) -> FastAPI:
     """Put the app together. Its lifespan binds the hub to the loop and watches the components' health."""
 
+    endpoint = McpEndpoint(services.desk, services.memory, services.version)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.hub.bind(asyncio.get_running_loop())
         services.health.start()
         yield
+        await endpoint.aclose()
         await services.health.stop()
 
     login = session.LoginPages(services.access, STATIC / "login.html")
@@ -63,6 +68,7 @@ def create_app(services: WebServices) -> FastAPI:
     app.include_router(approvals.routes(services))
     app.include_router(openai.routes(services))
     app.include_router(sockets.routes(services))
+    app.router.routes.append(Route(PATH, endpoint))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     services.hub.add_listener(services.metrics.observe)
 

@@ -19,6 +19,7 @@ from pipecatapp.web.auth import Access
 from pipecatapp.web.health import HealthBoard
 from pipecatapp.web.hub import EventHub
 from pipecatapp.web.journal import Journal
+from pipecatapp.web.mcp import Desk
 from pipecatapp.web.metrics import Metrics
 
 
@@ -116,6 +117,7 @@ class WebServices:
     memory: FaissMemory
     states: States
     approvals: Approvals
+    desk: Desk
     audit: AuditLog
     health: HealthBoard
     metrics: Metrics
