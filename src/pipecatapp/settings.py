@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -196,17 +197,23 @@ def environment() -> dict[str, str]:
 
 
 _SECRETS = frozenset({"llm_api_key", "consul_http_token", "expert_api_key"})
+_USER = re.compile(r"://[^/\s]*@")
 
 
 def printable(settings: Settings, *, as_json: bool = False) -> str:
     """All settings with their values, in the form of the configuration file or as JSON; secrets are masked."""
     values = {
-        name.upper(): "(set)" if name in _SECRETS and value else value
+        name.upper(): "(set)" if name in _SECRETS and value else _without_password(value)
         for name, value in settings.model_dump(mode="json").items()
     }
     if as_json:
         return json.dumps(values, indent=2)
     return "\n".join(f"{name}={_plain(value)}" for name, value in values.items())
+
+
+def _without_password(value: object) -> object:
+    """A URL (of a camera, of a server) without the user and password in it."""
+    return _USER.sub("://(set)@", value) if isinstance(value, str) else value
 
 
 def _plain(value: object) -> str:

@@ -1,6 +1,8 @@
-"""Every default dependency loads on a Core 2 Duo (no SSE4.1, no AVX) and on a Nehalem (no AVX)."""
+"""Every default dependency loads on a Core 2 Duo (no SSE4.1, no AVX) and on a Nehalem (no AVX); the eyes work there."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +47,29 @@ def test_default_dependencies_load(cpu: str) -> None:
     program = "\n".join(f"import {name}" for name in names) + "\nprint('loaded')"
     result = run_python(cpu, ["-c", program], timeout=240)
     assert result.stdout.strip().endswith("loaded"), f"exit {result.returncode}\n{result.stderr[-2000:]}"
+
+
+# A video is written and read, things are found in its pictures, the annotated one becomes a JPEG.
+SEE = """
+import sys
+from pathlib import Path
+from pipecatapp.vision.capture import open_capture
+from pipecatapp.vision.drawing import annotated, jpeg
+from pipecatapp.vision.source import parse_source
+from pipecatapp.vision.yolov8 import YOLOv8Detector
+from testing.fakes.eyes import SQUARES, write_video
+
+video = write_video(Path(sys.argv[1]), [(3, [("cup", 96, 64), ("person", 320, 240)])])
+capture = open_capture(parse_source(str(video)))
+assert capture.grab()
+picture = capture.retrieve()
+found = YOLOv8Detector(SQUARES).detect(picture)
+assert jpeg(annotated(picture, found), 960)
+print(*sorted(thing.label for thing in found))
+"""
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_the_eyes_see(cpu: str, tmp_path: Path) -> None:
+    result = run_python(cpu, ["-c", SEE, str(tmp_path / "room.avi")], timeout=300)
+    assert result.stdout.strip() == "cup person", f"exit {result.returncode}\n{result.stderr[-2000:]}"

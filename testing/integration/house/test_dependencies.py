@@ -39,6 +39,13 @@ MODULES = {
     "prometheus-client": ["prometheus_client"],
     "sounddevice": ["sounddevice"],
     "fastjsonschema": ["fastjsonschema"],
+    "paramiko": ["paramiko"],
+    "docker": ["docker"],
+    "mcp": ["mcp"],
+    "py-consul": ["consul"],
+    "playwright": ["playwright.async_api"],
+    "opencv-python-headless": ["cv2"],
+    "sentence-transformers": ["sentence_transformers"],
     "faster-whisper": ["faster_whisper"],
     "piper-tts": ["piper"],
     "kokoro-onnx": ["kokoro_onnx"],
@@ -50,7 +57,7 @@ MODULES = {
 
 
 # These cannot be installed within a test run: 5 GB of torch with CUDA; a compilation of many minutes.
-ELSEWHERE = ["realtimestt", "llama-cpp"]
+ELSEWHERE = ["realtimestt", "sentence-transformers", "llama-cpp"]
 TOGETHER = sorted(set(PROJECT["optional-dependencies"]) - set(ELSEWHERE))
 
 

@@ -72,10 +72,12 @@ def test_the_settings_are_printed_and_secrets_are_not(
 ) -> None:
     monkeypatch.setenv("LLM_URL", "http://core:8080/v1")
     monkeypatch.setenv("LLM_API_KEY", "geheim")
+    monkeypatch.setenv("CAMERA", "rtsp://owner:geheim@cam/live")
     assert main(["settings"]) == 0
     printed = capsys.readouterr().out
     assert "LLM_URL=http://core:8080/v1" in printed
     assert "BENCHMARK_MODE=false" in printed
+    assert "CAMERA=rtsp://(set)@cam/live" in printed
     assert "geheim" not in printed
     assert "geheim" not in printable(load_settings(), as_json=True)
     assert json.loads(printable(load_settings(), as_json=True))["WEB_PORT"] == 8000
