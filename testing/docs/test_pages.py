@@ -23,6 +23,7 @@ HOSTS = {
     "www.apache.org": "the licence",
     "www.gnu.org": "licences of third parties",
     "www.w3.org": "the name of SVG",
+    "json-schema.org": "the name of a dialect of JSON Schema",
     "arxiv.org": "a person's request in the starter model's hand-written test",
 }
 # Files whose hosts are not ours to choose: the licence's text and the lock of the linters (funding links).
