@@ -65,6 +65,7 @@ def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     link.add_argument("--mcp", action="store_true", help="what another program needs to use the agent's tools")
     status = _command(commands, "status", _status, "say which components work", "pipecatapp status")
     status.add_argument("--json", action="store_true", help="as JSON")
+    _approvals(commands)
     _models_and_engine(commands, arguments)
     _memory(commands)
     _extras(commands)
@@ -107,6 +108,21 @@ def _models_and_engine(commands: argparse._SubParsersAction[argparse.ArgumentPar
         return
     commands.add_parser("models", help="list, pull and verify models")
     commands.add_parser("engine", help="run, fetch or build the engine")
+
+
+def _approvals(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    group = _group(
+        commands, "approvals", "actions that wait for a yes: list and answer them", "pipecatapp approvals list"
+    )
+    waiting = _command(group, "list", _approvals_list, "print the actions that wait", "pipecatapp approvals list")
+    waiting.add_argument("--json", action="store_true", help="as JSON")
+    for name, text in (("approve", "let an action be done, once"), ("refuse", "let an action not be done")):
+        answer = _command(group, name, _approvals_answer, text, f"pipecatapp approvals {name} 3f0c")
+        answer.add_argument("id", help="its id in `pipecatapp approvals list`, or how it begins")
+        answer.add_argument("--yes", action="store_true", help="do not ask again")
+        answer.set_defaults(decision=name)
+    for parser in group.choices.values():
+        parser.add_argument("--url", default="", help="another node's Mission Control (default: the one on this PC)")
 
 
 def _memory(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -185,6 +201,23 @@ def _status(options: argparse.Namespace) -> int:
     from pipecatapp.settings import load_settings
 
     return Client.of(load_settings()).status(as_json=options.json)
+
+
+def _approvals_list(options: argparse.Namespace) -> int:
+    from pipecatapp.approvals_client import ApprovalClient
+    from pipecatapp.client import Client
+    from pipecatapp.settings import load_settings
+
+    return ApprovalClient(Client.of(load_settings(), options.url)).show(as_json=options.json)
+
+
+def _approvals_answer(options: argparse.Namespace) -> int:
+    from pipecatapp.approvals_client import ApprovalClient
+    from pipecatapp.client import Client
+    from pipecatapp.settings import load_settings
+
+    commands = ApprovalClient(Client.of(load_settings(), options.url))
+    return commands.answer(options.id, options.decision, sure=options.yes)
 
 
 def _memory_show(options: argparse.Namespace) -> int:

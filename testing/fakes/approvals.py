@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pipecatapp.domain import ApprovalRequest, AuditEntry
+from pipecatapp.domain import ApprovalRequest, AuditEntry, ConversationInfo, TurnRecord
 from pipecatapp.errors import StorageError
 
 
@@ -59,3 +59,26 @@ class MemoryAudit:
 
     def decisions(self) -> list[tuple[str, str]]:
         return [(line.decision, line.by) for line in self.lines]
+
+
+class MemoryConversations:
+    """``ports.ConversationStore`` in memory."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, list[TurnRecord]] = {}
+
+    async def load(self, conversation: str) -> list[TurnRecord]:
+        return list(self._records.get(conversation, []))
+
+    async def append(self, conversation: str, record: TurnRecord) -> None:
+        self._records.setdefault(conversation, []).append(record)
+
+    async def amend(self, conversation: str, turn_id: str, assistant_text: str) -> None:
+        records = self._records.get(conversation, [])
+        records[:] = [record.heard(assistant_text) if record.turn.id == turn_id else record for record in records]
+
+    async def clear(self, conversation: str) -> None:
+        self._records.pop(conversation, None)
+
+    async def all(self) -> list[ConversationInfo]:
+        return [ConversationInfo(name, len(records), 0.0) for name, records in self._records.items()]

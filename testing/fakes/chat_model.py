@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipecatapp.domain import ComponentHealth, Message, Usage
@@ -121,6 +121,29 @@ class ScriptedChatModel:
                 break
             known += 1
         return known
+
+
+class ObedientModel:
+    """``ports.ChatModel`` that does whatever the function makes of the prompt, at once."""
+
+    def __init__(self, obey: Callable[[Sequence[Message]], str], profile: ModelProfile = PLAIN) -> None:
+        self._obey = obey
+        self._profile = profile
+        self.requests: list[ChatRequest] = []
+
+    async def profile(self) -> ModelProfile:
+        return self._profile
+
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        self.requests.append(request)
+        yield ChatChunk(self._obey(request.messages))
+        yield ChatChunk(finish_reason="stop")
+
+    async def prefill(self, messages: Sequence[Message], slot_key: str = "") -> Usage:
+        return Usage()
+
+    async def health(self) -> ComponentHealth:
+        return ComponentHealth("llm", ok=True)
 
 
 def _rendered(messages: Sequence[Message]) -> str:

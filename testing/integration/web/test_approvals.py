@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from websockets.asyncio.client import connect
 
+from pipecatapp.approvals_client import ApprovalClient
+from pipecatapp.client import Client
+from pipecatapp.errors import ConfigurationError
+from pipecatapp.settings import load_settings
 from testing.fakes.mission import Mission
 
 pytestmark = pytest.mark.integration
@@ -189,6 +195,32 @@ async def test_a_typed_yes_is_enough_for_what_is_not_dangerous(scripted: Mission
     await http.post("/api/messages", json={"conversation": "c", "text": "yes, do it"})
     await spoken(scripted, "Set.")
     assert len(scripted.power.calls) == 1
+
+
+async def test_the_terminal_shows_the_exact_call_and_answers_it(
+    scripted: Mission, http: httpx.AsyncClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = Client(scripted.url, scripted.token, load_settings(state_dir=tmp_path))
+    asked: list[str] = []
+
+    def confirm(answer: str) -> Callable[[str], str]:
+        return lambda question: asked.append(question) or answer  # type: ignore[func-returns-value]
+
+    assert await asyncio.to_thread(ApprovalClient(client).show) == 0
+    assert "nothing waits" in capsys.readouterr().out
+    waiting = await ask(http, "run df -h on node3")
+    refusing = ApprovalClient(client, confirm("n"))
+    assert await asyncio.to_thread(refusing.answer, waiting["id"][:6], "approve") == 1
+    shown = capsys.readouterr().out
+    assert all(part in shown for part in ('command: "df -h"', 'host: "node3"', waiting["digest"], "SHA256:scripted"))
+    assert len(await waits(http)) == 1
+    agreeing = ApprovalClient(client, confirm("y"))
+    assert await asyncio.to_thread(agreeing.answer, waiting["id"], "approve") == 0
+    assert asked == ["approve exactly this? [y/N] "] * 2
+    await spoken(scripted, "It is half full.")
+    assert (await audit(http, 3))[1]["by"] == "terminal"
+    with pytest.raises(ConfigurationError, match="no request"):
+        await asyncio.to_thread(agreeing.answer, waiting["id"], "approve")
 
 
 async def test_the_openai_endpoint_cannot_act(scripted: Mission, http: httpx.AsyncClient) -> None:
