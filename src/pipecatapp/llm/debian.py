@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipecatapp.errors import EngineError
@@ -50,19 +50,36 @@ def installed(engines: Path) -> Engine | None:
 
 
 def fetch(engines: Path, pin: DebianPin, progress: Progress) -> Engine:
-    """Fetch, check and unpack the packages; an earlier interrupted fetch goes on where it was.
+    """Fetch, check and unpack the packages of an engine.
 
     Raises:
         EngineError: this is no Debian on x86-64, no mirror has it, a signature does not hold, or it does not run.
     """
+    tree = unpack(engines, pin, progress, lambda tree: engine_in(tree).run("--version"))
+    progress("the engine is unpacked", 1.0)
+    return engine_in(tree)
+
+
+def unpack(folder: Path, pin: DebianPin, progress: Progress, check: Callable[[Path], object]) -> Path:
+    """Fetch, check and unpack the packages; an earlier interrupted fetch goes on where it was.
+
+    Args:
+        folder: where the tree is put, as ``debian-<version>``.
+        pin: the packages.
+        progress: told what is being done.
+        check: tries the tree before it gets its name.
+
+    Raises:
+        EngineError: as ``fetch``.
+    """
     _check_machine(pin)
-    engines.mkdir(parents=True, exist_ok=True)
-    debs = engines / ".debian" / "debs"
+    folder.mkdir(parents=True, exist_ok=True)
+    debs = folder / ".debian" / "debs"
     debs.mkdir(parents=True, exist_ok=True)
     have = {name: _pinned_file(debs, values["sha256"]) for name, values in pin.packages.items()}
     if not all(have.values()):
-        have = _Apt(engines / ".debian", pin, progress).download(have, debs)
-    with tempfile.TemporaryDirectory(dir=engines, prefix=".unpack-") as name:
+        have = _Apt(folder / ".debian", pin, progress).download(have, debs)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".unpack-") as name:
         tree = Path(name) / "tree"
         for done, (package, file) in enumerate(sorted(have.items())):
             progress(f"unpacking {package}", done / len(have))
@@ -70,14 +87,13 @@ def fetch(engines: Path, pin: DebianPin, progress: Progress) -> Engine:
                 raise EngineError(f"apt did not deliver {package}")
             _run(["dpkg-deb", "--extract", str(file), str(tree)], "unpacking")
         shutil.rmtree(tree / "usr/share", ignore_errors=True)
-        engine_in(tree).run("--version")
-        target = engines / f"debian-{pin.version if _all_pinned(have, pin) else 'latest'}"
+        check(tree)
+        target = folder / f"debian-{pin.version if _all_pinned(have, pin) else 'latest'}"
         tree.chmod(0o755)
         shutil.rmtree(target, ignore_errors=True)
         tree.rename(target)
-    shutil.rmtree(engines / ".debian", ignore_errors=True)
-    progress("the engine is unpacked", 1.0)
-    return engine_in(target)
+    shutil.rmtree(folder / ".debian", ignore_errors=True)
+    return target
 
 
 class _Apt:
