@@ -33,7 +33,7 @@ class ServerProbe:
         self,
         url: str,
         api_key: str = "",
-        patience_s: float = 1.2,
+        patience_s: float = 1.0,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._base = url.rstrip("/")

@@ -27,7 +27,7 @@ class Limits:
 
     first_token_s: float = 120.0
     between_s: float = 20.0
-    silent_s: float = 0.8
+    silent_s: float = 0.6
     probes: int = 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from pipecatapp.ports import ChatChunk, ChatRequest, Classifier, ExpertDirectory
 from pipecatapp.twin.prompt import defused
 from pipecatapp.twin.speakable import SpeakableFilter
 from pipecatapp.twin.streams import closing
+from pipecatapp.twin.toolcalls import ToolCallParser
 from pipecatapp.twin.turn import TurnProgress
 
 ROUTE = "route_to_expert"
@@ -113,19 +115,29 @@ class Routing:
             raise ModelUnreachableError(str(error.args[0])) from error
         assert self._directory is not None  # noqa: S101 - or nobody would be known
         front = "\n\n".join(part for part in (self._persona(name).strip(), added.strip()) if part)
-        clean = SpeakableFilter()
         request = ChatRequest([Message("system", front), *(Message(m.role, defused(m.content)) for m in talk)])
-        async with closing(self._directory.ask(name, request)) as chunks:
-            async for chunk in chunks:
-                progress.usage += chunk.usage or Usage()
-                progress.expert = chunk.by
-                if words := clean.feed(chunk.text):
-                    yield words
-        if words := clean.finish():
-            yield words
+        async with closing(expert_words(self._directory.ask(name, request), progress)) as pieces:
+            async for words in pieces:
+                yield words
 
     def _known(self, name: str) -> str:
         name = name.removeprefix("prima-api-")
         if name not in {expert.name for expert in self.experts()}:
             raise LookupError(f"no expert {name or 'without a name'} is running")
         return name
+
+
+async def expert_words(chunks: AsyncIterator[ChatChunk], progress: TurnProgress) -> AsyncGenerator[str, None]:
+    """What of an expert's answer can be spoken. A tool call in it is nobody's to run."""
+    parser, clean = ToolCallParser(), SpeakableFilter()
+    asked = time.monotonic()
+    async with closing(chunks):
+        async for chunk in chunks:
+            progress.usage += chunk.usage or Usage()
+            progress.expert = chunk.by
+            if chunk.text and progress.first_token_s is None:
+                progress.first_token_s = time.monotonic() - asked
+            if words := clean.feed(parser.feed(chunk.text)):
+                yield words
+    if words := clean.feed(parser.finish()) + clean.finish():
+        yield words

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import partial
 
-from pipecatapp.domain import ApprovalRequest, Expert, Message, ToolCall, ToolResult, ToolSpec, Usage
+from pipecatapp.domain import ApprovalRequest, Expert, Message, ToolCall, ToolResult, ToolSpec
 from pipecatapp.errors import ContextOverflowError, ExpertBusyError, ModelError, PipecatAppError
 from pipecatapp.ports import ChatChunk, ChatModel, ChatRequest, ModelProfile, ToolContext
 from pipecatapp.twin.conversation import History, TokenEstimate
@@ -27,7 +27,7 @@ from pipecatapp.twin.prompt import (
     tool_response_text,
     without_tools,
 )
-from pipecatapp.twin.routing import ROUTE, Routing
+from pipecatapp.twin.routing import ROUTE, Routing, expert_words
 from pipecatapp.twin.sentences import EMPTY, NO_CALL, TOO_MANY_CALLS, Apology
 from pipecatapp.twin.speakable import SpeakableFilter
 from pipecatapp.twin.streams import closing
@@ -291,23 +291,13 @@ class ToolLoop:
 
     async def _route(self, exchange: Exchange, route: _Route) -> AsyncGenerator[str, None]:
         """Let an expert speak. A failure before its first word is a result for the model, a later one is raised."""
-        clean = SpeakableFilter()
         said = ""
         with self._toolbox.told(route.call, exchange.context) as outcome:
             try:
-                asked = time.monotonic()
-                async with closing(self._expert(exchange, route.call)) as chunks:
-                    async for chunk in chunks:
-                        exchange.progress.usage += chunk.usage or Usage()
-                        exchange.progress.expert = chunk.by
-                        if chunk.text and exchange.progress.first_token_s is None:
-                            exchange.progress.first_token_s = time.monotonic() - asked
-                        if words := clean.feed(chunk.text):
-                            said += words
-                            yield words
-                if words := clean.finish():
-                    said += words
-                    yield words
+                async with closing(expert_words(self._expert(exchange, route.call), exchange.progress)) as pieces:
+                    async for words in pieces:
+                        said += words
+                        yield words
                 outcome.result = ToolResult("the expert answered") if said.strip() else failure("it said nothing")
             except LookupError as error:
                 outcome.result = failure(str(error.args[0]))

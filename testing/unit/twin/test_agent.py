@@ -577,6 +577,13 @@ async def test_an_expert_that_fails_is_told_to_the_model(house: Callable[..., Ho
     assert "does not answer" in h.model.requests[1].messages[-1].content
 
 
+async def test_what_an_expert_writes_as_a_call_is_neither_run_nor_spoken(house: Callable[..., House]) -> None:
+    tool = ScriptedTool("mcp.get_status")
+    h = house(ROUTED, "I cannot say.", tools=[tool], experts=Directory(CALL))
+    assert await h.ask("sort a list") == "I cannot say."
+    assert tool.calls == []
+
+
 async def test_without_experts_there_is_nothing_to_route_to(house: Callable[..., House]) -> None:
     h = house(ROUTED, "No coding expert is running.")
     assert await h.ask("sort a list") == "No coding expert is running."
