@@ -13,6 +13,7 @@ import asyncio
 import json
 import re
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +46,25 @@ REPLIES = (
     "Yes, the door to the garden is closed and locked for the night. Sleep well.",
     "It looks like the network was slow this morning but it has recovered since. No errors remain.",
 )
+
+# What a sick server does with a request for an answer: refuse it so, or break off so after some tokens.
+REFUSALS = {
+    "loading": (503, {"message": "Loading model", "type": "unavailable_error", "code": 503}),
+    "overflow": (
+        400,
+        {"message": "the request exceeds the available context size", "type": "exceed_context_size_error"},
+    ),
+    "crash": (500, {"message": "compute error", "type": "server_error"}),
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """``loading``, ``overflow`` or ``crash`` at once; after some tokens ``half`` (the end), ``garbage`` or ``hang``."""
+
+    kind: str
+    tokens: int = 3
+
 
 # The tokens that may be evaluated in one go: a cancelled request ends at such a border, like llama-server's.
 BATCH = 16
@@ -95,8 +115,11 @@ class _Job:
 class ScriptedServer:
     """The server's state: slots, their caches, and a log of what was asked."""
 
-    def __init__(self, pace: Pace, replies: Sequence[str] = REPLIES, slots: int = 4) -> None:
+    def __init__(
+        self, pace: Pace, replies: Sequence[str] = REPLIES, slots: int = 4, faults: Sequence[Fault] = ()
+    ) -> None:
         self.pace = pace
+        self.faults = deque(faults)  # one for each answer, in their order; then it is well
         self._replies = replies
         self._slots = [_Slot() for _ in range(slots)]
         self._running: set[asyncio.Task[None]] = set()
@@ -116,6 +139,13 @@ class ScriptedServer:
         """The n-th request of a conversation gets the n-th reply."""
         turn = sum(1 for message in messages if message["role"] == "user")
         return self._replies[turn % len(self._replies)]
+
+    def rest_of(self, prompt: str) -> str:
+        """What follows an answer that the prompt ends with: all of the reply where it is the beginning of it."""
+        turn = prompt.count("<|im_start|>user\n")
+        reply = self._replies[turn % len(self._replies)]
+        begun = prompt.rpartition("<|im_start|>assistant\n")[2]
+        return reply[len(begun) :] if reply.startswith(begun) else reply
 
     def _pick(self, prompt: list[str]) -> _Slot:
         """llama-server's choice: the slot that holds most of the prompt, else the one unused for longest."""
@@ -179,6 +209,20 @@ async def _pieces(job: _Job) -> AsyncIterator[str]:
         job.cancelled = True
 
 
+async def _sick(pieces: AsyncIterator[str], fault: Fault) -> AsyncIterator[str]:
+    """The first events of a stream, then what the fault makes of it."""
+    told = 0
+    async for piece in pieces:
+        if told == fault.tokens:
+            break
+        told += 1
+        yield piece
+    if fault.kind == "garbage":
+        yield 'data: {"choices": [\n\n<html>502 Bad Gateway</html>\n\n'
+    if fault.kind == "hang":
+        await asyncio.Event().wait()
+
+
 def _event(data: dict[str, Any]) -> str:
     return f"data: {json.dumps(data)}\n\n"
 
@@ -213,20 +257,24 @@ def create_app(server: ScriptedServer, name: str = "scripted") -> FastAPI:
 
     @app.post("/completion")
     async def completion(body: dict[str, Any]) -> Any:
-        if body.get("n_predict") != 0:
-            return JSONResponse({"error": {"message": "this server only prefills here"}}, 400)
-        job = server.start(str(body["prompt"]), "", body.get("id_slot"), int(body.get("n_cache_reuse") or 0))
+        prompt = str(body["prompt"])
+        rest = "" if body.get("n_predict") == 0 else server.rest_of(prompt)
+        job = server.start(prompt, rest, body.get("id_slot"), int(body.get("n_cache_reuse") or 0))
 
         async def stream() -> AsyncIterator[str]:
-            async for _ in _pieces(job):
-                raise AssertionError("a prefill generates nothing")
-            yield _event({"content": "", "stop": True, "timings": job.timings})
+            async for piece in _pieces(job):
+                yield _event({"content": piece, "stop": False})
+            yield _event({"content": "", "stop": True, "stop_type": "eos", "timings": job.timings})
 
         return StreamingResponse(stream(), media_type="text/event-stream")
 
     @app.post("/v1/chat/completions")
     async def chat(body: dict[str, Any]) -> Any:
         messages = body["messages"]
+        fault = server.faults.popleft() if server.faults else None
+        if fault is not None and fault.kind in REFUSALS:
+            status, error = REFUSALS[fault.kind]
+            return JSONResponse({"error": error}, status)
         reply = "" if body.get("max_tokens") == 0 else server.reply_to(messages)
         job = server.start(template(messages), reply, body.get("id_slot"), int(body.get("n_cache_reuse") or 0))
         base = {"id": "chatcmpl-1", "created": int(time.time()), "model": name}
@@ -255,7 +303,8 @@ def create_app(server: ScriptedServer, name: str = "scripted") -> FastAPI:
                 yield _event(chunk | {"choices": [], "usage": usage(), "timings": job.timings})
             yield "data: [DONE]\n\n"
 
-        return StreamingResponse(stream(), media_type="text/event-stream")
+        events = stream() if fault is None else _sick(stream(), fault)
+        return StreamingResponse(events, media_type="text/event-stream")
 
     return app
 
