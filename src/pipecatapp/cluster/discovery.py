@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
 # Between two answers of one query: an index that changes all the time must not keep us busy.
 _BREATH_S = 0.1
 
-Changed = Callable[[Sequence[Registration], bool], None]
+# All registrations whose checks pass, the names of all experts that are registered at all, and whether it is stale.
+Changed = Callable[[Sequence[Registration], Collection[str], bool], None]
 
 
 class Discovery:
@@ -26,7 +27,7 @@ class Discovery:
 
     Args:
         consul: the agent to ask.
-        changed: told all registrations, and whether they are stale, whenever either changes.
+        changed: told whenever something changes.
         api_key: what experts found this way want as a bearer token.
     """
 
@@ -103,4 +104,5 @@ class Discovery:
             self._tell()
 
     def _tell(self) -> None:
-        self._changed([r for name in sorted(self._found) for r in self._found[name]], self._stale is True)
+        names = {name.removeprefix(PREFIX) for name in self._found}
+        self._changed([r for name in sorted(self._found) for r in self._found[name]], names, self._stale is True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any
 
 from pipecatapp.cluster.answering import Answering
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 MAIN = ("main", "router")
 GENERAL = "general"
 
+# So long a registered expert of which no instance passes its check stays on the list.
+_AWAY_S = 30.0
 _TOLD_EVERY_S = 1.0
 _LOOKED_EVERY_S = 5.0
 
@@ -38,6 +41,7 @@ class Experts:
         fixed: registrations that are always there (external experts).
         queue: how many requests may wait for each expert.
         patience_s: how long a turn waits for somebody who can go on with it.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Experts:
         *,
         queue: int = 4,
         patience_s: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connect = connect
         self._sink = sink
@@ -61,7 +66,11 @@ class Experts:
         self._told: tuple[list[dict[str, Any]], bool] = ([], False)
         self._news = asyncio.Event()
         self.stale = False
-        self.update([], stale=False)
+        self._clock = clock
+        self._names: set[str] = set()
+        self._seen: dict[str, Expert] = {}
+        self._empty_since: dict[str, float] = {}
+        self.update([])
 
     def stand_by(self, own: Pool) -> None:
         """The agent's own model answers when no expert can."""
@@ -81,9 +90,18 @@ class Experts:
         for instance in [*self._gone, *self._instances()]:
             await instance.aclose()
 
-    def update(self, registrations: Sequence[Registration], stale: bool) -> None:
-        """These are the registrations from now on; instances that stay keep what is known of them."""
+    def update(
+        self, registrations: Sequence[Registration], names: Collection[str] | None = None, stale: bool = False
+    ) -> None:
+        """These are the registrations from now on; instances that stay keep what is known of them.
+
+        ``names`` are those of all experts that are registered at all: one of them without an instance that passes its
+        check may only be away for a moment.
+        """
         self.stale = stale
+        if names is None:
+            names = {registration.expert for registration in registrations}
+        self._names = {*names, *(registration.expert for registration in self._fixed)}
         known = {instance.id: instance for instance in self._instances()}
         wanted = {registration.id: registration for registration in [*registrations, *self._fixed]}
         for key, instance in list(known.items()):
@@ -94,16 +112,24 @@ class Experts:
         for name in {instance.registration.expert for instance in everybody} | self._pools.keys():
             pool = self._pools.setdefault(name, Pool(name, self._queue))
             pool.set(instance for instance in everybody if instance.registration.expert == name)
+            if pool.instances:
+                self._seen[name] = Expert(name, _described(pool))
+                self._empty_since.pop(name, None)
+            else:
+                self._empty_since.setdefault(name, self._clock())
         if new:
             self._news.set()
             logger.info("experts: %s", ", ".join(sorted(i.id for i in everybody)) or "none")
 
     def experts(self) -> Sequence[Expert]:
-        """Those that a request can be handed to, by name; how they are now does not change the list."""
-        return [
-            Expert(name, _described(pool)) for name, pool in sorted(self._pools.items())
-            if pool.instances and name not in MAIN
-        ]  # fmt: skip
+        """Those that a request can be handed to, by name.
+
+        How their instances are now does not change the list, or the front of every prompt would change with it; who
+        is away for a moment is stood in for.
+        """
+        now = self._clock()
+        known = sorted(self._names & self._seen.keys() - set(MAIN))
+        return [self._seen[name] for name in known if now - self._empty_since.get(name, now) < _AWAY_S]
 
     def ask(self, expert: str, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         """The expert's answer; where it fails another instance, the general expert or our own model goes on."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -20,6 +22,9 @@ logger = logging.getLogger(__name__)
 # The pool of the agent's own model has no name: what it writes is nobody else's.
 OWN = ""
 
+# While nobody can answer, look this often whether somebody can again.
+_LOOK_AGAIN_S = 0.1
+
 
 class ResilientChatModel:
     """``ports.ChatModel`` over our own model, where there is one, and the experts that can stand in for it.
@@ -28,9 +33,16 @@ class ResilientChatModel:
         own: our own model as an instance, or None on a node without one.
         experts: the others.
         patience_s: how long a turn waits for somebody who can go on with it.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, own: Instance | None, experts: Experts, patience_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        own: Instance | None,
+        experts: Experts,
+        patience_s: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._own = Pool(OWN, queue=1000)
         if own is not None:
             self._own.set([own])
@@ -38,20 +50,26 @@ class ResilientChatModel:
         self._instance = own
         self._experts = experts
         self._answering = Answering(patience_s)
+        self._patience_s = patience_s
+        self._clock = clock
 
     async def profile(self) -> ModelProfile:
-        """What is loaded where the next request will go."""
+        """What is loaded where the next request will go; waits a moment for somebody who may get well."""
         first: ModelError | None = None
-        tried: set[str] = set()
-        for pool in self._pools():
-            while (instance := pool.best("", tried)) is not None:
-                tried.add(instance.id)
-                try:
-                    return await instance.profile()
-                except ModelError as error:
-                    instance.failed(error)
-                    first = first or error
-        raise first or ModelNotReadyError(self._reason())
+        end = self._clock() + self._patience_s
+        while True:
+            tried: set[str] = set()
+            for pool in self._pools():
+                while (instance := pool.best("", tried)) is not None:
+                    tried.add(instance.id)
+                    try:
+                        return await instance.profile()
+                    except ModelError as error:
+                        instance.failed(error)
+                        first = first or error
+            if self._clock() >= end or not self._experts.stand_ins():
+                raise first or ModelNotReadyError(self._reason())
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatChunk, None]:
         """The answer, from our own model or whoever stands in for it."""

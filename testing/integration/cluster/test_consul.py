@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from pathlib import Path
 
 import pytest
@@ -32,7 +32,7 @@ class Watching:
         self.stale: bool | None = None
         self.discovery = Discovery(ConsulClient(address), self._changed)
 
-    def _changed(self, found: Sequence[Registration], stale: bool) -> None:
+    def _changed(self, found: Sequence[Registration], names: Collection[str], stale: bool) -> None:
         self.found, self.stale = found, stale
 
     async def until(self, condition: Callable[[], bool], within_s: float = 30) -> float:

@@ -56,20 +56,20 @@ async def test_the_table_and_the_choice(mission: Mission, http: httpx.AsyncClien
 
 
 async def test_the_state_of_each_instance_is_a_metric(mission: Mission, http: httpx.AsyncClient) -> None:
-    mission.experts.update([CODING, Registration("coding", "http://10.0.0.9:8080/v1", model="another")], stale=False)
+    mission.experts.update([CODING, Registration("coding", "http://10.0.0.9:8080/v1", model="another")])
     up = 'pipecatapp_expert_up{expert="coding",instance="coding@10.0.0.%d:8080"} %d.0'
     async with asyncio.timeout(20):
         while (text := (await http.get("/metrics")).text) is not None and up % (9, 0) not in text:
             await asyncio.sleep(0.05)
     assert up % (7, 1) in text
-    mission.experts.update([], stale=False)
+    mission.experts.update([])
     async with asyncio.timeout(20):
         while "10.0.0.7" in (await http.get("/metrics")).text:
             await asyncio.sleep(0.05)
 
 
 async def test_a_page_that_opens_later_is_told_too(mission: Mission) -> None:
-    mission.experts.update([CODING], stale=False)
+    mission.experts.update([CODING])
     await asyncio.sleep(1.2)
     url = f"{mission.url.replace('http', 'ws')}/ws?conversation=c"
     headers = {"authorization": f"Bearer {mission.token}"}
@@ -81,7 +81,7 @@ async def test_a_page_that_opens_later_is_told_too(mission: Mission) -> None:
 
 async def test_an_expert_is_a_model(mission: Mission, client: AsyncOpenAI) -> None:
     mission.expert_answers["coding"] = ["Use sorted.", "Use sorted."]
-    mission.experts.update([CODING, MAIN], stale=False)
+    mission.experts.update([CODING, MAIN])
     assert [model.id async for model in client.models.list()] == ["pipecatapp", "coding"]
     answer = await client.chat.completions.create(model="coding", messages=[{"role": "user", "content": "sort"}])
     assert (answer.model, answer.choices[0].message.content) == ("coding", "Use sorted.")

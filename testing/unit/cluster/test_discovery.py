@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any
 
 import httpx
@@ -65,7 +65,7 @@ class House:
         client = ConsulClient("consul:8500", "token", transport=self.consul)
         self.discovery = Discovery(client, self._changed, api_key="key")
 
-    def _changed(self, registrations: Sequence[Registration], stale: bool) -> None:
+    def _changed(self, registrations: Sequence[Registration], names: Collection[str], stale: bool) -> None:
         self.told.append(([registration.id for registration in registrations], stale))
 
     async def until(self, wanted: tuple[list[str], bool]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -18,7 +19,7 @@ from pipecatapp.errors import ModelNotReadyError, ModelUnreachableError
 from pipecatapp.events import ExpertsChanged
 from pipecatapp.ports import ChatRequest
 from testing.fakes.chat_model import Answer
-from testing.fakes.experts import GOES_ON, ScriptedInstance
+from testing.fakes.experts import GOES_ON, Clock, ScriptedInstance
 from testing.fakes.house import RecordingSink
 
 pytestmark = pytest.mark.unit
@@ -34,11 +35,16 @@ def registration(name: str, host: str = "h1", **more: str) -> Registration:
 class House:
     """Experts whose answers the test wrote down, by the host they are on."""
 
-    def __init__(self, answers: dict[str, Sequence[Answer]] | None = None, fixed: Sequence[Registration] = ()) -> None:
+    def __init__(
+        self,
+        answers: dict[str, Sequence[Answer]] | None = None,
+        fixed: Sequence[Registration] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.answers = answers or {}
         self.made: list[ScriptedInstance] = []
         self.sink = RecordingSink()
-        self.experts = Experts(self._connect, self.sink, fixed, patience_s=0.3)
+        self.experts = Experts(self._connect, self.sink, fixed, patience_s=0.3, clock=clock)
 
     def _connect(self, registration: Registration) -> Instance:
         host = registration.address.partition(":")[0]
@@ -73,7 +79,7 @@ async def until(condition: object) -> None:
 
 async def test_instances_that_stay_keep_what_is_known_of_them() -> None:
     h = House({"h1": ["One.", "Two."], "h2": ["Three."]})
-    h.experts.update([registration("coding")], stale=False)
+    h.experts.update([registration("coding")])
     assert await h.ask("coding") == ("One.", "coding")
     h.experts.update([registration("coding"), registration("math", "h2")], stale=True)
     assert [instance.id for instance in h.made] == ["coding@h1:1", "math@h2:1"]
@@ -82,14 +88,14 @@ async def test_instances_that_stay_keep_what_is_known_of_them() -> None:
         ("math", 0, True),
     ]
     assert h.experts.stale
-    h.experts.update([registration("math", "h2")], stale=False)
+    h.experts.update([registration("math", "h2")])
     assert [expert.name for expert in h.experts.experts()] == ["math"]
 
 
 async def test_what_is_registered_anew_with_another_model_is_another_instance() -> None:
     h = House()
-    h.experts.update([registration("coding")], stale=False)
-    h.experts.update([registration("coding", model="scripted")], stale=False)
+    h.experts.update([registration("coding")])
+    h.experts.update([registration("coding", model="scripted")])
     assert len(h.made) == 2
     async with h.running():
         await until(lambda: h.made[0].scripted_probe.closed)
@@ -99,14 +105,30 @@ async def test_what_is_registered_anew_with_another_model_is_another_instance() 
 async def test_external_experts_are_always_there() -> None:
     h = House({"h9": ["Dear Ann."]}, fixed=[registration("writing", "h9", description="letters")])
     assert [(e.name, e.description) for e in h.experts.experts()] == [("writing", "letters")]
-    h.experts.update([registration("coding")], stale=False)
+    h.experts.update([registration("coding")])
     assert [e.name for e in h.experts.experts()] == ["coding", "writing"]
     assert await h.ask("writing") == ("Dear Ann.", "writing")
 
 
+async def test_who_is_away_for_a_moment_stays_on_the_list_and_is_stood_in_for() -> None:
+    clock = Clock()
+    h = House({"h2": ["I say it."]}, clock=clock)
+    h.experts.update([registration("coding", description="programs"), registration("general", "h2")])
+    h.experts.update([registration("general", "h2")], {"coding", "general"})  # its check fails
+    assert [(e.name, e.description) for e in h.experts.experts()] == [("coding", "programs"), ("general", "")]
+    assert [row["name"] for row in h.experts.table()] == ["general"]
+    assert await h.ask("coding") == ("I say it.", "general")
+    clock.now += 31
+    assert [e.name for e in h.experts.experts()] == ["general"]
+    h.experts.update([registration("coding"), registration("general", "h2")])
+    assert [e.name for e in h.experts.experts()] == ["coding", "general"]
+    h.experts.update([registration("general", "h2")])  # it is not registered any more
+    assert [e.name for e in h.experts.experts()] == ["general"]
+
+
 async def test_who_only_stands_in_is_no_expert_to_ask() -> None:
     h = House()
-    h.experts.update([registration("main"), registration("general", "h2")], stale=False)
+    h.experts.update([registration("main"), registration("general", "h2")])
     assert [expert.name for expert in h.experts.experts()] == ["general"]
     assert [pool.name for pool in h.experts.stand_ins()] == ["main", "general"]
     assert [row["name"] for row in h.experts.table() if row["stands_in"]] == ["main"]
@@ -114,7 +136,7 @@ async def test_who_only_stands_in_is_no_expert_to_ask() -> None:
 
 async def test_an_instance_that_failed_is_probed_and_comes_back() -> None:
     h = House({"h1": [["Half", GONE], "x", "Whole."], "h2": [" an answer."]})
-    h.experts.update([registration("coding"), registration("general", "h2")], stale=False)
+    h.experts.update([registration("coding"), registration("general", "h2")])
     async with h.running():
         assert await h.ask("coding") == ("Half an answer.", "general")
         await until(lambda: h.made[0].breaker.allows)
@@ -125,7 +147,7 @@ async def test_an_instance_that_failed_is_probed_and_comes_back() -> None:
 
 async def test_the_wrong_model_is_found_out_before_anybody_asks() -> None:
     h = House()
-    h.experts.update([registration("coding", model="qwen3-4b")], stale=False)
+    h.experts.update([registration("coding", model="qwen3-4b")])
     async with h.running():
         await until(lambda: not h.made[0].breaker.allows)
         row = h.experts.table()[0]
@@ -137,7 +159,7 @@ async def test_the_wrong_model_is_found_out_before_anybody_asks() -> None:
 async def test_the_pages_are_told_what_changed() -> None:
     h = House()
     async with h.running():
-        h.experts.update([registration("coding")], stale=False)
+        h.experts.update([registration("coding")])
         await until(lambda: h.sink.of(ExpertsChanged))
         h.experts.update([registration("coding")], stale=True)
         await until(lambda: len(h.sink.of(ExpertsChanged)) == 2)
@@ -169,7 +191,7 @@ async def test_our_own_model_writes_and_is_nobody_else() -> None:
 
 async def test_when_it_dies_the_best_stand_in_goes_on() -> None:
     h = House({"h1": ["no"], "h2": [" there."]})
-    h.experts.update([registration("coding"), registration("main", "h2")], stale=False)
+    h.experts.update([registration("coding"), registration("main", "h2")])
     own = ScriptedInstance("own", ["Hello", GONE])
     chunks = [chunk async for chunk in ResilientChatModel(own, h.experts).stream(REQUEST)]
     assert "".join(chunk.text for chunk in chunks) == "Hello there."
@@ -178,7 +200,7 @@ async def test_when_it_dies_the_best_stand_in_goes_on() -> None:
 
 async def test_and_it_stands_in_for_the_experts() -> None:
     h = House({"h1": [["Hello", GONE]]})
-    h.experts.update([registration("coding")], stale=False)
+    h.experts.update([registration("coding")])
     own = ScriptedInstance("own", " there.")
     ResilientChatModel(own, h.experts)
     assert await h.ask("coding") == ("Hello there.", "")
@@ -186,7 +208,7 @@ async def test_and_it_stands_in_for_the_experts() -> None:
 
 async def test_its_profile_is_that_of_the_one_who_will_be_asked() -> None:
     h = House()
-    h.experts.update([registration("general")], stale=False)
+    h.experts.update([registration("general")])
     own = ScriptedInstance("own", profile=ModelNotReadyError("loading"))
     model = ResilientChatModel(own, h.experts)
     assert await model.profile() == GOES_ON
@@ -210,9 +232,22 @@ async def test_a_node_without_a_model_of_its_own_is_answered_by_the_main_expert(
     with pytest.raises(ModelNotReadyError, match="no expert that could answer"):
         await model.profile()
     assert not (await model.health()).ok
-    h.experts.update([registration("main")], stale=False)
+    h.experts.update([registration("main")])
     assert await model.profile() == GOES_ON
     chunks = [chunk async for chunk in model.stream(REQUEST)]
     assert ("".join(chunk.text for chunk in chunks), chunks[-1].by) == ("Hello.", "")
     await model.prefill([Message("user", "he")], "c")
     assert h.made[0].scripted.prefilled
+
+
+async def test_a_turn_waits_for_who_is_well_in_a_moment() -> None:
+    h = House()
+    h.experts.update([registration("general")])
+    own = ScriptedInstance("own", breaker=CircuitBreaker(most_s=60))
+    own.breaker.fail("gone")
+    h.made[0].breaker.fail("gone")
+    asking = asyncio.create_task(ResilientChatModel(own, h.experts, patience_s=60).profile())
+    await asyncio.sleep(0.05)
+    assert not asking.done()
+    h.made[0].breaker.succeed()
+    assert await asking == GOES_ON
