@@ -66,13 +66,13 @@ class PreviewedTool(ScriptedTool):
 
     def __init__(self, name: str, *, sentence: str, scope: str = "", detail: str = "", **options: Any) -> None:
         super().__init__(name, **options)
-        self._sentence, self._scope, self._detail = sentence, scope, detail
+        self._sentence, self._scope, self.detail = sentence, scope, detail
         self.preview_error: ToolError | None = None
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         if self.preview_error is not None:
             raise self.preview_error
-        return Preview(self._sentence.format(**arguments), self._detail, self._scope.format(**arguments))
+        return Preview(self._sentence.format(**arguments), self.detail, self._scope.format(**arguments))
 
 
 class ScriptedMemory:

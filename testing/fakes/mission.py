@@ -192,6 +192,22 @@ class Mission:
             untrusted=True,
             parameters=_object(host={"type": "string"}, command={"type": "string"}),
         )
+        self.ansible = PreviewedTool(
+            "ansible.run_playbook",
+            sentence="Run the playbook {playbook}.",
+            result="The playbook is through.",
+            risk=Risk.DANGER,
+            parameters={
+                "type": "object",
+                "properties": {
+                    "playbook": {"type": "string", "enum": ["playbook.yaml", "heal_cluster.yaml"]},
+                    "limit": {"type": "string", "description": "The hosts, or all."},
+                    "check": {"type": "boolean"},
+                    "extra_vars": {"type": "object"},
+                },
+                "required": ["playbook"],
+            },
+        )
         self.lifetime_s = LIFETIME_S
         self.camera = ScriptedCamera()
         self.token = load_token(state_dir)
@@ -209,7 +225,7 @@ class Mission:
         self.experts.start()
         self.agent = Agent(
             self.model,
-            [self.tool, self.power, self.ssh],
+            [self.tool, self.power, self.ssh, self.ansible],
             self.hub,
             store,
             memory=self.memory,

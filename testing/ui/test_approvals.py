@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -163,6 +164,38 @@ async def test_arguments_are_edited_and_a_wrong_one_is_said_at_its_field(
     await expect(card.locator(".arguments")).to_have_text("servicenasseconds60")
 
 
+async def test_every_kind_of_argument_can_be_edited(mission: Mission, open_page: OpenPage) -> None:
+    mission.model.replies["heal"] = call("ansible.run_playbook", playbook="playbook.yaml", extra_vars={"a": 1})
+    mission.model.replies["is through"] = "Done."
+    page = await open_page(mission.link)
+    await say(page, "heal the cluster")
+    card = page.locator(".approval")
+    edit, send = card.get_by_role("button", name="Edit"), card.get_by_role("button", name="Allow once with these")
+    await expect(card.get_by_role("button", name="Allow for this session")).to_have_count(0)
+    await edit.click()
+    await expect(card.get_by_label("playbook")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(edit).to_be_focused()
+
+    await edit.click()
+    await card.get_by_label("playbook").select_option("heal_cluster.yaml")
+    await expect(card.get_by_label("limit")).to_have_accessible_description("The hosts, or all.")
+    await card.get_by_label("check").select_option("yes")
+    variables = card.get_by_label("extra_vars")
+    await variables.fill('{"a": ')
+    await send.click()
+    await expect(variables).to_have_accessible_description(re.compile("This is not JSON"))
+    await variables.fill('{"a": [2, "x"]}')
+    await send.click()
+    dialog = page.get_by_role("dialog", name="Run ansible.run_playbook with these arguments?")
+    await expect(dialog).to_contain_text("heal_cluster.yaml")
+    await dialog.get_by_role("button", name="Yes, run it").click()
+
+    await expect(page.locator(".answer").last).to_have_text("Done.")
+    wanted = {"playbook": "heal_cluster.yaml", "check": True, "extra_vars": {"a": [2, "x"]}}
+    assert [arguments for arguments, _ in mission.ansible.calls] == [wanted]
+
+
 async def test_a_reload_keeps_what_waits(mission: Mission, open_page: OpenPage) -> None:
     page = await open_page(mission.link)
     await expect(await ask_for_sleep(mission, page)).to_be_visible()
@@ -270,7 +303,7 @@ async def test_markup_and_hidden_characters_in_a_call_are_shown_as_they_are(
     page = await open_page(mission.link)
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: dialogs.append(dialog.message))
-    mission.ssh._detail = "</pre><img src=x onerror=alert(1)>"
+    mission.ssh.detail = "</pre><img src=x onerror=alert(1)>"
     card = await ask_for_disks(mission, page, "echo <img src=x onerror=alert(1)> \u202etxt.sh\u200b", "<b>node3</b>")
 
     await expect(card.locator(".arguments")).to_contain_text("<img src=x onerror=alert(1)> ⟨U+202E⟩txt.sh⟨U+200B⟩")

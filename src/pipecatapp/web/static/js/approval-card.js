@@ -47,6 +47,7 @@ export class ApprovalCard {
   #call = /** @type {HTMLDetailsElement} */ (make("details", { class: "approval-call" }));
   #problem = make("p", { class: "problem" });
   #edit = make("div");
+  #editButton = makeButton("Edit", () => this.#startEdit());
   #aloud = make("p", { class: "aloud muted", text: "You can also say or write “yes, do it”, or “no”." });
   #busy = false;
   #asking = false;
@@ -180,7 +181,7 @@ export class ApprovalCard {
       buttons.push(makeButton(words, () => this.#allow("session")));
     }
     buttons.push(
-      makeButton("Edit", () => this.#startEdit()),
+      this.#editButton,
       makeButton("Refuse", () => this.#answer({ decision: "refuse", scope: "once" }), { class: "button refuse" }),
     );
     if (risk === "danger") buttons[0]?.classList.add("danger");
@@ -190,7 +191,18 @@ export class ApprovalCard {
   }
 
   async #startEdit() {
-    this.#form = new SchemaForm(await schemaOf(this.approval.tool), this.approval.arguments);
+    try {
+      this.#form = new SchemaForm(await schemaOf(this.approval.tool), this.approval.arguments);
+    } catch (error) {
+      this.#refused(error);
+      return;
+    }
+    if (!this.waiting) return;
+    this.#form.root.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.stopPropagation();
+      this.#stopEdit();
+    });
     this.#edit.replaceChildren(this.#form.root);
     this.actions.replaceChildren(
       makeButton("Allow once with these arguments", () => this.#allowEdited(), {
@@ -204,7 +216,7 @@ export class ApprovalCard {
   #stopEdit() {
     this.#problem.hidden = true;
     this.#showButtons();
-    this.actions.querySelector("button")?.focus();
+    this.#editButton.focus();
   }
 
   /** @param {"once" | "session"} scope */

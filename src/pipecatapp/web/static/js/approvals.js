@@ -7,6 +7,7 @@ import { on, tell } from "./bus.js";
 import { place } from "./conversation.js";
 import { conversation } from "./current.js";
 import { $, button } from "./dom.js";
+import { closeDrawer } from "./drawer.js";
 import { counted, visible } from "./format.js";
 
 /** @typedef {import("./types.js").Approval} Approval */
@@ -16,23 +17,43 @@ import { counted, visible } from "./format.js";
 const cards = new Map();
 /** @type {Approval[]} those of other conversations */
 let elsewhere = [];
-/** @type {Set<Element>} */
-const inSight = new Set();
 let replaying = true;
 const title = document.title;
 
 const waiting = () => [...cards.values()].filter((card) => card.waiting);
 
-const sight = new IntersectionObserver(
-  (changes) => {
-    for (const { target, isIntersecting } of changes) {
-      if (isIntersecting) inSight.add(target);
-      else inSight.delete(target);
-    }
-    show();
-  },
-  { root: document.querySelector("#scroller"), threshold: 0.5 },
-);
+/**
+ * Keeps in the set what can be seen of the conversation.
+ * @param {Set<Element>} seen
+ * @param {number} share how much of an element has to be in sight
+ */
+function watch(seen, share) {
+  return new IntersectionObserver(
+    (changes) => {
+      for (const { target, isIntersecting } of changes) {
+        if (isIntersecting) seen.add(target);
+        else seen.delete(target);
+      }
+      show();
+    },
+    { root: $("#scroller"), threshold: share },
+  );
+}
+
+/** @type {Set<Element>} buttons that can be pressed */
+const pressable = new Set();
+/** @type {Set<Element>} cards of which a part can be seen */
+const inSight = new Set();
+const buttonsSeen = watch(pressable, 0.5);
+const cardsSeen = watch(inSight, 0);
+
+/**
+ * Whether the person is busy with it; then nothing floats over it.
+ * @param {ApprovalCard} card
+ */
+function inHand(card) {
+  return inSight.has(card.root) && card.root.contains(document.activeElement);
+}
 
 function show() {
   const here = waiting();
@@ -42,10 +63,8 @@ function show() {
   $("#waiting-count").textContent = String(count);
   button("#waiting").setAttribute("aria-label", words);
   $("#bar").classList.toggle("crowded", count > 0);
-  const hidden = here.filter((card) => !inSight.has(card.actions)).length;
-  // Who is busy with one needs no way to another.
-  const busy = document.activeElement?.closest(".approval") !== null && document.activeElement !== document.body;
-  $("#to-waiting").hidden = hidden === 0 || busy;
+  const hidden = here.filter((card) => !pressable.has(card.actions)).length;
+  $("#to-waiting").hidden = hidden === 0 || here.some(inHand);
   $("#to-waiting-text").textContent = `${counted(hidden, "action")} ${hidden === 1 ? "waits" : "wait"} for you`;
   document.title = count ? `(${count}) ${title}` : title;
 }
@@ -69,7 +88,8 @@ function add(approval) {
   cards.set(approval.id, card);
   if (known) known.root.replaceWith(card.root);
   else place(approval.turn, card.root);
-  sight.observe(card.actions);
+  buttonsSeen.observe(card.actions);
+  cardsSeen.observe(card.root);
   if (!replaying) announce(`Waits for your answer: ${approval.sentence}`);
   show();
 }
@@ -85,26 +105,28 @@ function decided(event) {
 
 /** Compare with what the server knows: the other conversations are only there, and an event may have been missed. */
 async function compare() {
-  const before = waiting();
+  const known = waiting();
   const { approvals } = await get("/api/approvals");
   /** @type {Approval[]} */
   const all = approvals;
   elsewhere = all.filter((approval) => approval.conversation !== conversation());
   if (!replaying) for (const approval of all) if (approval.conversation === conversation()) add(approval);
-  for (const card of before) if (!all.some((approval) => approval.id === card.approval.id)) card.lose();
+  for (const card of known) if (!all.some((approval) => approval.id === card.approval.id)) card.lose();
   show();
 }
 
 /** To the first that waits, also in another conversation. Moves the focus and decides nothing. */
 export function goToWaiting() {
-  const card = waiting().find((one) => !inSight.has(one.actions)) ?? waiting()[0];
+  closeDrawer();
+  const card = waiting().find((one) => !pressable.has(one.actions)) ?? waiting()[0];
   if (card) card.focus();
   else if (elsewhere[0]) tell("page:open", elsewhere[0].conversation);
 }
 
 function reset() {
-  sight.disconnect();
+  for (const observer of [buttonsSeen, cardsSeen]) observer.disconnect();
   for (const card of cards.values()) card.drop();
+  pressable.clear();
   inSight.clear();
   cards.clear();
   replaying = true;

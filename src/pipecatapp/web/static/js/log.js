@@ -49,6 +49,9 @@ export function start() {
     $("#log").replaceChildren();
   });
   on("log", add);
+  on("page:shown", (event) => {
+    if (event.text === "log") $("#log").scrollTop = $("#log").scrollHeight;
+  });
   $("#log-text").addEventListener("input", filter);
   $("#log-level").addEventListener("change", filter);
 }
