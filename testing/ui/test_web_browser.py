@@ -583,6 +583,16 @@ async def test_a_page_that_crashes_its_process_is_said(web: Web) -> None:
     await opens(web)
 
 
+async def test_a_page_that_wants_all_memory_ends_alone(web: Web) -> None:
+    await web.show(SHOP)
+    pid = web.browser.pid
+    assert Path(f"/proc/{pid}/oom_score_adj").read_text() == "500\n"
+    bomb = "<p>x<script>const all = []; for (;;) all.push(new Array(3e6).fill(1.5))</script>"
+    refusal = await web.refused("goto", url=serve(web, bomb))
+    assert "crash" in refusal or "busy" in refusal
+    await opens(web)
+
+
 async def test_the_loop_is_free_while_the_browser_works(web: Web) -> None:
     ticks = 0
 
