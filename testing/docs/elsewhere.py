@@ -7,6 +7,7 @@ from __future__ import annotations
 
 _SCRIPTS = "testing/integration/house/test_scripts.py"
 _ONE_PC = "testing/provision/test_bootstrap.py"
+_CLUSTER = "testing/integration/cluster"
 _MODELS = "testing/unit/llm/test_cli.py"
 _HUB = "testing/integration/llm/test_download.py"
 _WHOLE = "test_a_model_is_installed_when_all_its_files_are_right"
@@ -23,6 +24,12 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         f"{_SCRIPTS}::test_an_extra_is_installed_by_its_lock",
         "testing/integration/vision/test_pulled_model.py::test_the_pulled_model_is_the_one_that_is_loaded",
     ),
+    # Consul is Debian 11's package, in a tree of its own (scripts/setup consul).
+    "consul": (
+        f"{_CLUSTER}/test_consul.py::test_what_is_registered_arrives_at_once_with_what_is_known_of_it",
+        f"{_CLUSTER}/test_consul.py::test_while_consul_is_away_the_last_known_set_stays",
+    ),
+    "failover": (f"{_CLUSTER}/test_failover.py::test_answers_survive_what_happens_to_their_servers",),
     # The sandbox of every other command runs it.
     "serve": ("testing/docs/test_commands.py::test_command_works_as_printed",),
     "setup": (f"{_SCRIPTS}::test_setup_has_nothing_to_do_the_second_time",),
