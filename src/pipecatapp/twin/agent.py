@@ -68,6 +68,7 @@ from pipecatapp.twin.prompt import (
     recalls,
     request_text,
     settled_text,
+    tool_call_text,
     tool_response_text,
 )
 from pipecatapp.twin.routing import ROUTE, Routing, route_spec
@@ -81,6 +82,8 @@ logger = logging.getLogger(__name__)
 
 # Idle conversations beyond these are forgotten in memory; they come back from the store.
 OPEN_CONVERSATIONS = 64
+# What stands for a person's click, where the model expects words.
+_ANSWERS = {ApprovalState.APPROVED: "yes", ApprovalState.REFUSED: "no"}
 _TELLING_WORDS = 5  # a request of fewer says little without the one before it
 
 
@@ -310,9 +313,9 @@ class Agent:
             await self._gate.close(approval)
             profile = self._last_profile
             result = failure(STOPPED) if request.state is ApprovalState.APPROVED else outcome_of(request)
-            shown = Message("user", self._settled_message(profile, request, tool_response_text(result.text), ""))
+            shown = _settled_messages(profile, request, tool_response_text(result.text), "")
             turn = Turn(new_turn_id(), "", "", "approval", time.time(), interrupted=True)
-            record = TurnRecord(turn, (shown, Message("assistant", INTERRUPTED)))
+            record = TurnRecord(turn, (*shown, Message("assistant", INTERRUPTED)))
             state.history.add(record)
             self._later(state, self._store.append(conversation, record))
 
@@ -636,8 +639,7 @@ class Agent:
                 result = outcome_of(request)
         finally:
             shown = self._loop.response(exchange, request.tool, clipped(result.text, exchange.profile))
-            content = self._settled_message(exchange.profile, request, shown, turn.text)
-            exchange.messages.append(Message("user", content))
+            exchange.messages += _settled_messages(exchange.profile, request, shown, turn.text)
         return result
 
     async def _announced(self, state: _Conversation, turn: _RunningTurn) -> str:
@@ -663,13 +665,6 @@ class Agent:
             exchange.messages.append(Message("assistant", text))
         said = turn.progress.text
         return f"\n{text}" if said and not said.endswith("\n") else text
-
-    def _settled_message(self, profile: ModelProfile, request: ApprovalRequest, shown: str, words: str) -> str:
-        """What the model sees of a decision. The starter model knows nothing but the result itself."""
-        if profile.prompt_style == "compact":
-            return shown
-        call = ToolCall(request.id, request.tool, request.arguments)
-        return settled_text(call, f"{request.state} by {request.by}", shown, words)
 
     async def _known_profile(self) -> ModelProfile:
         """The model's profile, or the last one that is known: what was decided is done while the engine sleeps too."""
@@ -825,3 +820,12 @@ class Agent:
         task = asyncio.create_task(logged())
         self._background.add(task)
         task.add_done_callback(done)
+
+
+def _settled_messages(profile: ModelProfile, request: ApprovalRequest, shown: str, words: str) -> list[Message]:
+    """What the model sees of a decision. The starter model knows results only behind their call."""
+    call = ToolCall(request.id, request.tool, request.arguments)
+    if profile.prompt_style == "compact":
+        said = defused(words) or _ANSWERS.get(request.state, "(no answer)")
+        return [Message("user", said), Message("assistant", tool_call_text(call)), Message("user", shown)]
+    return [Message("user", settled_text(call, f"{request.state} by {request.by}", shown, words))]

@@ -32,7 +32,7 @@ _NO = frozenset(
         "deny", "denied", "better not", "rather not", "i'd rather not", "absolutely not", "certainly not",
     }
 )  # fmt: skip
-_POLITE = re.compile(r"^(?:(?:um|uh|er|well|please)\s+)*|(?:\s+(?:please|thanks|thank you))*$")
+_POLITE = re.compile(r"^(?:(?:um|uh|er|well)\s+)+|\bplease\b")
 
 
 def yes_or_no(words: str) -> Literal["yes", "no"] | None:
@@ -40,7 +40,7 @@ def yes_or_no(words: str) -> Literal["yes", "no"] | None:
     if "\n" in words.strip():
         return None
     plain = re.sub(r"[\s,.!;\u2013\u2014-]+", " ", words.replace("\u2019", "'")).strip().casefold()
-    for form in (plain, _POLITE.sub("", plain)):
+    for form in (plain, " ".join(_POLITE.sub("", plain).split())):
         if form in _YES:
             return "yes"
         if form in _NO:

@@ -8,11 +8,17 @@ from typing import Any
 
 MASK = "***"
 
+# As a part of an argument's name ("db_password", "apiKey"); a name that ends with "key" is one too.
+_PARTS = frozenset(
+    {"pass", "password", "passwd", "passphrase", "passcode", "pwd", "secret", "secrets", "token", "credential",
+     "credentials", "authorization", "cookie", "bearer", "pin", "otp", "apikey", "privatekey", "accesskey"}
+)  # fmt: skip
+_PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+# As a name inside of a text (a command line, JSON, an assignment).
 _NAME = (
-    r"pass(?:word|wd|phrase|code)?|pwd|secret|token|credentials?|authorization|cookie"
+    r"pass(?:word|wd|phrase|code)|pwd|secret|token|credentials?|authorization|cookie"
     r"|(?:api|access|private|secret|auth|signing|encryption)[_-]?key"
 )
-_SECRET_NAME = re.compile(rf"(?i)(?:^|[_.-])(?:{_NAME}|key|pin|otp)s?$|^(?:{_NAME})|(?:password|secret|token)")
 _PATTERNS = (
     re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL),
     re.compile(r"\bsk-[A-Za-z0-9_-]{8,}"),
@@ -33,15 +39,20 @@ _LED_BY = (
 
 def masked(value: Any, name: str = "") -> Any:
     """The value without its secrets. ``name`` is that of the argument it belongs to."""
+    if value not in (None, "", True, False) and _is_secret(name):
+        return MASK
     if isinstance(value, Mapping):
         return {str(key): masked(inner, str(key)) for key, inner in value.items()}
-    if name and _SECRET_NAME.search(name) and value not in (None, "", True, False):
-        return MASK
     if isinstance(value, str):
         return masked_text(value)
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [masked(inner, name) for inner in value]
     return value
+
+
+def _is_secret(name: str) -> bool:
+    parts = [part.lower() for part in _PART.findall(name)]
+    return not _PARTS.isdisjoint(parts) or parts[-1:] in (["key"], ["keys"])
 
 
 def masked_text(text: str) -> str:

@@ -13,7 +13,8 @@ Protocol (that of Hermes and Qwen, plain text, so it works on engines without ``
 
 * a tool's result comes back as a user message ``<tool_response>\\n...\\n</tool_response>``;
 * a call that acts waits for the person: its response says so, and the turn ends by asking. The turn that goes on begins
-  with what the person said and decided, the call as it was decided, and a second response;
+  with what the person said and decided, the call as it was decided, and a second response (for the starter model: with
+  their words, the call, and the response, as it knows them);
 * context that belongs to one request stands in front of its words (or behind them, when found late); with many tools
   (twin/offer.py) those that fit the request come with it::
 
