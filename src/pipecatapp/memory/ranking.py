@@ -39,17 +39,23 @@ def rank(
     by_words = keywords.scores(query)
     pool = max(_POOL, limit)
     candidates = dict.fromkeys(by_words.best(pool))
+    likeness_of: dict[int, float] = {}
     if vector is not None:
-        candidates.update(dict.fromkeys(fact_id for fact_id, _ in vectors.search(vector, pool)))
+        near, cosines = vectors.near(vector, pool)
+        likeness_of = dict(zip(near.tolist(), cosines.tolist(), strict=True))
+        candidates.update(dict.fromkeys(near[:pool].tolist()))
     for fact_id in list(candidates):
-        candidates.update(dict.fromkeys(near for near in (fact_id - 1, fact_id + 1) if near in keywords))
+        candidates.update(dict.fromkeys(near_by for near_by in (fact_id - 1, fact_id + 1) if near_by in keywords))
     ids = list(candidates)
     words = by_words.of(ids)
     own, floors = words, np.full(len(ids), NO_WORDS_FIT, np.float32)
     if vector is not None:
-        embedded = np.array([fact_id in vectors for fact_id in ids], bool)
-        likeness = np.clip(vectors.cosines(vector, ids), 0.0, 1.0)
-        own = np.where(embedded, meaning * likeness + (1 - meaning) * words, words)
+        unknown = [fact_id for fact_id in ids if fact_id not in likeness_of and fact_id in vectors]
+        likeness_of.update(zip(unknown, vectors.cosines(vector, unknown).tolist(), strict=True))
+        likeness = np.array([likeness_of.get(fact_id, np.nan) for fact_id in ids], np.float32)
+        embedded = ~np.isnan(likeness)
+        meant = meaning * np.clip(likeness, 0.0, 1.0) + (1 - meaning) * words
+        own = np.where(embedded, meant, words)
         floors = np.where(embedded, np.float32(NOTHING_FITS), floors)
     fit_of = dict(zip(ids, own.tolist(), strict=True))
     beside = np.array([max(fit_of.get(fact_id - 1, 0.0), fit_of.get(fact_id + 1, 0.0)) for fact_id in ids], np.float32)
