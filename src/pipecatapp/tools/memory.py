@@ -146,7 +146,8 @@ class Forget:
             raise ToolError("I only forget what you tell me to forget yourself")
         if not _words(query):
             return await self._forget_that(context)
-        found = [fact for fact in await self._memory.search(query, 20) if fact.score >= _FITS or _has(fact, query)]
+        near = sorted(await self._memory.search(query, 20), key=lambda fact: -fact.score)
+        found = [fact for fact in near if fact.score >= _FITS or _has(fact, query)]
         if not found:
             return ToolResult(f"I know nothing about {query}, so there was nothing to forget.")
         if _ALL & set(_WORD.findall(context.words.casefold())) and (named := [f for f in found if _has(f, query)]):
