@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipecatapp.vision.capture import OPEN_WITHIN_S, READ_WITHIN_S, CameraError, Capture, open_capture
-from pipecatapp.vision.pace import SHARE, stand_back
+from pipecatapp.vision.pace import READING, stand_back
 from pipecatapp.vision.pictures import Picture
 from pipecatapp.vision.source import Source
 
@@ -197,7 +197,7 @@ class Camera:
                     # A file is played at its own rate, or slower where decoding it would take more than its share.
                     due = max(due, began) if began - due < 1.0 else began
                     due += capture.interval_s
-                    reader.ended.wait(max(due - now, cost * (1 / SHARE - 1)))
+                    reader.ended.wait(max(due - now, cost * (1 / READING - 1)))
         finally:
             capture.close()
         if self.source.kind == "video" and grabbed:

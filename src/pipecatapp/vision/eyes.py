@@ -20,7 +20,7 @@ from pipecatapp.ports import EventSink
 from pipecatapp.vision.camera import Camera, Frame
 from pipecatapp.vision.drawing import annotated, jpeg
 from pipecatapp.vision.moondream import DescriptionError, Moondream
-from pipecatapp.vision.pace import rest_after, stand_back
+from pipecatapp.vision.pace import SHARE, rest_after, stand_back
 from pipecatapp.vision.pictures import Detector, Thing
 from pipecatapp.vision.scene import Scene
 from pipecatapp.vision.words import sentence
@@ -28,6 +28,7 @@ from pipecatapp.vision.words import sentence
 logger = logging.getLogger(__name__)
 
 BLIND = "The camera shows me nothing now."
+_COSTLY = "its pictures alone take more of the processor than they should; choose a smaller stream of this camera"
 
 # The longest wait for a look that a person asked for; a Core 2 takes about a second for one.
 _LOOK_WITHIN_S = 8.0
@@ -82,7 +83,8 @@ class Eyes:
         self._trouble = ""
         self._observed = ""
         self._last: _Look | None = None
-        self._read_cost = 0.0
+        self._read_cost = self._looked_at = 0.0
+        self._costly = False
         self._turn = threading.Condition()
         self._asked = self._answered = 0
         self._ended = False
@@ -163,7 +165,7 @@ class Eyes:
             return ComponentHealth("vision", ok=False, reason=trouble, vital=False)
         if self._last is None:
             return ComponentHealth("vision", ok=False, reason="waiting for the first picture", vital=False)
-        parts = [self._name, self._camera.source.shown, self._camera.note]
+        parts = [self._name, self._camera.source.shown, self._camera.note, _COSTLY if self._costly else ""]
         return ComponentHealth("vision", ok=True, reason=", ".join(part for part in parts if part), vital=False)
 
     def once(self) -> float:
@@ -185,8 +187,9 @@ class Eyes:
         with self._turn:
             self._answered = max(self._answered, answering)
             self._turn.notify_all()
-        # The camera read in a thread beside this one: that time has not passed here yet.
-        return rest_after(looked + read) + read
+        self._costly = read > SHARE * (self._clock() - self._looked_at) and self._looked_at > 0
+        self._looked_at = self._clock()
+        return rest_after(looked, read)
 
     def _saw(self, frame: Frame, things: tuple[Thing, ...]) -> None:
         changed = self._detector is not None and self._scene.update(things)

@@ -10,7 +10,7 @@ from pipecatapp.events import StateChanged
 from pipecatapp.vision.attention import BELIEVED_S, Attention
 from pipecatapp.vision.camera import Frame
 from pipecatapp.vision.eyes import Eyes
-from pipecatapp.vision.pace import LEAST_S, MOST_S, SHARE, rest_after
+from pipecatapp.vision.pace import LEAST_S, LEAST_SHARE, MOST_S, SHARE, rest_after
 from pipecatapp.vision.pictures import Thing
 from pipecatapp.vision.source import parse_source
 from testing.fakes.eyes import JumpingClock, ScriptedDetector, numbered
@@ -41,7 +41,7 @@ def eyes_on(camera: TickingCamera, detector: ScriptedDetector, clock: JumpingClo
     return eyes
 
 
-@pytest.mark.parametrize("read_s", [0.0, 0.05])
+@pytest.mark.parametrize("read_s", [0.0, 0.02])
 @pytest.mark.parametrize("slowest", [0.02, 0.3, 3.0])
 def test_looking_takes_no_more_than_its_share_of_one_core(slowest: float, read_s: float) -> None:
     clock, rng = JumpingClock(), random.Random(2)
@@ -60,6 +60,25 @@ def test_looking_takes_no_more_than_its_share_of_one_core(slowest: float, read_s
         rest = eyes.once()
         clock.now += rest
     assert (worked + camera.cpu_s) / (clock.now - began) <= SHARE + 1e-9
+
+
+async def test_a_stream_that_is_costly_to_read_is_said_and_still_looked_at() -> None:
+    clock = JumpingClock()
+
+    def work() -> None:
+        clock.now += 0.1
+
+    camera = TickingCamera()
+    eyes = eyes_on(camera, ScriptedDetector(lambda _: [], work), clock)
+    for _ in range(50):
+        rest = eyes.once()
+        clock.now += rest
+        camera.cpu_s += 0.6 * (rest + 0.1)
+    assert rest <= 0.1 / LEAST_SHARE
+    assert "choose a smaller stream" in (await eyes.health()).reason
+    for _ in range(2):
+        clock.now += eyes.once() + 1.0
+    assert "choose a smaller stream" not in (await eyes.health()).reason
 
 
 def test_a_rest_is_never_shorter_nor_longer_than_makes_sense() -> None:
