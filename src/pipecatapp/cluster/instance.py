@@ -96,7 +96,7 @@ class Instance:
 
     async def answer(self, request: ChatRequest, profile: ModelProfile) -> AsyncGenerator[ChatChunk, None]:
         """Its answer to the request, or the rest of one that was begun elsewhere."""
-        chunks = self._go_on(request) if request.begun and not profile.continues else self._ask(request)
+        chunks = self._ask(request) if not request.begun else self._continue(request, profile)
         started: float | None = None
         async with aclosing(chunks):
             async for chunk in chunks:
@@ -162,6 +162,25 @@ class Instance:
                 if lead and chunk.text:
                     chunk = replace(chunk, text=chunk.text.lstrip())
                     lead = not chunk.text
+                yield chunk
+
+    async def _continue(self, request: ChatRequest, profile: ModelProfile) -> AsyncGenerator[ChatChunk, None]:
+        """The rest of a begun answer, in the way that this server can."""
+        if profile.continues:
+            begun = False
+            try:
+                async with aclosing(self._ask(request)) as chunks:
+                    async for chunk in chunks:
+                        begun = True
+                        yield chunk
+            except RequestRefusedError as error:
+                if begun:
+                    raise
+                logger.info("%s cannot go on by itself: %s", self.id, error)  # an old llama-server: prima.cpp
+            else:
+                return
+        async with aclosing(self._go_on(request)) as chunks:
+            async for chunk in chunks:
                 yield chunk
 
     async def _go_on(self, request: ChatRequest) -> AsyncGenerator[ChatChunk, None]:

@@ -33,6 +33,7 @@ class ResilientChatModel:
         own: our own model as an instance, or None on a node without one.
         experts: the others.
         patience_s: how long a turn waits for somebody who can go on with it.
+        health_within_s: after this long our own counts as silent, so that it does not hide who is well.
         clock: monotonic seconds.
     """
 
@@ -41,8 +42,10 @@ class ResilientChatModel:
         own: Instance | None,
         experts: Experts,
         patience_s: float = 10.0,
+        health_within_s: float = 1.5,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._health_within_s = health_within_s
         self._own = Pool(OWN, queue=1000)
         if own is not None:
             self._own.set([own])
@@ -86,7 +89,13 @@ class ResilientChatModel:
 
     async def health(self) -> ComponentHealth:
         """Whether anybody can answer."""
-        own = await self._instance.model.health() if self._instance is not None else None
+        own: ComponentHealth | None = None
+        if self._instance is not None:
+            try:
+                async with asyncio.timeout(self._health_within_s):
+                    own = await self._instance.model.health()
+            except TimeoutError:
+                own = ComponentHealth("llm", False, "the model server does not answer")
         if own is not None and own.ok:
             return own
         stand_in = next((pool.name for pool in self._experts.stand_ins() if pool.usable()), None)

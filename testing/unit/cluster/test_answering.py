@@ -101,6 +101,14 @@ async def test_an_engine_that_cannot_go_on_is_asked_to_and_its_repetition_droppe
     assert [m.content for m in asked.messages[-2:]] == ["The spare key lies", GO_ON]
 
 
+async def test_an_old_engine_that_refuses_to_go_on_is_asked_in_words() -> None:
+    one = ScriptedInstance("coding", ["The spare key", " lies", GONE], host="h1")
+    two = ScriptedInstance("coding", RequestRefusedError("no such path"), " under the blue pot.", host="h2")
+    assert text(await answered([pool_of("coding", one, two)])) == WHOLE
+    assert [bool(asked.begun) for asked in two.scripted.requests] == [True, False]
+    assert two.breaker.allows
+
+
 async def test_without_another_instance_the_general_expert_goes_on_then_our_own_model() -> None:
     one = ScriptedInstance("coding", ["The spare", GONE])
     two = ScriptedInstance("general", [" key", GONE])

@@ -14,12 +14,12 @@ from pipecatapp.cluster.experts import Experts
 from pipecatapp.cluster.instance import Instance
 from pipecatapp.cluster.registration import Registration
 from pipecatapp.cluster.resilient import ResilientChatModel
-from pipecatapp.domain import Message
+from pipecatapp.domain import ComponentHealth, Message
 from pipecatapp.errors import ModelNotReadyError, ModelUnreachableError
 from pipecatapp.events import ExpertsChanged
 from pipecatapp.ports import ChatRequest
-from testing.fakes.chat_model import Answer
-from testing.fakes.experts import GOES_ON, Clock, ScriptedInstance
+from testing.fakes.chat_model import Answer, ScriptedChatModel
+from testing.fakes.experts import GOES_ON, Clock, ScriptedInstance, ScriptedProbe
 from testing.fakes.house import RecordingSink
 
 pytestmark = pytest.mark.unit
@@ -216,6 +216,19 @@ async def test_its_profile_is_that_of_the_one_who_will_be_asked() -> None:
     state = await model.health()
     assert state.ok
     assert "the general expert answers; our own is away" in state.reason
+
+
+async def test_one_that_hangs_does_not_hide_that_another_is_well() -> None:
+    class Hanging(ScriptedChatModel):
+        async def health(self) -> ComponentHealth:
+            return await asyncio.Future()
+
+    h = House()
+    h.experts.update([registration("general")])
+    own = Instance(Registration("own", "http://h9:1/v1"), Hanging(), ScriptedProbe())
+    state = await ResilientChatModel(own, h.experts, health_within_s=0.05).health()
+    assert state.ok
+    assert "our own is away: the model server does not answer" in state.reason
 
 
 async def test_without_any_stand_in_its_own_trouble_is_told() -> None:
