@@ -174,7 +174,7 @@ async def test_a_ticket_takes_the_session_to_the_secure_page(mission: Mission, h
 async def test_the_tools_are_listed_with_those_that_are_off(http: httpx.AsyncClient) -> None:
     listed = (await http.get("/api/tools")).json()
     assert [tool["name"] for tool in listed["tools"]] == [
-        "mcp.get_status", "power.set_idle_threshold", "ssh.run_command",
+        "ansible.run_playbook", "mcp.get_status", "power.set_idle_threshold", "ssh.run_command",
     ]  # fmt: skip
     assert listed["off"] == [{"name": "lamp.on", "off": "it is broken"}]
 
