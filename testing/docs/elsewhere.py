@@ -18,6 +18,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     # Every run of that test chooses ports of its own in this way.
     "ports": (f"{_ONE_PC}::test_one_command_ends_with_a_link_and_an_agent_that_answers",),
     "uninstall": (f"{_ONE_PC}::test_uninstall_asks_first", f"{_ONE_PC}::test_uninstall_leaves_nothing"),
+    "approvals": ("testing/integration/web/test_approvals.py::test_the_terminal_shows_the_exact_call_and_answers_it",),
     "extras": (f"{_SCRIPTS}::test_an_extra_is_installed_by_its_lock", f"{_HUB}::{_WHOLE}"),
     "pull": (f"{_MODELS}::test_for_this_pc_pulls_what_suits_it", f"{_HUB}::{_WHOLE}"),
     "eyes": (
