@@ -11,10 +11,11 @@ import asyncio
 import json
 import re
 import struct
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 _STDOUT, _STDERR = 1, 2
 
@@ -40,6 +41,7 @@ class Container:
     behaviour: Behaviour
     status: str = "created"
     code: int = 0
+    created: float = field(default_factory=time.time)
     attached: asyncio.StreamWriter | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -103,7 +105,7 @@ class DockerEngine:
         path = re.sub(r"^/v1\.\d+", "", unquote(url.path))
         if match := re.fullmatch(r"/containers/([^/]+)/attach", path):
             return await self._attach(self.containers[match[1]], reader, writer)
-        status, answer = await self._answer(method, path, parse_qs(url.query), body)
+        status, answer = await self._answer(method, path, body)
         data = b"" if answer is None else answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         kind = "text/plain" if isinstance(answer, bytes) else "application/json"
         writer.write(
@@ -114,7 +116,7 @@ class DockerEngine:
         await writer.drain()
         return True
 
-    async def _answer(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> tuple[int, Any]:
+    async def _answer(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
         if path == "/_ping":
             return 200, b"OK"
         if path == "/version":
@@ -124,8 +126,7 @@ class DockerEngine:
                 return 404, {"message": f"No such image: {match[1]}"}
             return 200, {"Id": "sha256:1", "RepoTags": [match[1]]}
         if path == "/containers/json":
-            wanted = json.loads(query.get("filters", ["{}"])[0])
-            return 200, [{"Id": c.id} for c in self.containers.values() if c.status in wanted.get("status", [c.status])]
+            return 200, [{"Id": c.id, "Created": c.created} for c in self.containers.values()]
         if path == "/containers/create":
             return self._create(json.loads(body))
         match = re.fullmatch(r"/containers/([^/]+)(?:/(\w+))?", path)

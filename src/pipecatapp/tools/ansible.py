@@ -128,7 +128,7 @@ class RunPlaybook:
         if played.code and not played.recap:  # no task was run: it is wrong itself, or no host matches
             raise ToolError(f"{what} cannot run: {played.failure}")
         return Preview(
-            f"I am about to run {what}. {_forecast(played, self._check_s)}",
+            f"Run {what}. {_forecast(played, self._check_s)}",
             detail=f"$ {what} --check --diff\n{played.output}",
         )
 

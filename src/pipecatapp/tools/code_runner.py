@@ -14,7 +14,7 @@ from pipecatapp.tools.sandbox import Limits, Ran, Sandbox
 
 _LIMITS = Limits()
 # What the sandbox itself takes to start and to be cleared away on an old PC.
-_OVERHEAD_S = 40.0
+_OVERHEAD_S = 70.0
 
 
 class CodeRunner:

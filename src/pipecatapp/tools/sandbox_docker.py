@@ -7,6 +7,7 @@ import logging
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -25,8 +26,9 @@ logger = logging.getLogger(__name__)
 LABEL = "pipecatapp.code_runner"
 _SOCKET = Path("/var/run/docker.sock")
 _NOBODY = 65534
-_ASK_S = 5.0  # an engine that takes longer for a question hangs
-_CLEAR_S = 15.0
+_STALE_S = 600.0  # no program is that old, unless its agent was killed
+_ASK_S = 5.0  # an engine that takes longer for a first question hangs
+_WORK_S = 60.0  # to make a container it may have to copy an image
 
 
 class DockerSandbox:
@@ -54,7 +56,7 @@ class DockerSandbox:
         job = _Job(self._connect, self._image, program, limits)
         working = asyncio.create_task(asyncio.to_thread(job.work))
         try:
-            done, _ = await asyncio.wait({working}, timeout=limits.seconds + _CLEAR_S)
+            done, _ = await asyncio.wait({working}, timeout=limits.seconds + _WORK_S)
         finally:
             # Also when it is cancelled: the container must not stay.
             await asyncio.shield(asyncio.create_task(asyncio.to_thread(job.clear)))
@@ -62,22 +64,20 @@ class DockerSandbox:
             raise ToolError("the Docker engine hangs; run: sudo systemctl restart docker")
         return working.result()
 
-    def _connect(self) -> DockerClient:
+    def _connect(self, timeout: float = _WORK_S) -> DockerClient:
         from docker import DockerClient
 
-        return DockerClient(base_url=self._url, timeout=_ASK_S)
+        return DockerClient(base_url=self._url, timeout=timeout)
 
     def _look(self) -> None:
-        """Whether the engine answers and has the image; removes what a killed agent left behind."""
+        """Whether the engine answers and has the image."""
         from docker.errors import DockerException, ImageNotFound
         from requests import RequestException
 
         try:
-            with closing(self._connect()) as client:
+            with closing(self._connect(_ASK_S)) as client:
                 client.ping()
                 client.images.get(self._image)
-                for container in client.containers.list(all=True, filters={"label": LABEL, "status": "exited"}):
-                    container.remove(force=True)
         except ImageNotFound as error:
             raise ToolOffError(
                 f"Docker does not have the image {self._image}; run: docker pull {self._image}"
@@ -147,6 +147,7 @@ class _Job:
         client = self._connect()
         with self._lock:
             self._client = client
+        _sweep(client)
         container = client.containers.create(self._image, **self._shape())
         with self._lock:
             self._container, over = container, self._over
@@ -165,7 +166,7 @@ class _Job:
                 if out.total + err.total > self._limits.printed_bytes:
                     self._end("output")
                     break
-            code = int(container.wait(timeout=_ASK_S)["StatusCode"])
+            code = int(container.wait(timeout=_WORK_S)["StatusCode"])
         finally:
             clock.cancel()
         container.reload()
@@ -210,6 +211,16 @@ class _Job:
             "log_config": LogConfig(type="none"),
             "labels": {LABEL: ""},
         }
+
+
+def _sweep(client: DockerClient) -> None:
+    """Remove what a killed agent left behind."""
+    from docker.errors import APIError
+
+    for container in client.containers.list(all=True, sparse=True, filters={"label": LABEL}):
+        if float(container.attrs.get("Created", 0)) < time.time() - _STALE_S:
+            with suppress(APIError):  # somebody else removes it just now
+                container.remove(force=True)
 
 
 def _is_socket(path: Path) -> bool:

@@ -58,7 +58,7 @@ def tool(folder: Path, tmp_path: Path) -> RunPlaybook:
 
 async def test_the_card_shows_a_dry_run_and_nothing_has_changed(tool: RunPlaybook, folder: Path) -> None:
     preview = await tool.preview({"playbook": "note.yaml"}, CONTEXT)
-    assert preview.sentence == "I am about to run note.yaml. The dry run would change: Write the note."
+    assert preview.sentence == "Run note.yaml. The dry run would change: Write the note."
     assert "+hello" in preview.detail
     assert preview.scope == ""
     assert not (folder / "note").exists()

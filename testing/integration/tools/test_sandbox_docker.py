@@ -147,9 +147,10 @@ async def test_no_engine_is_no_sandbox(tmp_path: Path) -> None:
 
 
 async def test_what_a_killed_agent_left_is_removed(engine: DockerEngine) -> None:
-    engine.containers["old"] = Container("old", {}, Behaviour(), status="exited")
-    await sandbox(engine)
-    assert engine.containers == {}
+    engine.containers["old"] = Container("old", {}, Behaviour(), status="running", created=1000.0)
+    engine.containers["new"] = Container("new", {}, Behaviour(), status="running")
+    await (await sandbox(engine)).run("6 * 7", LIMITS)
+    assert list(engine.containers) == ["new"]
 
 
 async def test_docker_is_taken_where_it_answers_and_bubblewrap_where_not(
