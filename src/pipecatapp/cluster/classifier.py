@@ -82,8 +82,9 @@ class RequestClassifier:
         if not examples or not all(examples.values()) or not others:
             raise ValueError("a classifier needs examples of each class, and others")
         kept = {label: [text for at, text in enumerate(texts) if at % _FOLD] for label, texts in examples.items()}
-        probe = cls.learn(kept, [text for at, text in enumerate(others) if at % _FOLD], meanings)
-        made = cls.learn(examples, others, meanings)
+        rows = _embedded([*(text for texts in examples.values() for text in texts), *others], meanings)
+        probe = cls._learned(kept, [text for at, text in enumerate(others) if at % _FOLD], meanings, rows)
+        made = cls._learned(examples, others, meanings, rows)
         made.threshold = probe.threshold_for(others[::_FOLD], refused)
         return made
 
@@ -92,6 +93,17 @@ class RequestClassifier:
         cls, examples: Mapping[str, Sequence[str]], others: Sequence[str], meanings: Meanings | None
     ) -> RequestClassifier:
         """The same with a threshold of 0, for a caller who sets it from examples of its own."""
+        rows = _embedded([*(text for texts in examples.values() for text in texts), *others], meanings)
+        return cls._learned(examples, others, meanings, rows)
+
+    @classmethod
+    def _learned(
+        cls,
+        examples: Mapping[str, Sequence[str]],
+        others: Sequence[str],
+        meanings: Meanings | None,
+        embedded: Mapping[str, Floats],
+    ) -> RequestClassifier:
         labels = sorted(examples)
         texts = [text for label in labels for text in examples[label]]
         marks = [at for at, label in enumerate(labels) for _ in examples[label]]
@@ -103,7 +115,7 @@ class RequestClassifier:
         words = fit_sparse(rows, numbers, len(vocabulary), len(labels) + 1)
         if meanings is None:
             return cls(labels, vocabulary, words, None)
-        dense = meanings(everything)
+        dense = np.stack([embedded[text] for text in everything])
         mean, spread = dense.mean(axis=0), dense.std(axis=0) + np.float32(1e-6)
         linear = fit_dense(_scaled(dense, mean, spread), numbers, len(labels) + 1)
         return cls(labels, vocabulary, words, _Look(meanings, mean, spread, linear))
@@ -132,6 +144,11 @@ class RequestClassifier:
         known = scores[:-1]
         best = int(known.argmax())
         return best, float(known[best] - scores[-1])
+
+
+def _embedded(texts: Sequence[str], meanings: Meanings | None) -> dict[str, Floats]:
+    """The row of each text, made once."""
+    return dict(zip(texts, meanings(texts), strict=True)) if meanings is not None else {}
 
 
 def _scaled(rows: Floats, mean: Floats, spread: Floats) -> Floats:
