@@ -156,6 +156,8 @@ class DockerEngine:
         if verb == "kill":
             if container.status != "running":
                 return 409, {"message": f"Container {container.id} is not running"}
+            if container.attached is not None:
+                await container.attached.drain()  # it does not end before its output was taken
             self._end(container, 137)
             return 204, None
         return 404, {"message": "page not found"}

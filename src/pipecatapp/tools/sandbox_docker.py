@@ -161,11 +161,14 @@ class _Job:
         clock.start()
         try:
             for stdout, stderr in self._stream:
+                # Taken to the end, or the engine could not end the container.
+                if self._ending == "output":
+                    continue
                 out.add(stdout or b"")
                 err.add(stderr or b"")
                 if out.total + err.total > self._limits.printed_bytes:
-                    self._end("output")
-                    break
+                    self._ending = "output"
+                    threading.Thread(target=self._end, args=("output",)).start()
             code = int(container.wait(timeout=_WORK_S)["StatusCode"])
         finally:
             clock.cancel()
@@ -177,11 +180,17 @@ class _Job:
     def _end(self, why: Ending) -> None:
         """Kill the program because of this; its output then ends."""
         from docker.errors import APIError
+        from requests import RequestException
 
         self._ending = why
-        if self._container is not None:
-            with suppress(APIError):  # it ended by itself just now
-                self._container.kill()
+        if self._container is None:
+            return
+        try:
+            self._container.kill()
+        except APIError:
+            logger.debug("the program ended by itself just now")
+        except RequestException as error:
+            logger.warning("container %s cannot be ended: %s", self._container.name, _reason(error))
 
     def _shape(self) -> dict[str, Any]:
         from docker.types import LogConfig, Ulimit
