@@ -65,6 +65,7 @@ class Experts:
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: tuple[list[dict[str, Any]], bool] = ([], False)
         self._news = asyncio.Event()
+        self._looked_at: set[str] = set()
         self.stale = False
         self._clock = clock
         self._names: set[str] = set()
@@ -189,19 +190,24 @@ class Experts:
 
     async def _look_forever(self) -> None:
         while True:
-            await asyncio.gather(*(self._look(i) for i in self._instances() if i.breaker.allows))
+            for instance in self._instances():
+                if instance.breaker.allows and instance.id not in self._looked_at:
+                    self._keep(self._look(instance), f"look at {instance.id}")
             await self._close_gone()
             self._news.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), _LOOKED_EVERY_S)
 
     async def _look(self, instance: Instance) -> None:
+        self._looked_at.add(instance.id)
         try:
-            await instance.look()
             # The wrong model is found out before anybody needs the expert.
             await instance.profile()
+            await instance.look()
         except ModelError as error:
             instance.failed(error)
+        finally:
+            self._looked_at.discard(instance.id)
 
     async def _close_gone(self) -> None:
         idle = [instance for instance in self._gone if not instance.running]

@@ -9,6 +9,9 @@ import httpx
 
 logger = logging.getLogger(__name__)
 
+# llama-server tells its slots between two batches: on an old PC after seconds.
+_LOAD_WITHIN_S = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -20,12 +23,12 @@ class Load:
 
 
 class ServerProbe:
-    """Asks one server, each time within ``patience_s``.
+    """Asks one server.
 
     Args:
         url: OpenAI base URL, with ``/v1``.
         api_key: bearer token, if it wants one.
-        patience_s: how long it may take to answer.
+        patience_s: how long it may take to say that it lives.
         transport: what carries the requests, in place of the network.
     """
 
@@ -64,7 +67,7 @@ class ServerProbe:
     async def load(self) -> Load | None:
         """How busy it is; None where it does not say."""
         try:
-            response = await self._http.get(f"{self._root}/slots")
+            response = await self._http.get(f"{self._root}/slots", timeout=_LOAD_WITHIN_S)
             slots = response.json() if response.status_code == httpx.codes.OK else None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError):
             return None
