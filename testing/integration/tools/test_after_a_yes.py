@@ -1,0 +1,142 @@
+"""From the model's wish over the card and the person's yes to the answer: on a real sshd, in the real sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipecatapp.domain import ApprovalRequest
+from pipecatapp.events import AssistantMessage, ToolProgress
+from pipecatapp.memory.conversations import JsonlConversations
+from pipecatapp.ports import Tool
+from pipecatapp.tools.ansible import RunPlaybook
+from pipecatapp.tools.code_runner import CodeRunner
+from pipecatapp.tools.sandbox_bubblewrap import BubblewrapSandbox
+from pipecatapp.tools.ssh import RunCommand
+from pipecatapp.tools.ssh_folder import SshFolder
+from pipecatapp.twin.agent import Agent
+from pipecatapp.twin.approvals import ApprovalGate
+from pipecatapp.twin.audit import Auditor
+from pipecatapp.twin.turn import TurnProgress
+from pipecatapp.twin.turns import TurnRunner
+from testing.fakes.approvals import MemoryAudit, MemoryStore
+from testing.fakes.chat_model import ScriptedChatModel
+from testing.fakes.house import RecordingSink
+from testing.fakes.sshd import USER, Sshd
+
+pytestmark = pytest.mark.integration
+
+PROGRAM = Path(__file__).resolve().parents[3] / ".cache/provision/bin/ansible-playbook"
+
+
+class House:
+    """An agent with a gate around one real tool."""
+
+    def __init__(self, folder: Path, tools: Sequence[Tool], *answers: str) -> None:
+        self.model, self.sink = ScriptedChatModel(*answers), RecordingSink()
+        self.gate = ApprovalGate(MemoryStore(), Auditor(MemoryAudit(), self.sink, time.time), self.sink)
+        store = JsonlConversations(folder / "conversations")
+        self.agent = Agent(self.model, tools, self.sink, store, persona=lambda: "Test.", approvals=self.gate)
+        self.runner = TurnRunner(self.agent, self.sink)
+
+    @property
+    def waiting(self) -> ApprovalRequest:
+        (request,) = self.gate.pending()
+        return request
+
+    async def ask(self, words: str) -> str:
+        progress = TurnProgress("c", "typed")
+        return "".join([piece async for piece in self.agent.respond("c", words, "typed", progress)]).strip()
+
+    async def approve(self) -> str:
+        """Say yes to what waits; what is said then."""
+        request, said = self.waiting, len(self.sink.of(AssistantMessage))
+        await self.agent.decide(request.id, decision="approve", by="page", digest=request.digest)
+        async with asyncio.timeout(120):
+            while len(self.sink.of(AssistantMessage)) <= said:
+                await asyncio.sleep(0.05)
+        return self.sink.of(AssistantMessage)[-1].text
+
+    @property
+    def told(self) -> str:
+        """What the model was told last."""
+        return self.model.requests[-1].messages[-1].content
+
+    async def aclose(self) -> None:
+        await self.runner.aclose()
+        await self.agent.aclose()
+
+
+def call(name: str, **arguments: Any) -> str:
+    return f"<tool_call>\n{json.dumps({'name': name, 'arguments': arguments})}\n</tool_call>"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="an sshd that lets several users in needs root")
+async def test_a_command_runs_on_a_new_host_whose_fingerprint_stood_on_the_card(tmp_path: Path) -> None:
+    sshd, folder = Sshd(), SshFolder(tmp_path / "ssh")
+    await sshd.start()
+    try:
+        sshd.authorize(folder.public_key())
+        host = f"127.0.0.1:{sshd.port}"
+        house = House(
+            tmp_path,
+            [RunCommand(folder)],
+            call("ssh.run_command", host=host, command="echo done; touch ran", username=USER),
+            "It is done.",
+        )
+        said = await house.ask("run it over there")
+        assert f"run echo done; touch ran on 127.0.0.1 as {USER}, which I do not know yet." in said
+        assert sshd.fingerprint in house.waiting.preview.detail
+        assert not (sshd.home / "ran").exists()
+        assert await house.approve() == "It is done."
+        assert "ended with 0: done" in house.told
+        assert (sshd.home / "ran").exists()
+        assert folder.known().lookup(f"[127.0.0.1]:{sshd.port}") is not None
+        await house.aclose()
+    finally:
+        await sshd.remove()
+
+
+async def test_a_program_runs_in_the_sandbox_after_a_yes(tmp_path: Path) -> None:
+    house = House(
+        tmp_path,
+        [CodeRunner(BubblewrapSandbox())],
+        call("code_runner.run_python_code", code="print(6 * 7)"),
+        "It is forty two.",
+    )
+    assert await house.ask("run it") == "I am about to run print(6 * 7) in the bubblewrap sandbox. Shall I?"
+    assert await house.approve() == "It is forty two."
+    assert "The program printed: 42" in house.told
+    await house.aclose()
+
+
+async def test_a_playbook_runs_after_the_card_showed_its_dry_run(tmp_path: Path) -> None:
+    books = tmp_path / "books"
+    books.mkdir()
+    (books / "note.yaml").write_text(
+        "- hosts: localhost\n  connection: local\n  gather_facts: false\n"
+        "  vars: {ansible_python_interpreter: /usr/bin/python3}\n  tasks:\n    - name: Write the note\n"
+        "      ansible.builtin.copy: {content: hello, dest: '{{ playbook_dir }}/note', mode: '0644'}\n"
+    )
+    house = House(
+        tmp_path,
+        [RunPlaybook(PROGRAM, books, tmp_path / "ansible")],
+        call("ansible.run_playbook", playbook="note.yaml"),
+        "The note is written.",
+    )
+    said = await house.ask("run the note playbook")
+    assert said.startswith("I am about to run note.yaml. The dry run would change: Write the note.")
+    assert "+hello" in house.waiting.preview.detail
+    assert not (books / "note").exists()
+    assert await house.approve() == "The note is written."
+    assert "localhost: 1 ok, 1 changed" in house.told
+    assert (books / "note").read_text() == "hello"
+    assert house.sink.of(ToolProgress)
+    await house.aclose()
