@@ -66,7 +66,7 @@ class ModelUnreachableError(ModelError):
 
 
 class RequestRefusedError(ModelUnreachableError):
-    """The model server is well and does not take this request (a status of 4xx)."""
+    """The model server is well and does not take this request: it would be no use to send it again."""
 
 
 class ExpertBusyError(ModelError):

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import httpx
 
 from pipecatapp.domain import ComponentHealth, Message, Usage
-from pipecatapp.errors import ModelError, ModelNotReadyError, ModelUnreachableError
+from pipecatapp.errors import ModelError, ModelNotReadyError, ModelUnreachableError, RequestRefusedError
 from pipecatapp.llm.slots import Slot, SlotTable
 from pipecatapp.llm.status import EngineStatus
 from pipecatapp.llm.wire import completion_delta, delta, json_events, parse_object, raise_for_status, usage
@@ -184,6 +184,8 @@ class OpenAIChatModel:
             return f"{self._base}/chat/completions", body
         # /v1/chat/completions leaves an answer at the end out: the template is filled in first, the answer behind it.
         filled = await self._http.post(f"{self._root}/apply-template", json=self._body(request.messages, profile))
+        if filled.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED, httpx.codes.NOT_IMPLEMENTED):
+            raise RequestRefusedError("this model server fills in no templates")
         raise_for_status(filled.status_code, filled.content)
         prompt = str(parse_object(filled.content).get("prompt", "")) + request.begun
         body |= {"prompt": prompt, "n_predict": request.max_tokens, "cache_prompt": True}

@@ -89,8 +89,7 @@ def raise_error(code: int, details: object) -> None:
         raise ModelNotReadyError(f"the model server is not ready: {text}")
     if code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         raise ModelUnreachableError(f"the model server refuses the API key: {text}; set LLM_API_KEY")
-    busy = (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS)
-    if httpx.codes.BAD_REQUEST <= code < httpx.codes.INTERNAL_SERVER_ERROR and code not in busy:
+    if code in (httpx.codes.BAD_REQUEST, httpx.codes.REQUEST_ENTITY_TOO_LARGE, httpx.codes.UNPROCESSABLE_ENTITY):
         raise RequestRefusedError(f"the model server refused the request: {text}")
     raise ModelUnreachableError(f"the model server refused the request: {text}")
 

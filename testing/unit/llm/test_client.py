@@ -114,7 +114,7 @@ async def test_what_came_before_the_break_is_kept_and_the_break_is_told(pieces: 
         (400, {"message": "too long", "type": "exceed_context_size_error"}, ContextOverflowError),
         (400, {"message": "maximum context", "code": "context_length_exceeded"}, ContextOverflowError),
         (400, {"message": "bad grammar", "type": "invalid_request_error"}, RequestRefusedError),
-        (404, {"message": "no such path"}, RequestRefusedError),
+        (422, {"message": "unknown field"}, RequestRefusedError),
         (401, {"message": "Invalid API Key"}, ModelUnreachableError),
         (500, "just text", ModelUnreachableError),
     ],
@@ -149,6 +149,21 @@ async def test_a_continuation_that_breaks_off_is_told_too() -> None:
     server.answers["/completion"] = lambda request: httpx.Response(200, stream=Pieces(pieces))
     with pytest.raises(ModelUnreachableError, match="broke off"):
         [c async for c in server.model().stream(ChatRequest(HELLO, begun="It is under"))]
+
+
+async def test_an_old_llama_server_that_fills_in_no_templates_refuses_to_go_on() -> None:
+    server = Server()
+    server.answers["/apply-template"] = lambda request: httpx.Response(404)
+    with pytest.raises(RequestRefusedError, match="no templates"):
+        [c async for c in server.model().stream(ChatRequest(HELLO, begun="It is under"))]
+
+
+async def test_another_program_at_that_address_is_no_model_server() -> None:
+    server = Server()
+    server.answers["/v1/chat/completions"] = lambda request: httpx.Response(404, text="<html>not here</html>")
+    with pytest.raises(ModelUnreachableError) as caught:
+        await answer(server.model())
+    assert not isinstance(caught.value, RequestRefusedError)
 
 
 async def test_other_servers_do_not_go_on() -> None:
