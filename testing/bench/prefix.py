@@ -10,20 +10,23 @@ import argparse
 import asyncio
 import itertools
 import json
+import random
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from pipecatapp.agent_factory import Engine, create_agent, create_supervisor
-from pipecatapp.domain import ComponentHealth, Message, Usage
+from pipecatapp.domain import ComponentHealth, Message, ToolResult, ToolSpec, Usage
 from pipecatapp.errors import PipecatAppError
 from pipecatapp.events import Event, ToolFinished
 from pipecatapp.llm.client import OpenAIChatModel
-from pipecatapp.ports import ChatChunk, ChatModel, ChatRequest, ModelProfile
+from pipecatapp.ports import ChatChunk, ChatModel, ChatRequest, ModelProfile, ToolContext
 from pipecatapp.settings import Settings, load_settings
+from testing.bench.tools import imagined
 
 ENGINES = Path(__file__).parents[2] / ".cache/engine"
 REQUESTS = (
@@ -90,14 +93,41 @@ class _Calls:
         self.count += isinstance(event, ToolFinished)
 
 
-async def converse(model: Counted, settings: Settings, turns: int) -> tuple[list[int], int]:
+class _Imagined:
+    """``ports.ToolSource`` of a number of tools that other servers might have; none of them is ever called."""
+
+    def __init__(self, count: int) -> None:
+        specs = list(imagined(random.Random(0)).values())[:count]
+        self._tools = [_Listed(spec) for spec in specs]
+
+    def tools(self) -> Sequence[_Listed]:
+        """All of them."""
+        return self._tools
+
+    def off(self) -> Mapping[str, str]:
+        """None."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A tool that is only listed."""
+
+    spec: ToolSpec
+
+    async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        """Say so."""
+        return ToolResult("This is only a benchmark.")
+
+
+async def converse(model: Counted, settings: Settings, turns: int, tools: int) -> tuple[list[int], int]:
     """Hold the conversation; the tokens evaluated in each turn, and how many tools were used."""
 
     async def health() -> Sequence[ComponentHealth]:
         return [await model.health()]
 
     calls = _Calls()
-    agent = create_agent(settings, Engine(model, model), calls, health)
+    agent = create_agent(settings, Engine(model, model), calls, health, sources=[_Imagined(tools)])
     evaluated: list[int] = []
     conversation = "bench-changing" if model.changing else "bench-fixed"
     for request in itertools.islice(itertools.cycle(REQUESTS), turns):
@@ -116,7 +146,9 @@ async def measure(options: argparse.Namespace) -> int:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
         probe.close()
-        settings = load_settings(state_dir=Path(state), engine_port=port, llm_model=options.model)
+        # The starter model hears of tools by name alone; others are told everything.
+        style = {"llm_prompt_style": "full"} if options.tools else {}
+        settings = load_settings(state_dir=Path(state), engine_port=port, llm_model=options.model, **style)
         settings.engines.mkdir()
         for engine in options.engines.glob("debian-*"):
             (settings.engines / engine.name).symlink_to(engine)
@@ -126,8 +158,8 @@ async def measure(options: argparse.Namespace) -> int:
         try:
             await asyncio.wait_for(supervisor.wait_ready(), 300)
             profile = await model.profile()
-            ours, our_calls = await converse(Counted(model), settings, options.turns)
-            theirs, their_calls = await converse(Counted(model, changing=True), settings, options.turns)
+            ours, our_calls = await converse(Counted(model), settings, options.turns, options.tools)
+            theirs, their_calls = await converse(Counted(model, changing=True), settings, options.turns, options.tools)
         finally:
             await model.aclose()
             await supervisor.stop()
@@ -152,6 +184,7 @@ def main() -> int:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog="scripts/bench prefix", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--turns", type=int, default=30, help="turns of the conversation (default: 30)")
+    parser.add_argument("--tools", type=int, default=0, help="further tools, told with their schemas (default: 0)")
     parser.add_argument("--model", default="starter", help="starter, a name of the catalogue or a GGUF")
     parser.add_argument(
         "--engines", type=Path, default=ENGINES, help="where engines lie unpacked (default: .cache/engine)"

@@ -136,6 +136,7 @@ class Sandbox:
         installed = self.run(
             f"""
             install -D -m 0755 {services} /opt/pipecatapp/bin/services
+            ln -s {ROOT}/.venv /opt/pipecatapp/venv
             install -d /etc/pipecatapp/prompts /var/lib/pipecatapp/engine
             install -m 0644 ansible/roles/pipecatapp/files/prompts/*.txt /etc/pipecatapp/prompts/
             install -m 0644 group_vars/models.yaml /etc/pipecatapp/models.yaml
