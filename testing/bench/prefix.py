@@ -154,7 +154,12 @@ async def measure(options: argparse.Namespace) -> int:
             (settings.engines / engine.name).symlink_to(engine)
         supervisor = create_supervisor(settings)
         await supervisor.start()
-        model = OpenAIChatModel(supervisor.base_url, api_key=supervisor.api_key, status=lambda: supervisor.status)
+        model = OpenAIChatModel(
+            supervisor.base_url,
+            api_key=supervisor.api_key,
+            prompt_style=settings.llm_prompt_style,
+            status=lambda: supervisor.status,
+        )
         try:
             await asyncio.wait_for(supervisor.wait_ready(), 300)
             profile = await model.profile()

@@ -18,15 +18,22 @@ MANY = 12
 FITTING = 8
 LATE = 3  # those found when their place in front of the words is taken: every token of them is waited for
 
-# What people ask of this assistant so often that describing it once is cheaper: a dozen, as many as may always stand.
-CORE = frozenset(
-    {
-        "clock.now", "code_runner.run_python_code", "mcp.get_status", "memory.forget", "memory.recall",
-        "memory.remember",
-        "power.set_idle_threshold", "ssh.run_command", "summarizer.get_summary", "vision.get_observation",
-        "web_browser.goto", ROUTE,
-    }
-)  # fmt: skip
+# What people ask of this assistant so often that describing it once is cheaper, the first of them most: a dozen, as
+# many as may always stand.
+CORE = (
+    ROUTE,
+    "clock.now",
+    "memory.remember",
+    "memory.recall",
+    "memory.forget",
+    "mcp.get_status",
+    "vision.get_observation",
+    "web_browser.goto",
+    "ssh.run_command",
+    "summarizer.get_summary",
+    "code_runner.run_python_code",
+    "power.set_idle_threshold",
+)
 
 
 class Offer:
@@ -47,8 +54,23 @@ class Offer:
         compact = profile.prompt_style == "compact"
         # The starter knows the tools by name, and only those that it was trained on.
         self._tools = [tool for tool in tools if tool.name in own] if compact else list(tools)
-        self.many = chooser is not None and not compact and len(self._tools) > MANY
-        self.fixed = [tool for tool in self._tools if tool.name in CORE] if self.many else self._tools
+        # Characters: about two fifths of the context.
+        room = profile.context_tokens
+        large = len(self._tools) > MANY or sum(len(tool_line(tool)) for tool in self._tools) > room
+        self.many = chooser is not None and not compact and large
+        self.fixed = self._core(room) if self.many else self._tools
+
+    def _core(self, room: int) -> list[ToolSpec]:
+        """The core, as much of it as there is room for, in the order of the tools."""
+        by_name = {tool.name: tool for tool in self._tools}
+        standing: set[str] = set()
+        for name in CORE:
+            if name in by_name:
+                room -= len(tool_line(by_name[name]))
+                if room < 0:
+                    break
+                standing.add(name)
+        return [tool for tool in self._tools if tool.name in standing]
 
     async def fitting(self, words: str) -> list[ToolSpec]:
         """The tools beside the fixed ones that fit these words, best first, as many as there is room for."""
@@ -56,7 +78,7 @@ class Offer:
             return []
         standing = {tool.name for tool in self.fixed}
         others = [tool for tool in self._tools if tool.name not in standing]
-        room = self.profile.context_tokens * 2 // 3  # characters: about a quarter of the context
+        room = self.profile.context_tokens // 2  # characters: about a fifth of the context
         taken: list[ToolSpec] = []
         for tool in await self._chooser.choose(words, others, FITTING):
             room -= len(tool_line(tool, brief=True))

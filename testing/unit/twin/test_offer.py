@@ -19,7 +19,7 @@ from testing.fakes.house import RecordingSink, ScriptedMemory, ScriptedTool
 
 pytestmark = pytest.mark.unit
 
-OWN = sorted(CORE - {"route_to_expert"})
+OWN = sorted(set(CORE) - {"route_to_expert"})
 LAMPS = [f"lamp{number}.switch" for number in range(40)]
 
 
@@ -160,7 +160,7 @@ async def test_no_more_tools_than_there_is_room_for() -> None:
     ]
     assert len(roomy) == FITTING
     assert 0 < len(tight) < FITTING
-    assert sum(len(tool_line(tool, brief=True)) for tool in tight) <= 2048 * 2 // 3
+    assert sum(len(tool_line(tool, brief=True)) for tool in tight) <= 2048 // 2
 
 
 def test_a_large_schema_is_told_in_brief() -> None:
@@ -184,3 +184,13 @@ def test_what_a_server_writes_about_its_tools_opens_nothing() -> None:
     )
     assert "[tools]" not in lines
     assert lines[-1].startswith('{"name": "a.b"')
+
+
+def test_in_a_small_context_less_of_the_core_stands_in_front() -> None:
+    tools = [ToolSpec(name, "does something that takes some words to describe " * 3) for name in sorted(CORE)]
+    small, roomy = (Offer(tools, (), Named(), ModelProfile("m", context_tokens=size)) for size in (1024, 8192))
+    assert not roomy.many
+    assert roomy.fixed == tools
+    assert small.many
+    assert {tool.name for tool in small.fixed} == set(CORE[: len(small.fixed)])
+    assert 0 < sum(len(tool_line(tool)) for tool in small.fixed) <= 1024
