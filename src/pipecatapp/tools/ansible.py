@@ -112,6 +112,13 @@ class RunPlaybook:
         timeout_s=_RUN_S,
         copied=("playbook", "limit", "tags"),
         untrusted=True,
+        asks=(
+            "play site.yml",
+            "roll out the config to all machines",
+            "apply the role",
+            "heal the cluster",
+            "set up the workers",
+        ),
     )
 
     def __init__(self, program: Path, playbooks: Path, home: Path, check_s: float = _CHECK_S) -> None:

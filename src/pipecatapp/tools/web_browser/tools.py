@@ -82,6 +82,7 @@ class GetPageContent(_BrowserTool):
         description="The text of the open web page, and its links and fields with numbers.",
         timeout_s=45.0,
         untrusted=True,
+        asks=("read me the page", "what does this site say", "what is written there", "which links are on this page"),
     )
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
@@ -99,6 +100,7 @@ class GetScreenshot(_BrowserTool):
         description="Take a picture of the open web page and show it to the person.",
         timeout_s=60.0,
         untrusted=True,
+        asks=("screenshot this", "show me what the page looks like", "capture the page", "let me see the site"),
     )
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
@@ -120,6 +122,13 @@ class Click(_BrowserTool):
         timeout_s=90.0,
         copied=("target",),
         untrusted=True,
+        asks=(
+            "press the login button",
+            "hit skip ad",
+            "follow the second link",
+            "tap on accept",
+            "choose the first result",
+        ),
     )
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
@@ -166,6 +175,12 @@ class Type(_BrowserTool):
         timeout_s=90.0,
         copied=("target", "text"),
         untrusted=True,
+        asks=(
+            "write my name into the box",
+            "fill in the search field",
+            "enter the code in the form",
+            "put it into the input",
+        ),
     )
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
