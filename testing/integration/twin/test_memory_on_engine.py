@@ -6,13 +6,15 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from pipecatapp.agent_factory import Engine, create_agent, create_memory, create_supervisor
 from pipecatapp.domain import ComponentHealth
-from pipecatapp.events import MemoryChanged
+from pipecatapp.events import MemoryChanged, TurnFinished
 from pipecatapp.llm.client import OpenAIChatModel
+from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.settings import load_settings
 from pipecatapp.twin.agent import Agent
@@ -27,8 +29,8 @@ STARTER = ROOT / "models/starter.gguf"
 
 
 class House:
-    def __init__(self, agent: Agent, memory: FaissMemory, sink: RecordingSink) -> None:
-        self.agent, self.memory, self.sink = agent, memory, sink
+    def __init__(self, agent: Agent, memory: FaissMemory, sink: RecordingSink, chat: OpenAIChatModel) -> None:
+        self.agent, self.memory, self.sink, self.chat = agent, memory, sink, chat
 
     async def ask(self, text: str, conversation: str) -> str:
         said = "".join([piece async for piece in self.agent.respond(conversation, text, "typed")])
@@ -40,7 +42,15 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+def style() -> str:
+    """How the model is asked; `full`: as a real one, which writes what to keep."""
+    return "auto"
+
+
+@pytest.fixture
+async def house(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, style: Literal["auto", "full"]
+) -> AsyncIterator[House]:
     monkeypatch.setenv("PIPECATAPP_CONFIG", str(tmp_path / "none.env"))
     model = STARTER if STARTER.is_file() else write_random_model(tmp_path / "starter.gguf")
     with socket.socket() as probe:
@@ -51,7 +61,9 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     for engine in ENGINES.glob("debian-*"):
         (settings.engines / engine.name).symlink_to(engine)
     supervisor = create_supervisor(settings)
-    chat = OpenAIChatModel(supervisor.base_url, api_key=supervisor.api_key, status=lambda: supervisor.status)
+    chat = OpenAIChatModel(
+        supervisor.base_url, api_key=supervisor.api_key, prompt_style=style, status=lambda: supervisor.status
+    )
     engine_of_house = Engine(chat, supervisor, supervisor)
     sink = RecordingSink()
 
@@ -65,7 +77,7 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     try:
         async with asyncio.timeout(120):
             await supervisor.wait_ready()
-        yield House(agent, memory, sink)
+        yield House(agent, memory, sink, chat)
     finally:
         await agent.aclose()
         await memory.close()
@@ -93,3 +105,19 @@ async def test_questions_and_small_talk_leave_nothing(house: House) -> None:
     for words in ("hello", "what is your status", "where is the spare key", "thank you"):
         await house.ask(words, "monday")
     assert await house.texts() == []
+
+
+@pytest.mark.parametrize("style", ["full"])
+async def test_asking_what_to_keep_costs_no_conversation_its_cache(house: House, tmp_path: Path) -> None:
+    # Without tools: the full prompt with all of them does not fit the starter model.
+    store = JsonlConversations(tmp_path / "few")
+    house.agent = Agent(
+        house.chat, [], house.sink, store, memory=house.memory, persona=lambda: "You are a test. " * 30, pause_s=0.0
+    )
+    for words in ("my sister lives in Bergen", "thank you", "my brother lives in Oslo"):
+        await house.ask(words, "monday")
+    await house.agent.aclose()
+    _, *later = house.sink.of(TurnFinished)
+    assert len(later) == 2
+    for finished in later:
+        assert finished.evaluated_tokens < finished.prompt_tokens / 4
