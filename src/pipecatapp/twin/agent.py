@@ -797,7 +797,8 @@ class Agent:
 
     async def _keep(self, conversation: str, record: TurnRecord, before: Sequence[Turn]) -> None:
         await self._store.append(conversation, record)
-        if record.turn.user_text and not record.turn.interrupted:
+        # Who cuts the answer short has finished speaking; who is cut short before a word says all of it again.
+        if record.turn.user_text and (record.turn.assistant_text or not record.turn.interrupted):
             self._keeper.add(conversation, record.turn, before)
 
     def _evaluate_again(self, conversation: str) -> None:

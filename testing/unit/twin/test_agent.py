@@ -530,6 +530,15 @@ async def test_without_preparation_all_facts_stand_before_the_words(house: Calla
     assert [turn.user_text for turn in memory.kept] == ["where is the key"]
 
 
+async def test_what_was_said_is_kept_though_the_answer_was_cut_short(house: Callable[..., House]) -> None:
+    memory = ScriptedMemory({})
+    h = house(["Good ", Gate(), "day."], memory=memory, pause_s=0.0)
+    async with aclosing(h.agent.respond("c", "my name is Joe", "voice")) as pieces:
+        assert await anext(pieces) == "Good "
+    await h.agent.kept()
+    assert [turn.user_text for turn in memory.kept] == ["my name is Joe"]
+
+
 # --- experts
 
 
