@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,17 @@ import uvicorn
 from fastapi import FastAPI, WebSocket
 
 from pipecatapp.memory.conversations import JsonlConversations
+from pipecatapp.ports import Tool
 from pipecatapp.twin.agent import Agent
+from pipecatapp.twin.approvals import ApprovalGate
+from pipecatapp.twin.audit import Auditor
 from pipecatapp.twin.turns import TurnRunner
 from pipecatapp.voice.recognition import Recognizer
 from pipecatapp.voice.sessions import TurnDetection, VoiceSessions
 from pipecatapp.voice.stt_pocketsphinx import PocketsphinxRecognizer
 from pipecatapp.voice.synthesis import Synthesizer
 from pipecatapp.voice.tts_programs import FliteSynthesizer
+from testing.fakes.approvals import MemoryAudit, MemoryStore
 from testing.fakes.caller import Caller
 from testing.fakes.chat_model import Answer, ScriptedChatModel
 from testing.fakes.house import RecordingSink
@@ -48,10 +52,14 @@ async def voice_house(
     stt: Recognizer | None = None,
     tts: Synthesizer | None = None,
     turn: TurnDetection = "timeout",
+    tools: Sequence[Tool] = (),
 ) -> AsyncIterator[VoiceHouse]:
     """Serve ``/ws/voice`` on a free port."""
     model, sink = ScriptedChatModel(*answers), RecordingSink()
-    agent = Agent(model, [], sink, JsonlConversations(state), persona=lambda: "You are a helpful twin.")
+    gate = ApprovalGate(MemoryStore(), Auditor(MemoryAudit(), sink), sink)
+    agent = Agent(
+        model, tools, sink, JsonlConversations(state), persona=lambda: "You are a helpful twin.", approvals=gate
+    )
     runner = TurnRunner(agent, sink)
     sessions = VoiceSessions(
         agent, runner, sink, stt or PocketsphinxRecognizer(), tts or FliteSynthesizer(), turn_detection=turn
