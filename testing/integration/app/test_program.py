@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 
+import httpx
 import pytest
 
-from testing.integration.app.conftest import Program
+from testing.integration.app.conftest import ROOT, Program
 
 pytestmark = pytest.mark.integration
 
@@ -70,3 +72,33 @@ def test_a_taken_port_ends_it_with_a_sentence(program: Program) -> None:
     assert second.returncode == 2
     assert "WEB_PORT" in second.stderr
     assert "Traceback" not in second.stderr
+
+
+def test_a_server_of_the_model_context_protocol_becomes_tools(program: Program) -> None:
+    servers = program.state / "mcp.json"
+    demo = {"command": sys.executable, "args": ["-m", "testing.fakes.mcp_server"], "cwd": str(ROOT)}
+    servers.write_text(json.dumps({"mcpServers": {"demo": demo}}))
+    program.environment["MCP_SERVERS_FILE"] = str(servers)
+    program.start()
+    program.wait(lambda response: response.json()["components"].get("mcp", {}).get("ok", False))
+    token = (program.state / "token").read_text().strip()
+    listed = httpx.get(
+        f"http://127.0.0.1:{program.port}/api/tools",
+        headers={"authorization": f"Bearer {token}"},
+        trust_env=False,
+    ).json()["tools"]
+    assert {"name": "demo.echo", "risk": "act"}.items() <= next(t for t in listed if t["name"] == "demo.echo").items()
+    printed = json.loads(program.command("link", "--mcp").stdout)["mcpServers"]["pipecatapp"]
+    assert printed["url"] == f"http://127.0.0.1:{program.port}/mcp"
+    assert token not in json.dumps(printed)
+    assert program.end() <= 10
+
+
+def test_a_wrong_file_of_servers_ends_it_with_a_sentence(program: Program) -> None:
+    servers = program.state / "mcp.json"
+    servers.write_text('{"mcpServers": {"memory": {"command": "x"}}}')
+    program.environment["MCP_SERVERS_FILE"] = str(servers)
+    done = program.command("serve")
+    assert done.returncode != 0
+    assert "mcpServers.memory: this name belongs to the agent's own tools" in done.stderr
+    assert "Traceback" not in done.stderr
