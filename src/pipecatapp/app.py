@@ -253,6 +253,7 @@ class App:
             tools=lambda: self.agent.tools,
             camera=self._eyes,
             tools_off=lambda: self.agent.off,
+            tools_offered=lambda: self.agent.always_offered,
             pictures=settings.pictures,
             tls_port=settings.web_tls_port,
             ca_certificate=authority.files.ca_certificate if authority else None,

@@ -259,6 +259,7 @@ class Mission:
             chosen=self.agent.chosen,
             camera=self.camera,
             tools_off=lambda: self.agent.off,
+            tools_offered=lambda: self.agent.always_offered,
             pictures=self.state_dir / "pictures",
             tls_port=self._tls_port,
             ca_certificate=authority.files.ca_certificate if authority else None,

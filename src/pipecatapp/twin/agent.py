@@ -231,6 +231,11 @@ class Agent:
         """The tools that cannot be used now, with the reason."""
         return self._toolbox.off
 
+    @property
+    def always_offered(self) -> frozenset[str]:
+        """The tools that stand in every prompt; the others come with the requests that they fit."""
+        return frozenset(tool.name for tool in self._offer(self._last_profile).fixed)
+
     def choose(self, conversation: str, expert: str) -> None:
         """Hand every request of this conversation to the expert, until another is chosen; empty: whoever fits.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -103,9 +103,9 @@ def _choose_nobody(conversation: str, expert: str) -> None:
 class WebServices:
     """Everything that the routes reach. ``ca_certificate`` and ``tls_port`` are empty where TLS is off.
 
-    ``tools_off`` says of the tools that cannot work here why. ``choose`` sends a conversation's requests to an expert
-    (raises LookupError for one that is not there), ``chosen`` says which. ``pictures`` is the folder
-    of those that tools took.
+    ``tools_off`` says of the tools that cannot work here why, ``tools_offered`` which stand in every prompt. ``choose``
+    sends a conversation's requests to an expert (raises LookupError for one that is not there), ``chosen`` says which.
+    ``pictures`` is the folder of those that tools took.
     """
 
     access: Access
@@ -124,6 +124,7 @@ class WebServices:
     tools: Callable[[], Sequence[ToolSpec]]
     camera: CameraPanel
     tools_off: Callable[[], Mapping[str, str]] = dict
+    tools_offered: Callable[[], Collection[str]] = frozenset
     experts: ExpertTable | None = None
     choose: Callable[[str, str], None] = _choose_nobody
     chosen: Callable[[str], str] = lambda _: ""

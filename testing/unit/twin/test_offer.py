@@ -194,3 +194,9 @@ def test_in_a_small_context_less_of_the_core_stands_in_front() -> None:
     assert small.many
     assert {tool.name for tool in small.fixed} == set(CORE[: len(small.fixed)])
     assert 0 < sum(len(tool_line(tool)) for tool in small.fixed) <= 1024
+
+
+async def test_the_page_can_tell_the_tools_that_are_always_offered(tmp_path: Path) -> None:
+    agent = make(tmp_path, ScriptedChatModel())
+    assert agent.always_offered == set(OWN)
+    assert len(agent.tools) == len(OWN) + len(LAMPS)

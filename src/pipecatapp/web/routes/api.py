@@ -80,12 +80,14 @@ def routes(services: WebServices) -> APIRouter:
 
     @router.get("/tools")
     async def tools() -> dict[str, object]:
+        offered = services.tools_offered()
         return {
             "tools": [
                 {
                     "name": tool.name,
                     "description": tool.description,
                     "risk": str(tool.risk),
+                    "offered": tool.name in offered,
                     "parameters": dict(tool.parameters),
                 }
                 for tool in services.tools()
