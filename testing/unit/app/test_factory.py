@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 
 from pipecatapp.agent_factory import (
     check_supported,
+    create_agent,
     create_cluster,
     create_engine,
     create_mcp_servers,
     models_file,
+    playbooks_folder,
     prompts_folder,
 )
 from pipecatapp.app import LateVoice, welcome
@@ -231,3 +234,24 @@ def test_a_file_of_servers_that_is_named_must_be_right(tmp_path: Path) -> None:
     assert create_mcp_servers(load_settings(mcp_servers_file=path)) is None
     path.write_text('{"mcpServers": {"files": {"command": "x"}}}')
     assert create_mcp_servers(load_settings(mcp_servers_file=path)) is not None
+
+
+def test_the_playbooks_are_those_of_the_setting_or_of_this_checkout(tmp_path: Path) -> None:
+    assert playbooks_folder(Settings(state_dir=tmp_path, playbooks_dir=tmp_path)) == tmp_path
+    found = playbooks_folder(Settings(state_dir=tmp_path))
+    assert found is not None
+    assert (found / "playbook.yaml").is_file()
+
+
+async def test_tools_that_act_on_machines_are_there_or_off_with_a_reason(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path, llm_url="http://127.0.0.1:9/v1", code_sandbox="none")  # type: ignore[arg-type]
+
+    async def health() -> Sequence[ComponentHealth]:
+        return []
+
+    agent = create_agent(settings, create_engine(settings), RecordingSink(), health)
+    names = {spec.name for spec in agent.tools}
+    assert {"ssh.run_command", "power.set_idle_threshold"} <= names
+    assert "code_runner.run_python_code" not in names
+    assert agent.off["code_runner.run_python_code"] == "CODE_SANDBOX=none turns it off"
+    await agent.aclose()
