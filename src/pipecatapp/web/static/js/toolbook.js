@@ -40,6 +40,8 @@ function row(tool) {
   const details = make("details", {}, [summary, make("p", { text: tool.description })]);
   if (properties.length)
     details.append(make("p", { class: "muted mono", text: `${tool.name}(${properties.join(", ")})` }));
+  if (tool.offered === false)
+    details.append(make("p", { class: "muted", text: "The model is told of it when a request fits." }));
   return make("li", {}, [details]);
 }
 
