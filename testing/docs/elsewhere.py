@@ -31,6 +31,9 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         f"{_CLUSTER}/test_consul.py::test_while_consul_is_away_the_last_known_set_stays",
     ),
     "failover": (f"{_CLUSTER}/test_failover.py::test_answers_survive_what_happens_to_their_servers",),
+    "benchmark": ("testing/integration/app/test_program.py::test_benchmark_mode_reports_each_turn",),
+    "engine": ("testing/integration/house/test_benches.py::test_the_engine_is_measured_beside_memory_and_llama_bench",),
+    "routing": ("testing/integration/house/test_benches.py::test_routing_is_measured_on_its_own_set",),
     # The sandbox of every other command runs it.
     "serve": ("testing/docs/test_commands.py::test_command_works_as_printed",),
     "setup": (f"{_SCRIPTS}::test_setup_has_nothing_to_do_the_second_time",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 
@@ -37,6 +38,23 @@ def test_it_wakes_up_answers_remembers_and_ends(program: Program) -> None:
     kept = (program.state / "conversations/test-conversation.jsonl").read_text().splitlines()
     assert json.loads(kept[0])["turn"]["user_text"] == "What can you do?"
     assert program.health() is None
+
+
+def test_benchmark_mode_reports_each_turn(program: Program) -> None:
+    program.environment["BENCHMARK_MODE"] = "true"
+    program.start()
+    program.wait(lambda response: response.json()["components"].get("engine", {}).get("ok", False))
+    assert program.command("ask", "what time is it").returncode == 0
+    program.end()
+    log = (program.state / "serve.log").read_text()
+    report = r"""--- BENCHMARK RESULTS ---
+STT Latency: 0\.0000s
+LLM Time to First Token: \d+\.\d{4}s
+TTS Time to First Audio: 0\.0000s
+Total Pipeline Latency: \d+\.\d{4}s
+-------------------------
+"""
+    assert len(re.findall(report, log)) == 1, log
 
 
 def test_a_kill_leaves_nothing_that_stops_the_next_start(program: Program) -> None:
