@@ -27,7 +27,7 @@ GENERAL = "general"
 # So long a registered expert of which no instance passes its check stays on the list.
 _AWAY_S = 30.0
 _TOLD_EVERY_S = 1.0
-_LOOKED_EVERY_S = 5.0
+_LOOKED_EVERY_S = 2.0
 
 Connect = Callable[[Registration], Instance]
 
@@ -190,8 +190,10 @@ class Experts:
 
     async def _look_forever(self) -> None:
         while True:
-            for instance in self._instances():
-                if instance.breaker.allows and instance.id not in self._looked_at:
+            for instance in self._looked_after():
+                # A service on the internet counts requests: only turns ask it.
+                fine = instance.breaker.allows and not instance.registration.external
+                if fine and instance.id not in self._looked_at:
                     self._keep(self._look(instance), f"look at {instance.id}")
             await self._close_gone()
             self._news.clear()

@@ -139,7 +139,13 @@ class Instance:
             logger.info("%s answers again", self.id)
 
     async def look(self) -> None:
-        """Ask it how busy it is."""
+        """Ask it whether it lives and how busy it is: a turn should not be the first to find out.
+
+        Raises:
+            ModelUnreachableError: it does not answer.
+        """
+        if not await self._probe.alive() and not await self._probe.alive():
+            raise ModelUnreachableError("the model server does not even say that it lives")
         load = await self._probe.load()
         if load is not None:
             self._slots = self.registration.slots or load.slots

@@ -28,7 +28,7 @@ REQUEST = ChatRequest([Message("user", "hello")], slot_key="c")
 GONE = ModelUnreachableError("the model server is gone")
 
 
-def registration(name: str, host: str = "h1", **more: str) -> Registration:
+def registration(name: str, host: str = "h1", **more: object) -> Registration:
     return Registration(name, f"http://{host}:1/v1", slots=2, **more)  # type: ignore[arg-type]
 
 
@@ -154,6 +154,25 @@ async def test_the_wrong_model_is_found_out_before_anybody_asks() -> None:
         assert (row["healthy"], row["instances"][0]["state"]) == (False, "open")
         assert "serves scripted and not qwen3-4b" in row["instances"][0]["reason"]
         assert [expert.name for expert in h.experts.experts()] == ["coding"]  # the prompt does not flicker
+
+
+async def test_one_that_hangs_is_found_out_before_anybody_asks() -> None:
+    h = House()
+    h.experts.update([registration("coding"), registration("general", "h2")])
+    h.made[0].scripted_probe.answers = False
+    async with h.running():
+        await until(lambda: not h.made[0].breaker.allows)
+        assert h.made[1].breaker.allows
+        assert "does not even say that it lives" in h.experts.table()[0]["instances"][0]["reason"]
+
+
+async def test_external_experts_are_asked_nothing_but_turns() -> None:
+    h = House(fixed=[registration("writing", "h9", external=True)])
+    h.experts.update([registration("coding")])
+    async with h.running():
+        await until(lambda: h.made[1].scripted_probe.asked)
+        await asyncio.sleep(0.05)
+    assert {made.id: made.scripted_probe.asked > 0 for made in h.made} == {"coding@h1:1": True, "writing@h9:1": False}
 
 
 async def test_the_pages_are_told_what_changed() -> None:
