@@ -157,7 +157,7 @@ async def test_arguments_are_edited_and_a_wrong_one_is_said_at_its_field(
     await seconds.fill("60")
     await send.click()
 
-    await expect(card).to_contain_text("Allowed on the page")
+    await expect(card).to_contain_text("Allowed on the page, with other arguments")
     await expect(page.locator(".answer").last).to_contain_text("It sleeps now")
     assert [arguments for arguments, _ in mission.power.calls] == [{"service": "nas", "seconds": 60}]
     await card.locator(".approval-call summary").click()

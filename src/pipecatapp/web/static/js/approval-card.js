@@ -13,6 +13,7 @@ import { riskWord, schemaOf } from "./toolbook.js";
 /** @typedef {import("./types.js").Decision} Decision */
 
 const SHORT_LINES = 12;
+const MASK = "***";
 
 /** @type {Record<string, string>} */
 const BY = { page: "on the page", terminal: "in the terminal", voice: "by voice", typed: "in writing" };
@@ -28,6 +29,18 @@ const OUTCOMES = { approved: "Allowed", refused: "Refused", expired: "Expired: n
 function outcome(decision, by) {
   if (by === "withdrawn") return "Withdrawn: it is no longer wanted";
   return decision === "expired" ? OUTCOMES.expired : `${OUTCOMES[decision]} ${BY[by] ?? visible(by)}`.trim();
+}
+
+/**
+ * Whether a person changed something. What is masked in the record says nothing.
+ * @param {Record<string, unknown>} asked
+ * @param {Record<string, unknown>} ran
+ */
+function differ(asked, ran) {
+  return [...new Set([...Object.keys(asked), ...Object.keys(ran)])].some((name) => {
+    const now = JSON.stringify(ran[name]) ?? "";
+    return now !== (JSON.stringify(asked[name]) ?? "") && !now.includes(MASK);
+  });
 }
 
 /** @param {Record<string, unknown>} values */
@@ -113,7 +126,8 @@ export class ApprovalCard {
    * @param {Record<string, unknown>} [ran] the arguments, which a person may have edited
    */
   close(decision, by, ran) {
-    this.#end(decision, outcome(decision, by));
+    const edited = decision === "approved" && ran && differ(this.approval.arguments, ran);
+    this.#end(decision, edited ? `${outcome(decision, by)}, with other arguments` : outcome(decision, by));
     if (ran) this.#fillCall(ran);
   }
 
