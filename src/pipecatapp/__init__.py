@@ -1,3 +1,3 @@
 """A private voice assistant for old PCs: one brain, one PC or many (see docs/ARCHITECTURE.md)."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

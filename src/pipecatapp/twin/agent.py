@@ -77,6 +77,7 @@ from pipecatapp.twin.streams import closing
 from pipecatapp.twin.toolbox import Toolbox, failure
 from pipecatapp.twin.toolloop import Exchange, SpeechlessError, ToolLoop, clipped
 from pipecatapp.twin.turn import TurnProgress, new_turn_id
+from pipecatapp.twin.wishes import plain_wish
 
 logger = logging.getLogger(__name__)
 
@@ -693,13 +694,22 @@ class Agent:
             or any(recalls(message.content) for message in messages if message.role == "user"),
         )
 
+    async def _clear_call(self, exchange: Exchange) -> ToolCall | None:
+        """What the request asks for where that is clear before the model is asked, or chosen by hand."""
+        conversation, words = exchange.context.conversation, exchange.words
+        if expert := await self._routing.direct(conversation, words):
+            return ToolCall("", ROUTE, {"expert": expert, "query": words})
+        if exchange.profile.prompt_style == "compact":
+            return plain_wish(words, {tool.name for tool in exchange.tools})
+        return None
+
     async def _answered(self, state: _Conversation, turn: _RunningTurn) -> AsyncGenerator[str, None]:
         front = await state.preparation.stop()
         profile = self._last_profile = await self._model.profile()
         context = self._context(state, turn)
         offer = self._offer(profile)
         exchange = turn.exchange = self._exchange(offer, turn.text, turn.progress, context, state.history)
-        exchange.expert = await self._routing.direct(state.id, turn.text)
+        exchange.given = await self._clear_call(exchange)
         facts = await recall(self._memory, turn.text)
         tools = await self._new_tools(offer, turn.text, state.history.messages())
         told = last_observation(state.history.messages())

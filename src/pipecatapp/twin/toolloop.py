@@ -54,7 +54,8 @@ class Exchange:
 
     ``messages`` begins with the request and grows by calls, results and the answer; ``calls`` are those that ran,
     ``asked`` is the one that waits for a person now.
-    ``system_for`` is the front for another model, should one have to go on; ``expert`` is who answers first.
+    ``system_for`` is the front for another model, should one have to go on; ``given`` is a call that is
+    clear before the model is asked.
     """
 
     words: str
@@ -67,7 +68,7 @@ class Exchange:
     progress: TurnProgress
     messages: list[Message]
     system_for: Callable[[ModelProfile], Message] | None = None
-    expert: str = ""
+    given: ToolCall | None = None
     calls: list[ToolCall] = field(default_factory=list)
     asked: ApprovalRequest | None = None
     told: int = 0  # characters of progress.text that belong to the messages before the last
@@ -142,8 +143,9 @@ class ToolLoop:
         )
         while True:
             reply = _Reply()
-            if exchange.expert:
-                reply.body, exchange.expert = _route_body(exchange), ""
+            if exchange.given is not None:
+                given, exchange.given = exchange.given, None
+                reply.body = json.dumps({"name": given.name, "arguments": dict(given.arguments)})
             else:
                 async with closing(self._ask(exchange, form, correction, reply)) as words:
                     async for piece in words:
@@ -349,11 +351,6 @@ def _needs_notes(profile: ModelProfile) -> bool:
 
 def _temperature(profile: ModelProfile, form: _Form) -> float:
     return 0.0 if profile.prompt_style == "compact" or form is not _Form.FREE else 0.3
-
-
-def _route_body(exchange: Exchange) -> str:
-    """The call that hands the request to the expert that answers first."""
-    return json.dumps({"name": ROUTE, "arguments": {"expert": exchange.expert, "query": exchange.words}})
 
 
 def _grammar(exchange: Exchange, form: _Form, profile: ModelProfile) -> str | None:

@@ -42,7 +42,6 @@ MODULES = {
     "paramiko": ["paramiko"],
     "docker": ["docker"],
     "mcp": ["mcp"],
-    "py-consul": ["consul"],
     "playwright": ["playwright.async_api"],
     "opencv-python-headless": ["cv2"],
     "sentence-transformers": ["sentence_transformers"],

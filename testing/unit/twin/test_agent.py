@@ -668,6 +668,24 @@ async def test_clear_cases_go_to_an_expert_before_the_model_is_asked(house: Call
     assert await h.ask("play chess") == "I do not play."
 
 
+TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+
+
+async def test_the_starter_is_not_asked_what_a_plain_wish_means(house: Callable[..., House]) -> None:
+    remember = ScriptedTool("memory.remember", "I noted: the bin goes out on monday.", parameters=TEXT)
+    h = house("Noted, the bin goes out on monday.", tools=[remember], profile=COMPACT)
+    assert await h.ask("remember that the bin goes out on monday") == "Noted, the bin goes out on monday."
+    assert [arguments for arguments, _ in remember.calls] == [{"text": "the bin goes out on monday"}]
+    assert h.model.requests[0].messages[-1].content.startswith("<tool_response>")
+
+
+async def test_a_large_model_decides_itself_what_a_wish_means(house: Callable[..., House]) -> None:
+    remember = ScriptedTool("memory.remember", "I noted it.", parameters=TEXT)
+    h = house("All right.", tools=[remember])
+    assert await h.ask("remember that the bin goes out on monday") == "All right."
+    assert remember.calls == []
+
+
 # --- another model goes on
 
 
