@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -56,22 +55,21 @@ from pipecatapp.twin.approvals import STOPPED, ApprovalGate, Decision, Scope, ou
 from pipecatapp.twin.conversation import History, TokenEstimate, history_of
 from pipecatapp.twin.desk import Desk
 from pipecatapp.twin.keeping import PAUSE_S, Keeper
-from pipecatapp.twin.offer import LATE, Offer
+from pipecatapp.twin.offer import LATE
 from pipecatapp.twin.preparation import Preparation, recall
 from pipecatapp.twin.prompt import (
-    compact_system,
     defused,
-    full_system,
     last_observation,
     late_text,
-    observed,
     recalls,
     request_text,
     settled_text,
     tool_call_text,
     tool_response_text,
 )
-from pipecatapp.twin.routing import ROUTE, Routing, route_spec
+from pipecatapp.twin.prompts import Prompts
+from pipecatapp.twin.routing import ROUTE, Routing
+from pipecatapp.twin.running import OpenConversation, RunningTurn
 from pipecatapp.twin.sentences import BUG, apology
 from pipecatapp.twin.streams import closing
 from pipecatapp.twin.toolbox import Toolbox, failure
@@ -93,67 +91,6 @@ class _Silence:
 
     def emit(self, event: Event) -> None:
         """Nobody listens."""
-
-
-@dataclass(slots=True)
-class _Conversation:
-    """What the agent holds of one conversation."""
-
-    id: str
-    history: History
-    preparation: Preparation
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    users: int = 0  # turns that run or wait, and what is still being stored
-
-    @property
-    def idle(self) -> bool:
-        """Whether everything of it is in the store."""
-        return not self.users and self.preparation.idle
-
-    @contextmanager
-    def used(self) -> Iterator[None]:
-        """Keeps it from being forgotten meanwhile."""
-        self.users += 1
-        try:
-            yield
-        finally:
-            self.users -= 1
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """One turn at a time."""
-        with self.used():
-            async with self.lock:
-                yield
-
-
-@dataclass(slots=True)
-class _RunningTurn:
-    """A turn between its first and its last word."""
-
-    text: str
-    source: Source
-    progress: TurnProgress
-    started_at: float
-    exchange: Exchange | None = None
-    plain: tuple[Message, ...] = ()  # of a turn without the model
-    announces: ApprovalRequest | None = None  # by all that it says
-    failed_at: int | None = None  # characters that were said before the apology
-    whole: bool = False
-
-    def messages(self) -> list[Message]:
-        """What the model will see of it later. A turn of which nothing came but an apology leaves no trace."""
-        if self.plain:
-            return [*self.plain, Message("assistant", self.progress.text.strip() or INTERRUPTED)]
-        if self.exchange is None or not self.exchange.messages:
-            return []
-        if self.failed_at == 0 and not self.exchange.calls:
-            return []
-        messages = list(self.exchange.messages)
-        if messages[-1].role == "user":
-            said = self.progress.text[self.exchange.told :].strip()
-            messages.append(Message("assistant", said or INTERRUPTED))
-        return messages
 
 
 class Agent:
@@ -202,30 +139,26 @@ class Agent:
         self._sink = sink
         self._store = conversations
         self._memory = memory
-        self._persona = persona
         self._routing = Routing(experts, expert_persona or (lambda _: persona()), classifier)
         self._toolbox = Toolbox(tools, sink, approvals, off, sources)
         self._quiet_toolbox = Toolbox(tools, _Silence(), approvals, off, sources)
+        self._prompts = Prompts(persona, self._toolbox, self._routing, chooser, observe)
         self.desk = Desk(self._toolbox, approvals)
-        self._chooser = chooser
         self._gate = approvals
         self._announcements = Announcements(approvals) if approvals else None
-        self._observe = observe
         self._restarts_engine = restarts_engine
         self._keeper = Keeper(memory, model, self._evaluate_again, pause_s=pause_s)
         self._last_profile = ModelProfile("", 4096)
         self._estimate = TokenEstimate()
         self._loop = ToolLoop(model, self._toolbox, self._routing, self._estimate)
-        self._conversations: dict[str, _Conversation] = {}
+        self._conversations: dict[str, OpenConversation] = {}
         self._opening = asyncio.Lock()
         self._background: set[asyncio.Task[None]] = set()
 
     @property
     def tools(self) -> list[ToolSpec]:
         """The tools as the model is told of them now."""
-        experts = self._routing.experts()
-        specs = self._toolbox.specs + ([route_spec(experts)] if experts else [])
-        return sorted(specs, key=lambda spec: spec.name)
+        return self._prompts.tools
 
     @property
     def off(self) -> dict[str, str]:
@@ -235,7 +168,7 @@ class Agent:
     @property
     def always_offered(self) -> frozenset[str]:
         """The tools that stand in every prompt; the others come with the requests that they fit."""
-        return frozenset(tool.name for tool in self._offer(self._last_profile).fixed)
+        return frozenset(tool.name for tool in self._prompts.offer(self._last_profile).fixed)
 
     def choose(self, conversation: str, expert: str) -> None:
         """Hand every request of this conversation to the expert, until another is chosen; empty: whoever fits.
@@ -285,7 +218,7 @@ class Agent:
         state = await self._open(conversation)
         async with self._keeper.busy(), state.turn():
             await self._superseded(state, state.history.drop_unheard(text))
-            turn = _RunningTurn(text, source, progress, time.time())
+            turn = RunningTurn(text, source, progress, time.time())
             self._sink.emit(UserMessage(conversation=conversation, turn=progress.id, text=text, source=source))
             async with closing(self._told(state, turn, self._replied(state, turn))) as pieces:
                 async for piece in pieces:
@@ -302,7 +235,7 @@ class Agent:
             request = self._gate.get(approval) if self._gate else None
             if request is None or request.state is ApprovalState.PENDING:
                 return
-            turn = _RunningTurn("", "approval", progress, time.time())
+            turn = RunningTurn("", "approval", progress, time.time())
             async with closing(self._told(state, turn, self._settled(state, turn, request))) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -385,14 +318,14 @@ class Agent:
         # Tools must not find a stored conversation behind this one.
         context = ToolContext("", progress.id)
         earlier = history_of([Message(message.role, defused(message.content)) for message in talk[:-1]])
-        offer = self._offer(profile)
-        exchange = self._exchange(offer, words, progress, context, earlier, added)
+        offer = self._prompts.offer(profile)
+        exchange = self._prompts.exchange(offer, words, progress, context, earlier, added)
         # Their history, which is the client's, shows no tools: a request that goes on with the last one says little.
         asked = " ".join([*(message.content for message in talk[-3:-1] if message.role == "user"), words])
         tools = await offer.fitting(asked if len(words.split()) < _TELLING_WORDS else words)
         exchange.tools += tools
         facts = await recall(self._memory, words)
-        exchange.messages.append(Message("user", request_text(words, facts, self._observe(), tools)))
+        exchange.messages.append(Message("user", request_text(words, facts, self._prompts.observe(), tools)))
         loop = ToolLoop(self._model, self._quiet_toolbox, self._routing, self._estimate)
         try:
             async with self._keeper.busy(), closing(loop.run(exchange)) as pieces:
@@ -479,7 +412,7 @@ class Agent:
         await self._toolbox.aclose()
         await self._quiet_toolbox.aclose()
 
-    async def _open(self, conversation: str) -> _Conversation:
+    async def _open(self, conversation: str) -> OpenConversation:
         """The state of a conversation, read from the store the first time."""
         if (state := self._conversations.get(conversation)) is not None:
             return state
@@ -488,17 +421,18 @@ class Agent:
                 history = History.resumed(await self._stored(conversation))
 
                 async def base(words: str) -> list[Message]:
-                    return [self._system(self._offer(await self._model.profile())), *history.messages(words)]
+                    offer = self._prompts.offer(await self._model.profile())
+                    return [self._prompts.system(offer), *history.messages(words)]
 
                 async def fitting(words: str) -> list[ToolSpec] | None:
-                    offer = self._offer(await self._model.profile())
-                    return await self._new_tools(offer, words, history.messages(words)) if offer.many else None
+                    offer = self._prompts.offer(await self._model.profile())
+                    return await self._prompts.new_tools(offer, words, history.messages(words)) if offer.many else None
 
                 def news(words: str) -> str:
-                    return self._news(last_observation(history.messages(words)))
+                    return self._prompts.news(last_observation(history.messages(words)))
 
                 self._forget_idle()
-                self._conversations[conversation] = _Conversation(
+                self._conversations[conversation] = OpenConversation(
                     conversation, history, Preparation(self._model, self._memory, base, conversation, fitting, news)
                 )
             return self._conversations[conversation]
@@ -518,13 +452,13 @@ class Agent:
             logger.exception("conversation %s cannot be read; it begins afresh", conversation)
             return []
 
-    async def _superseded(self, state: _Conversation, record: TurnRecord | None) -> None:
+    async def _superseded(self, state: OpenConversation, record: TurnRecord | None) -> None:
         """The person goes on with a request of which nothing was heard: what it asked for is no longer wanted."""
         if record is not None and self._gate is not None:
             await self._gate.withdraw(state.id, record.turn.id)
 
     async def _told(
-        self, state: _Conversation, turn: _RunningTurn, answer: AsyncGenerator[str, None]
+        self, state: OpenConversation, turn: RunningTurn, answer: AsyncGenerator[str, None]
     ) -> AsyncGenerator[str, None]:
         """The answer with everything around it: events, times, history."""
         progress = turn.progress
@@ -541,7 +475,7 @@ class Agent:
             self._end(state, turn)
 
     async def _spoken(
-        self, state: _Conversation, turn: _RunningTurn, answer: AsyncGenerator[str, None]
+        self, state: OpenConversation, turn: RunningTurn, answer: AsyncGenerator[str, None]
     ) -> AsyncGenerator[str, None]:
         """The answer, and where it fails the sentence that says so; at its end what waits for the person."""
         try:
@@ -564,7 +498,7 @@ class Agent:
         turn.failed_at = len(said)
         yield sorry.text if not said or said[-1].isspace() else f" {sorry.text}"
 
-    async def _replied(self, state: _Conversation, turn: _RunningTurn) -> AsyncGenerator[str, None]:
+    async def _replied(self, state: OpenConversation, turn: RunningTurn) -> AsyncGenerator[str, None]:
         """What is said to the person's words: they answer a request that waits, or are one."""
         progress = turn.progress
         answer: Answered | Repeated | None = None
@@ -583,7 +517,7 @@ class Agent:
             async for piece in pieces:
                 yield piece
 
-    async def _decided(self, state: _Conversation, turn: _RunningTurn, answer: Answered) -> AsyncGenerator[str, None]:
+    async def _decided(self, state: OpenConversation, turn: RunningTurn, answer: Answered) -> AsyncGenerator[str, None]:
         """The person's words answered a request."""
         assert self._gate is not None  # noqa: S101 - or there were no announcements
         request = answer.request
@@ -602,7 +536,9 @@ class Agent:
             async for piece in pieces:
                 yield piece
 
-    async def _repeated(self, state: _Conversation, turn: _RunningTurn, answer: Repeated) -> AsyncGenerator[str, None]:
+    async def _repeated(
+        self, state: OpenConversation, turn: RunningTurn, answer: Repeated
+    ) -> AsyncGenerator[str, None]:
         """The person's words do not answer a request yet: it is read out (again)."""
         await state.preparation.stop()
         turn.plain = (Message("user", defused(turn.text)),)
@@ -610,7 +546,7 @@ class Agent:
         yield answer.text
 
     async def _settled(
-        self, state: _Conversation, turn: _RunningTurn, request: ApprovalRequest
+        self, state: OpenConversation, turn: RunningTurn, request: ApprovalRequest
     ) -> AsyncGenerator[str, None]:
         """Carry out what was approved, or not, and let the model speak about it."""
         assert self._gate is not None  # noqa: S101 - there is a request
@@ -618,8 +554,11 @@ class Agent:
             if self._announcements:
                 self._announcements.began(state.id)
             await state.preparation.stop()
-            offer, context = self._offer(await self._known_profile()), self._context(state, turn)
-            exchange = turn.exchange = self._exchange(offer, request.words, turn.progress, context, state.history)
+            offer = self._prompts.offer(await self._known_profile())
+            context = self._prompts.context(state.id, turn.progress.id, turn.text, state.history)
+            exchange = turn.exchange = self._prompts.exchange(
+                offer, request.words, turn.progress, context, state.history
+            )
             result = await self._outcome(turn, exchange, request)
         finally:
             await self._gate.close(request.id)
@@ -634,7 +573,7 @@ class Agent:
                 raise
             yield self._loop.plainly(exchange, result)
 
-    async def _outcome(self, turn: _RunningTurn, exchange: Exchange, request: ApprovalRequest) -> ToolResult:
+    async def _outcome(self, turn: RunningTurn, exchange: Exchange, request: ApprovalRequest) -> ToolResult:
         """What came of a decision, as the model is shown it; also when it is cut short."""
         result = failure("it was stopped")
         try:
@@ -648,7 +587,7 @@ class Agent:
             exchange.messages += _settled_messages(exchange.profile, request, shown, turn.text)
         return result
 
-    async def _announced(self, state: _Conversation, turn: _RunningTurn) -> str:
+    async def _announced(self, state: OpenConversation, turn: RunningTurn) -> str:
         """What the turn says at its end of requests that wait; it belongs to the answer from then on."""
         exchange = turn.exchange
         asked = exchange.asked if exchange else None
@@ -680,20 +619,6 @@ class Agent:
             logger.info("the model is not there (%s); going on without it", error)
         return self._last_profile
 
-    def _context(self, state: _Conversation, turn: _RunningTurn) -> ToolContext:
-        """Who asks, and what stands in the prompt already."""
-        names = {call.name for record in state.history.turns for call in record.turn.tool_calls}
-        messages = state.history.messages()
-        return ToolContext(
-            state.id,
-            turn.progress.id,
-            turn.text,
-            tainted=any(self._toolbox.taints(name) for name in names if name != ROUTE),
-            # The descriptions of other servers' tools are other people's text too.
-            recalled=any(tool.untrusted and tool.name not in self._toolbox.own for tool in self._toolbox.specs)
-            or any(recalls(message.content) for message in messages if message.role == "user"),
-        )
-
     async def _clear_call(self, exchange: Exchange) -> ToolCall | None:
         """What the request asks for where that is clear before the model is asked, or chosen by hand."""
         conversation, words = exchange.context.conversation, exchange.words
@@ -703,24 +628,24 @@ class Agent:
             return plain_wish(words, {tool.name for tool in exchange.tools})
         return None
 
-    async def _answered(self, state: _Conversation, turn: _RunningTurn) -> AsyncGenerator[str, None]:
+    async def _answered(self, state: OpenConversation, turn: RunningTurn) -> AsyncGenerator[str, None]:
         front = await state.preparation.stop()
         profile = self._last_profile = await self._model.profile()
-        context = self._context(state, turn)
-        offer = self._offer(profile)
-        exchange = turn.exchange = self._exchange(offer, turn.text, turn.progress, context, state.history)
+        context = self._prompts.context(state.id, turn.progress.id, turn.text, state.history)
+        offer = self._prompts.offer(profile)
+        exchange = turn.exchange = self._prompts.exchange(offer, turn.text, turn.progress, context, state.history)
         exchange.given = await self._clear_call(exchange)
         facts = await recall(self._memory, turn.text)
-        tools = await self._new_tools(offer, turn.text, state.history.messages())
+        tools = await self._prompts.new_tools(offer, turn.text, state.history.messages())
         told = last_observation(state.history.messages())
         if front is None:
-            content = request_text(turn.text, facts, self._news(told), tools)
+            content = request_text(turn.text, facts, self._prompts.news(told), tools)
         else:
             known = {fact.id for fact in front.facts} | {tool.name for tool in front.tools}
             content = request_text(turn.text, front.facts, front.observation, front.tools)
             facts = [fact for fact in facts if fact.id not in known]
             tools = [tool for tool in tools[:LATE] if tool.name not in known]
-            content = late_text(content, facts, self._news(front.observation or told), tools)
+            content = late_text(content, facts, self._prompts.news(front.observation or told), tools)
             exchange.tools += front.tools
         exchange.tools += tools
         exchange.messages.append(Message("user", content))
@@ -729,50 +654,7 @@ class Agent:
             async for piece in pieces:
                 yield piece
 
-    def _news(self, told: str) -> str:
-        """What the camera sees, unless it is what the model was told last: an old PC reads every word again."""
-        now = self._observe()
-        return "" if observed(now) == observed(told) else now
-
-    def _exchange(
-        self,
-        offer: Offer,
-        words: str,
-        progress: TurnProgress,
-        context: ToolContext,
-        history: History,
-        added: str = "",
-    ) -> Exchange:
-        return Exchange(
-            words=words,
-            context=context,
-            profile=offer.profile,
-            system=self._system(offer, added),
-            system_for=lambda profile: self._system(self._offer(profile), added),
-            history=history,
-            tools=[*offer.fixed, *offer.shown(history.messages())],
-            experts=self._routing.experts(),
-            progress=progress,
-            messages=[],
-        )
-
-    def _offer(self, profile: ModelProfile) -> Offer:
-        return Offer(self.tools, self._toolbox.own | {ROUTE}, self._chooser, profile)
-
-    async def _new_tools(self, offer: Offer, words: str, history: Sequence[Message]) -> list[ToolSpec]:
-        """The tools that fit these words and that the model does not see yet."""
-        seen = {tool.name for tool in offer.shown(history)}
-        return [tool for tool in await offer.fitting(words) if tool.name not in seen]
-
-    def _system(self, offer: Offer, added: str = "") -> Message:
-        """The front of every prompt: the same text as long as persona, tools and experts stay."""
-        experts = self._routing.experts()
-        if offer.profile.prompt_style == "compact":
-            return Message("system", compact_system([t.name for t in offer.fixed], [e.name for e in experts]))
-        persona = "\n\n".join(part for part in (self._persona().strip(), added.strip()) if part)
-        return Message("system", full_system(persona, offer.fixed, experts, more_tools=offer.many))
-
-    def _end(self, state: _Conversation, turn: _RunningTurn) -> None:
+    def _end(self, state: OpenConversation, turn: RunningTurn) -> None:
         """The turn is over, whole or not: history, events, storage. Does not wait, for it also runs on cancellation."""
         progress = turn.progress
         said = progress.text.strip()
@@ -821,7 +703,7 @@ class Agent:
         if (state := self._conversations.get(conversation)) is not None and not state.lock.locked():
             state.preparation.begin("")
 
-    def _later(self, state: _Conversation, work: Coroutine[Any, Any, None]) -> None:
+    def _later(self, state: OpenConversation, work: Coroutine[Any, Any, None]) -> None:
         async def logged() -> None:
             try:
                 await work
