@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 MASK = "***"
+# Of a longer text only the beginning is kept: looking through a megabyte would hold up everything else.
+_LONGEST = 20_000
 
 # As a part of an argument's name ("db_password", "apiKey"); a name that ends with "key" is one too.
 _PARTS = frozenset(
@@ -26,14 +28,18 @@ _PATTERNS = (
     re.compile(r"\bgh[pousr]_[A-Za-z0-9]{16,}"),
     re.compile(r"\bgithub_pat_[A-Za-z0-9_]{16,}"),
     re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{8,}"),
-    re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+    re.compile(r"(?<![\w-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
 )
-# What stands in front of the secret stays.
+# What stands in front of the secret stays. No pattern may try a long run of characters from each of them again: a text
+# of 20,000 equal letters would hold up everything for minutes.
 _LED_BY = (
     re.compile(r"(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{6,}"),
-    re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s/@]+:[^\s/]*@"),
-    re.compile(rf"(?i)([\w.-]*(?:{_NAME})[\"']?\s*[=:]\s*[\"']?)(?!(?:bearer|basic)\s)[^\s\"'&;,]+"),
-    re.compile(rf"(?i)(--?[\w-]*(?:{_NAME})\s+)[^\s-]\S*"),
+    re.compile(r"(://)[^\s/@:]+:[^\s/]*@"),
+    re.compile(rf"(?i)((?:{_NAME})[\"']?\s{{0,9}}[=:]\s{{0,9}}[\"']?)(?!(?:bearer|basic)\s)[^\s\"'&;,]+"),
+    re.compile(rf"(?i)((?<![\w-])--?[\w-]{{0,40}}?(?:{_NAME})\s+)[^\s-]\S*"),
+    re.compile(r"(\bsshpass\s+-p\s*)\S+"),
+    re.compile(r"((?<![\w-])(?:-u|--user)[ =]?[^\s:/]{1,64}:)[^\s/]\S*"),
+    re.compile(r"(\becho\s+)[^|\n]{1,200}(?=\|\s*sudo\s+-S\b)"),
 )
 
 
@@ -57,6 +63,8 @@ def _is_secret(name: str) -> bool:
 
 def masked_text(text: str) -> str:
     """The text without what looks like a secret."""
+    if len(text) > _LONGEST:
+        return f"{masked_text(text[:_LONGEST])}\n({len(text) - _LONGEST} more characters are left out)"
     for pattern in _PATTERNS:
         text = pattern.sub(MASK, text)
     for pattern in _LED_BY:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -76,6 +77,12 @@ def test_arguments_with_a_harmless_name_are_kept(name: str) -> None:
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIEcut", "MIIEcut"),
         ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "abcdefghijklmnop"),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NSJ9.SflKxwRJSM", "eyJzdWIiOiIxMjM0NSJ9"),
+        ("mysqldump --db-password hunter2 home", "hunter2"),
+        ("sshpass -p hunter2 ssh root@node3", "hunter2"),
+        ("curl -u admin:hunter2 http://router/", "hunter2"),
+        ("curl --user=admin:hunter2 http://router/", "hunter2"),
+        ("echo hunter2 | sudo -S reboot", "hunter2"),
+        ("https://me:a:hunter2@host/", "hunter2"),
     ],
 )
 def test_what_looks_like_a_secret_is_masked(text: str, secret: str) -> None:
@@ -88,3 +95,20 @@ def test_what_looks_like_a_secret_is_masked(text: str, secret: str) -> None:
 )
 def test_ordinary_text_is_kept(text: str) -> None:
     assert masked_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "run", ["a", "-", "--", "eyJ-", "a:", "://a:", "://a", "password", "password ", "-u", "-u a", "echo ", "bearer "]
+)
+def test_no_text_takes_long(run: str) -> None:
+    # Time that grows with the square of the length would be minutes here, for a program, a key or a file in base64.
+    began = time.process_time()
+    masked_text(run * (20_000 // len(run)))
+    assert time.process_time() - began < 5
+
+
+def test_of_a_huge_text_the_beginning_is_kept() -> None:
+    kept = masked({"code": "password=hunter2 " + "x" * 1_000_000})["code"]
+    assert kept.startswith(f"password={MASK} xxx")
+    assert kept.endswith("more characters are left out)")
+    assert len(kept) < 21_000
