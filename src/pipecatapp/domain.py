@@ -66,12 +66,15 @@ class Preview:
 
     ``sentence`` is spoken ("Run df -h on node3."), ``detail`` stands on the approval card (a host's fingerprint, a dry
     run). ``scope`` is what "allow for this session" covers besides the tool (a host); empty: it cannot be allowed
-    beyond this once.
+    beyond this once. ``whole``: who heard the sentence knows all that matters; otherwise a yes needs the page. ``found``:
+    what of the detail was found by looking (the fingerprint, the dry run); no yes counts before a person saw it.
     """
 
     sentence: str
     detail: str = ""
     scope: str = ""
+    whole: bool = True
+    found: str = ""
 
 
 class ApprovalState(StrEnum):
@@ -93,7 +96,8 @@ class ApprovalRequest:
     """A call that waits for a person, or was decided and is not told yet.
 
     ``digest`` names exactly this tool with these arguments (``twin.approvals.digest_of``); a yes is bound to it.
-    ``words`` are the person's own that led to the call; times are seconds since 1970.
+    ``words`` are the person's own that led to the call; times are seconds since 1970. ``spec_digest`` names the tool as
+    it described itself then (``twin.audit.digest_of_spec``): another one of the same name is never run instead.
     """
 
     id: str
@@ -109,6 +113,7 @@ class ApprovalRequest:
     expires_at: float
     state: ApprovalState = ApprovalState.PENDING
     by: str = ""
+    spec_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

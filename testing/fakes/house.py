@@ -64,15 +64,19 @@ class ScriptedTool:
 class PreviewedTool(ScriptedTool):
     """A ``ScriptedTool`` that says what a call is about to do: the sentence is filled with the arguments."""
 
-    def __init__(self, name: str, *, sentence: str, scope: str = "", detail: str = "", **options: Any) -> None:
+    def __init__(
+        self, name: str, *, sentence: str, scope: str = "", detail: str = "", found: str = "", **options: Any
+    ) -> None:
         super().__init__(name, **options)
-        self._sentence, self._scope, self.detail = sentence, scope, detail
+        self._sentence, self._scope, self.detail, self._found = sentence, scope, detail, found
+        self.whole = True
         self.preview_error: ToolError | None = None
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         if self.preview_error is not None:
             raise self.preview_error
-        return Preview(self._sentence.format(**arguments), self.detail, self._scope.format(**arguments))
+        sentence, scope, found = (text.format(**arguments) for text in (self._sentence, self._scope, self._found))
+        return Preview(sentence, self.detail, scope, self.whole, found)
 
 
 class ScriptedMemory:

@@ -137,6 +137,7 @@ class RunPlaybook:
         return Preview(
             f"Run {what}. {_forecast(played, self._check_s)}",
             detail=f"$ {what} --check --diff\n{played.output}",
+            found=f"the dry run of {json.dumps(dict(arguments), sort_keys=True)}",
         )
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:

@@ -68,16 +68,18 @@ class RunCommand:
         known = await asyncio.to_thread(self._folder.known)
         where = f"{target.name} as {target.user}"
         detail = f"{command}\n\non {target.account}"
+        found = ""
         if known.lookup(target.known_as) is None:
             key = await asyncio.to_thread(host_key, target)
             await asyncio.to_thread(self._folder.show, target, key)
             where += ", which I do not know yet"
+            found = f"{target.known_as} {key.fingerprint}"
             detail += (
                 f"\n\nThis is the first connection to {target.known_as}. Its key ({key.get_name()}) has the "
                 "fingerprint\n"
                 f"{key.fingerprint}\nCompare it with what `ssh-keygen -lf` says there. A yes stores it."
             )
-        return Preview(f"Run {short(command, 80)} on {where}.", detail, scope=target.account)
+        return Preview(f"Run {short(command, 80)} on {where}.", detail, scope=target.account, found=found)
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Run it to its end."""

@@ -27,7 +27,14 @@ from pipecatapp.domain import (
     Turn,
     TurnRecord,
 )
-from pipecatapp.errors import ApprovalError, ModelError, ToolError, UnfitDecisionError, UnknownRequestError
+from pipecatapp.errors import (
+    ApprovalError,
+    ModelError,
+    StorageError,
+    ToolError,
+    UnfitDecisionError,
+    UnknownRequestError,
+)
 from pipecatapp.events import (
     AssistantDelta,
     AssistantMessage,
@@ -52,6 +59,7 @@ from pipecatapp.ports import (
 )
 from pipecatapp.twin.announcements import DECIDED, Announcements, Answered, Repeated
 from pipecatapp.twin.approvals import STOPPED, ApprovalGate, Decision, Scope, outcome_of
+from pipecatapp.twin.audit import digest_of
 from pipecatapp.twin.conversation import History, TokenEstimate, history_of
 from pipecatapp.twin.desk import Desk
 from pipecatapp.twin.keeping import PAUSE_S, Keeper
@@ -241,7 +249,16 @@ class Agent:
                     yield piece
 
     async def abandon(self, conversation: str, approval: str) -> None:
-        """The turn that would have gone on with this request will not come: it is over, and only the history knows."""
+        """The turn that would have gone on with this request will not come: it is over, and only the history knows.
+
+        Never raises but for cancellation: what cannot be written down is in the log.
+        """
+        try:
+            await self._abandon(conversation, approval)
+        except Exception:
+            logger.exception("a call that is no longer wanted could not be closed")
+
+    async def _abandon(self, conversation: str, approval: str) -> None:
         if self._gate is None or self._gate.get(approval) is None:
             return
         state = await self._open(conversation)
@@ -281,7 +298,12 @@ class Agent:
             raise UnknownRequestError("nothing waits for an answer here")
         request = self._gate.get(approval)
         edited = None
-        if request is not None and decision == "approve" and arguments is not None and arguments != request.arguments:
+        if (
+            request is not None
+            and decision == "approve"
+            and arguments is not None
+            and digest_of(request.tool, arguments) != request.digest
+        ):
             try:
                 context = ToolContext(request.conversation, request.turn, request.words)
                 edited = (arguments, await self._toolbox.looked_at(request.tool, arguments, context))
@@ -530,11 +552,19 @@ class Agent:
             yield f"That comes too late: {error}."
             return
         except asyncio.CancelledError:
-            await self._gate.close(request.id)
+            await self._close(request.id)
             raise
         async with closing(self._settled(state, turn, request)) as pieces:
             async for piece in pieces:
                 yield piece
+
+    async def _close(self, approval: str) -> None:
+        """The request is over. Where that cannot be written what was done is told all the same, and never done again."""
+        assert self._gate is not None  # noqa: S101 - there is a request
+        try:
+            await self._gate.close(approval)
+        except StorageError:
+            logger.exception("a call that was decided could not be closed")
 
     async def _repeated(
         self, state: OpenConversation, turn: RunningTurn, answer: Repeated
@@ -561,7 +591,7 @@ class Agent:
             )
             result = await self._outcome(turn, exchange, request)
         finally:
-            await self._gate.close(request.id)
+            await self._close(request.id)
         carried_out = request.state is ApprovalState.APPROVED and exchange.profile.prompt_style != "compact"
         try:
             async with closing(self._loop.run(exchange, result, words_only=not carried_out)) as pieces:

@@ -26,7 +26,7 @@ from pipecatapp.domain import ApprovalRequest, ApprovalState, Preview, Risk, Too
 from pipecatapp.errors import SettledError, ToolError, UnfitDecisionError, UnknownRequestError
 from pipecatapp.events import ApprovalDecided, ApprovalRequested
 from pipecatapp.ports import ApprovalStore, EventSink, ToolContext
-from pipecatapp.twin.audit import Auditor, digest_of
+from pipecatapp.twin.audit import Auditor, digest_of, digest_of_spec
 from pipecatapp.twin.masking import masked
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,9 @@ _REMEMBERED = 256  # ids of requests that are gone, to tell "decided" from "unkn
 
 def by_voice(request: ApprovalRequest) -> bool:
     """Whether a yes in the conversation is enough."""
-    return request.risk is Risk.ACT and len(request.preview.sentence) <= READ_OUT_AT_MOST
+    said = " ".join(request.preview.sentence.split())
+    # Nobody hears characters that cannot be seen.
+    return request.risk is Risk.ACT and request.preview.whole and said.isprintable() and len(said) <= READ_OUT_AT_MOST
 
 
 class ApprovalGate:
@@ -81,7 +83,7 @@ class ApprovalGate:
         self._limit = limit
         self._requests: dict[str, ApprovalRequest] = {}
         self._gone: OrderedDict[str, ApprovalState] = OrderedDict()
-        self._grants: set[tuple[str, str, str]] = set()
+        self._grants: set[tuple[str, str, str]] = set()  # conversation, tool (as it was), scope
         self._lock = asyncio.Lock()
         self._loaded = False
         self._settled: Callable[[ApprovalRequest], None] = _nobody
@@ -162,6 +164,7 @@ class ApprovalGate:
                 words=context.words,
                 requested_at=now,
                 expires_at=now + self._lifetime_s,
+                spec_digest=digest_of_spec(spec),
             )
             await self.auditor.request(request, "requested", "model")
             await self._put(request)
@@ -170,7 +173,7 @@ class ApprovalGate:
 
     async def allowed(self, call: ToolCall, spec: ToolSpec, preview: Preview, context: ToolContext) -> bool:
         """Whether the person allowed such calls for this session; then this is noted as decided by that."""
-        key = (context.conversation, call.name, preview.scope)
+        key = (context.conversation, digest_of_spec(spec), preview.scope)
         if self._mode == "deny" or not preview.scope or key not in self._grants:
             return False
         await self.auditor.call(call, spec, context, "approved", "session")
@@ -196,11 +199,12 @@ class ApprovalGate:
             decision: yes or no.
             by: how: ``page``, ``terminal``, or in the conversation by ``voice`` or ``typed``; then a turn waits for it.
             scope: ``session`` allows further calls of this tool within the preview's scope.
-            edited: other arguments to run it with, already checked, and what they mean.
+            edited: other arguments to run it with, already checked, and what they mean. Where looking at them found
+                what the person has not seen, the request goes on waiting with these arguments instead.
 
         Raises:
             UnknownRequestError: there is none of this id.
-            SettledError: it was decided, it has expired, or ``digest`` is not its own.
+            SettledError: it was decided, it has expired, ``digest`` is not its own, or there is something to see first.
             UnfitDecisionError: it cannot be answered in this way.
         """
         return await _uninterrupted(self._decide(request_id, digest, decision, by, scope, edited))
@@ -224,13 +228,24 @@ class ApprovalGate:
             if edited is not None:
                 arguments, preview = edited
                 digest = digest_of(request.tool, arguments)
+                seen = request.preview.found
                 request = replace(request, arguments=dict(arguments), digest=digest, preview=preview)
+                if preview.found not in ("", seen):
+                    await self._ask_again(request, by)
+                    raise SettledError("with these arguments there is something to see first; it waits for your answer")
             if scope == "session" and not request.preview.scope:
                 raise UnfitDecisionError(f"{request.tool} can only be allowed once")
             request = await self._settle(request, ApprovalState.APPROVED, by)
             if scope == "session":
-                self._grants.add((request.conversation, request.tool, request.preview.scope))
+                self._grants.add((request.conversation, request.spec_digest, request.preview.scope))
             return request
+
+    async def _ask_again(self, request: ApprovalRequest, by: str) -> None:
+        """Inside the lock: it waits as a person changed it, until they have seen what that means."""
+        request = replace(request, expires_at=self._clock() + self._lifetime_s)
+        await self.auditor.request(request, "edited", by)
+        await self._put(request)
+        self._show(request)
 
     async def withdraw(self, conversation: str, turn: str | None = None) -> None:
         """What this turn asked for (or all turns) is no longer wanted; nobody needs to be told."""

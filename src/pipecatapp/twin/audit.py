@@ -23,6 +23,12 @@ def digest_of(tool: str, arguments: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def digest_of_spec(spec: ToolSpec) -> str:
+    """The name of exactly this tool: SHA-256 of what it says of itself."""
+    said = [spec.name, spec.description, dict(spec.parameters), str(spec.risk), spec.untrusted]
+    return hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()
+
+
 class Auditor:
     """The audit log as the brain writes it.
 

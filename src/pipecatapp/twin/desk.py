@@ -81,7 +81,7 @@ class Desk:
                 now = self._gate.get(request.id)
         except asyncio.CancelledError:
             if len(self._waiting[request.id]) == 1:
-                self._later(self._gate.withdraw(CALLERS, request.turn))
+                self._later(self._end(request))
             raise
         finally:
             self._waiting[request.id].remove(waiter)
@@ -95,6 +95,12 @@ class Desk:
             return outcome_of(now)
         finally:
             await self._gate.close(request.id)
+
+    async def _end(self, request: ApprovalRequest) -> None:
+        """Nobody waits for it any more, whether it was decided in the last moment or not."""
+        assert self._gate is not None  # noqa: S101
+        await self._gate.withdraw(CALLERS, request.turn)
+        await self._gate.close(request.id)
 
     async def _close(self, request: str) -> None:
         assert self._gate is not None  # noqa: S101

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -51,6 +52,8 @@ def masked(value: Any, name: str = "") -> Any:
         return {str(key): masked(inner, str(key)) for key, inner in value.items()}
     if isinstance(value, str):
         return masked_text(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # Python writes it, and no page can read it
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [masked(inner, name) for inner in value]
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from pipecatapp.events import ToolFinished, ToolProgress, ToolStarted
 from pipecatapp.ports import ClosingTool, EventSink, PreviewingTool, Tool, ToolContext, ToolSource
 from pipecatapp.twin.announcements import default_sentence
 from pipecatapp.twin.approvals import ApprovalGate
+from pipecatapp.twin.audit import digest_of_spec
 from pipecatapp.twin.masking import masked
 
 logger = logging.getLogger(__name__)
@@ -114,6 +116,8 @@ class Toolbox:
             tool = self._fit(call)
             if self._gate is None:
                 raise ToolError("nobody can say yes here")
+            if digest_of_spec(tool.spec) != request.spec_digest:
+                raise ToolError(f"{call.name} is not the tool any more that the yes was for, so it was not used")
             await self._gate.begin(request.id)
         except (ToolError, ApprovalError, StorageError) as error:
             with self.told(call, context) as outcome:
@@ -180,6 +184,10 @@ class Toolbox:
             if (reason := self.off.get(call.name)) is not None:
                 raise ToolError(f"{call.name} is off: {reason}")
             raise ToolError(f"there is no tool {call.name}; there are: {_listed(sorted(tools))}")
+        try:
+            json.dumps(dict(call.arguments), ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, RecursionError) as error:
+            raise ToolError(f"{call.name}: the arguments cannot be written as JSON ({error})") from error
         if (problem := self._problem(tool.spec, call.arguments)) is not None:
             raise ToolError(f"{call.name}: {problem}")
         return tool
@@ -294,4 +302,6 @@ def _own_wish(call: ToolCall, context: ToolContext) -> bool:
         return False
     said = " ".join(context.words.split()).casefold()
     values = [" ".join(str(value).split()).casefold() for value in call.arguments.values()]
-    return not context.recalled or all(value in said for value in values)
+    return not context.recalled or all(
+        re.search(rf"(?<!\w){re.escape(value)}(?!\w)", said) is not None for value in values
+    )

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,23 @@ async def test_what_is_too_long_to_read_out_needs_the_page(house: Callable[..., 
     assert said.endswith("Please confirm it on the page.")
     assert not h.sink.of(ApprovalRequested)[0].by_voice
     await h.ask("yes")
+    assert h.lamp.calls == []
+
+
+async def test_who_does_not_hear_all_of_a_call_cannot_say_yes_to_it(house: Callable[..., House]) -> None:
+    h = house(LAMP, "Good.")
+    h.lamp.whole = False  # the sentence leaves something out
+    assert "Please confirm it on the page." in await h.ask("switch the lamp on")
+    assert "Please confirm it on the page." in await h.ask("yes")
+    assert h.lamp.calls == []
+    assert not h.sink.of(ApprovalRequested)[0].by_voice
+
+
+@pytest.mark.parametrize("hidden", ["\u202e", "\u200b", "\u2066", "\x1b[8m", "\U000e0041"])
+async def test_what_cannot_be_heard_needs_the_page(house: Callable[..., House], hidden: str) -> None:
+    h = house(call("lamp.switch", lamp=f"lamp{hidden}", to="on"))
+    await h.ask("switch the lamp on")
+    assert "Please confirm it on the page." in await h.ask("yes")
     assert h.lamp.calls == []
 
 
@@ -428,6 +446,52 @@ async def test_edited_arguments_run_and_are_checked(house: Callable[..., House])
     assert '"host": "node4"' in h.last_prompt()[-1].content
     asked, approved, executed = h.audit.lines
     assert asked.digest != approved.digest == executed.digest
+
+
+async def test_an_edit_that_looking_finds_something_new_about_is_shown_before_it_runs(
+    house: Callable[..., House],
+) -> None:
+    # The key of a host that nobody has seen, a dry run: what a person changes a call into they must have seen too.
+    dry = PreviewedTool(
+        "play.book", sentence="Run {book}.", found="{book} would change {book}.conf", risk=Risk.DANGER,
+        parameters=strings("book"),
+    )  # fmt: skip
+    h = house(call("play.book", book="site"), "Done.", tools=[dry])
+    await h.ask("run the site playbook")
+    first = h.waiting
+    with pytest.raises(SettledError, match="something to see first"):
+        await h.approve(arguments={"book": "other"})
+    assert dry.calls == []
+    with pytest.raises(SettledError, match="another call"):  # a yes to what was shown before
+        await h.approve(digest=first.digest)
+    shown = h.sink.of(ApprovalRequested)[-1]
+    assert (shown.id, shown.sentence, shown.arguments) == (first.id, "Run other.", {"book": "other"})
+    assert shown.digest == h.waiting.digest != first.digest
+    await h.approve(arguments={"book": "other"})
+    await h.told(2)
+    assert [arguments for arguments, _ in dry.calls] == [{"book": "other"}]
+    assert [decision for decision, _ in h.audit.decisions()] == ["requested", "edited", "approved", "executed"]
+
+
+async def test_a_number_of_another_kind_is_an_edit(house: Callable[..., House]) -> None:
+    sleep = ScriptedTool(
+        "power.sleep", risk=Risk.ACT, parameters={"type": "object", "properties": {"after": {}}, "required": ["after"]}
+    )
+    h = house(call("power.sleep", after=1), "Done.", tools=[sleep])
+    await h.ask("sleep")
+    await h.approve(arguments={"after": True})
+    await h.told(2)
+    assert sleep.calls[0][0]["after"] is True
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800"])
+async def test_what_no_page_can_read_is_no_argument(house: Callable[..., House], value: object) -> None:
+    sleep = ScriptedTool("power.sleep", risk=Risk.ACT, parameters={"type": "object", "properties": {"after": {}}})
+    h = house(call("power.sleep", after=1), tools=[sleep])
+    await h.ask("sleep")
+    with pytest.raises(UnfitDecisionError, match="JSON"):
+        await h.approve(arguments={"after": value})
+    assert h.gate.pending()
 
 
 async def test_an_answer_to_another_call_does_not_count(house: Callable[..., House]) -> None:
@@ -687,6 +751,57 @@ async def test_a_yes_that_cannot_be_kept_does_nothing(house: Callable[..., House
     h.audit.broken = True
     assert "went wrong" in await h.ask("yes")
     assert h.lamp.calls == []
+
+
+async def test_what_was_done_is_told_although_the_disk_is_full_now(house: Callable[..., House]) -> None:
+    async def filling(arguments: Mapping[str, Any]) -> ToolResult:
+        h.store.broken = h.audit.broken = True
+        return ToolResult("It is full.")
+
+    fill = ScriptedTool("disk.fill", filling, risk=Risk.ACT)
+    h = house(call("disk.fill"), "The disk is full now.", tools=[fill])
+    await h.ask("fill the disk")
+    assert await h.ask("yes") == "The disk is full now."
+    assert len(fill.calls) == 1
+
+
+async def test_a_full_disk_holds_up_no_turn_that_waits(house: Callable[..., House]) -> None:
+    h = house(LAMP, "Hello.")
+    await h.ask("lamp on")
+    await h.runner.pause("c", on=True)
+    await h.approve()
+    h.audit.broken = True
+    await h.runner.interrupt("c")  # takes back the yes, and cannot write it down
+    await h.runner.submit("c", "hello")
+    await h.runner.pause("c", on=False)
+    assert (await h.told(2))[-1] == "Hello."
+    assert h.lamp.calls == []
+
+
+async def test_a_tool_that_became_another_since_the_yes_is_not_run(house: Callable[..., House]) -> None:
+    h = house(LAMP, "It is another tool now.")
+    await h.ask("lamp on")
+    # What another server may do at any time: the same name, and something else behind it.
+    h.lamp.spec = replace(h.lamp.spec, description="switches the heater")
+    await h.approve()
+    await h.told(2)
+    assert h.lamp.calls == []
+    assert "not the tool any more that the yes was for" in h.last_prompt()[-1].content
+    assert h.gate.get(h.sink.of(ApprovalRequested)[0].id) is None
+
+
+async def test_what_is_allowed_for_the_session_does_not_cover_another_tool_of_that_name(
+    house: Callable[..., House],
+) -> None:
+    h = house(LAMP, "On.", LAMP, "All right.", LAMP)
+    await h.ask("lamp on")
+    await h.approve(scope="session")
+    await h.told(2)
+    assert await h.ask("lamp on again") == "All right."
+    assert len(h.lamp.calls) == 2
+    h.lamp.spec = replace(h.lamp.spec, description="switches the heater")
+    assert await h.ask("lamp on again") == ASKS_LAMP
+    assert len(h.lamp.calls) == 2
 
 
 async def test_clearing_the_conversation_takes_back_what_waits(house: Callable[..., House]) -> None:

@@ -22,6 +22,7 @@ from pipecatapp.tools.mcp_servers.content import as_result
 Call = Callable[[str, Mapping[str, Any], Callable[[str], None]], Awaitable[types.CallToolResult]]
 
 _DESCRIPTION = 400  # characters
+_SAID = 80  # of an argument, in the sentence
 _SCHEMA = 16_000
 _NAME = 64
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
@@ -52,7 +53,12 @@ class RemoteTool:
         given = ", ".join(f"{key} {_short(value)}" for key, value in arguments.items())
         words = self._name.replace("_", " ").replace("-", " ")
         sentence = f"Use {words} of {self._server}{f' with {given}' if given else ''}."
-        return Preview(sentence, detail=json.dumps(dict(arguments), ensure_ascii=False, indent=2), scope=self._server)
+        return Preview(
+            sentence,
+            detail=json.dumps(dict(arguments), ensure_ascii=False, indent=2),
+            scope=self._server,
+            whole=all(_short(value) == _spoken(value) for value in arguments.values()),
+        )
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Let the server do it."""
@@ -142,4 +148,8 @@ def _one_line(text: str, limit: int) -> str:
 
 
 def _short(value: Any) -> str:
-    return _one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), 80)
+    return _one_line(_spoken(value), _SAID)
+
+
+def _spoken(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -20,6 +20,8 @@ from pipecatapp.tools.web_browser.reading import clipped
 from pipecatapp.tools.web_browser.troubles import endpoint_of, host_of
 from pipecatapp.tools.web_browser.urls import web_address
 
+_SAID = 80  # characters of a text, in the sentence
+_UNSAID = 60  # characters behind the host, which are not in the sentence
 _TARGET = {"type": "string", "minLength": 1, "maxLength": 200, "description": "Its number on the page, or its words."}
 
 
@@ -54,7 +56,14 @@ class Goto(_BrowserTool):
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         """Name the host."""
         url = self._allowed(arguments)
-        return Preview(f"Open {host_of(url)} in the browser.", detail=url, scope=host_of(url))
+        behind = url.partition("://")[2].partition("/")[2]
+        return Preview(
+            f"Open {host_of(url)} in the browser.",
+            detail=url,
+            scope=host_of(url),
+            # A long one can carry away what nobody hears of.
+            whole=len(behind) <= _UNSAID or str(arguments["url"]) in context.words,
+        )
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Go there, and say what it is."""
@@ -148,7 +157,7 @@ class Click(_BrowserTool):
         other = host_of(target)
         leads = f", which leads to {other}" if other and other != host else ""
         detail = f"{element.role} {element.name} on {element.origin}" + (f"\n{target}" if target else "")
-        return Preview(f"Click {element.name} on {host}{leads}.", detail=detail, scope=host)
+        return Preview(f"Click {element.name} on {host}{leads}.", detail=detail, scope=host, found=detail)
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Click it, if it is still the same."""
@@ -198,9 +207,16 @@ class Type(_BrowserTool):
         enter = " and press Enter" if text.endswith("\n") else ""
         verb = "Choose" if element.role == "list" else "Type"
         into = "in" if element.role == "list" else "into"
-        sentence = f"{verb} '{clipped(text.strip(), 80)}' {into} {element.name} on {host}{enter}."
+        said = clipped(text.strip(), _SAID)
         goes = f"\nthe form goes to {element.action}" if element.action else ""
-        return Preview(sentence, detail=f"{element.name} on {element.origin}{goes}\n{text}", scope=host)
+        found = f"{element.name} on {element.origin}{goes}"
+        return Preview(
+            f"{verb} '{said}' {into} {element.name} on {host}{enter}.",
+            detail=f"{found}\n{text}",
+            scope=host,
+            whole=said == text.strip(),
+            found=found,
+        )
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Type it, if the field is still the same."""

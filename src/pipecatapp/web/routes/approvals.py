@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from pipecatapp.errors import SettledError, UnfitDecisionError, UnknownRequestError
+from pipecatapp.errors import SettledError, StorageError, UnfitDecisionError, UnknownRequestError
 from pipecatapp.twin.approvals import approval_event
 from pipecatapp.web.services import WebServices
 
@@ -44,6 +44,8 @@ def routes(services: WebServices) -> APIRouter:
             raise HTTPException(409, str(error)) from error
         except UnfitDecisionError as error:
             raise HTTPException(400, str(error)) from error
+        except StorageError as error:
+            raise HTTPException(507, str(error)) from error
         return {"id": decided.id, "decision": answer.decision, "state": str(decided.state)}
 
     @router.get("/audit")
