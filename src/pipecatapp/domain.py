@@ -66,8 +66,8 @@ class Preview:
 
     ``sentence`` is spoken ("Run df -h on node3."), ``detail`` stands on the approval card (a host's fingerprint, a dry
     run). ``scope`` is what "allow for this session" covers besides the tool (a host); empty: it cannot be allowed
-    beyond this once. ``whole``: who heard the sentence knows all that matters; otherwise a yes needs the page. ``found``:
-    what of the detail was found by looking (the fingerprint, the dry run); no yes counts before a person saw it.
+    beyond this once. ``whole``: who heard the sentence knows all that matters; otherwise a yes needs the page.
+    ``found``: what was found by looking (the fingerprint, the dry run); no yes counts before a person saw it.
     """
 
     sentence: str

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -211,14 +212,19 @@ class FaissMemory:
     async def facts(self, *, kind: str = "", offset: int = 0, limit: int = 100) -> list[StoredFact]:
         """A page of the facts, the newest first; of one kind when it is named."""
         await self._ready()
-        everything = await asyncio.to_thread(self._book.facts)
-        chosen = [fact for fact in reversed(everything) if not kind or fact.kind == kind]
-        return chosen[offset : offset + limit]
+
+        def page() -> list[StoredFact]:
+            chosen = (fact for fact in reversed(self._book.facts()) if not kind or fact.kind == kind)
+            return list(islice(chosen, offset, offset + limit))
+
+        return await asyncio.to_thread(page)
 
     async def count(self, kind: str = "") -> int:
         """How many facts there are, of one kind when it is named."""
         await self._ready()
-        return sum(fact.kind == kind for fact in await asyncio.to_thread(self._book.facts)) if kind else len(self)
+        if not kind:
+            return len(self)
+        return await asyncio.to_thread(lambda: sum(fact.kind == kind for fact in self._book.facts()))
 
     async def latest(self, turns: Sequence[str]) -> Fact | None:
         """The newest fact that was kept from one of these turns."""

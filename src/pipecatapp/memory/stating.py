@@ -19,7 +19,10 @@ _MIN_WORDS, _MAX_WORDS = 3, 30
 
 _PLACE = r"(?:in|on|under|behind|at|near|inside|beside|above|below|between|next to|in front of|on top of|by|opposite)\b"
 _BE = r"(?:is|are|was|were)"
-_SENTENCE = re.compile(r"[.!;\n]+(?=\s|$)|,?\s+(?:and|but)\s+(?=(?:my|i|our|we|the)\b)", re.IGNORECASE)
+# Each run of signs or spaces is tried from its beginning alone: a page of blanks would take seconds otherwise.
+_SENTENCE = re.compile(
+    r"(?<![.!;\n])[.!;\n]+(?=\s|$)|(?<!\s),?\s+(?:and|but)\s+(?=(?:my|i|our|we|the)\b)", re.IGNORECASE
+)
 _FILLER = re.compile(
     r"(?:(?:um|uh|er|well|so|oh|ok|okay|hey|hi|hello|now|and|but|also|listen|please|yes|yeah|actually|by the way|"
     r"just so you know|for your information|fyi|you know|i think|i believe|as you know|you should know|"
@@ -33,7 +36,7 @@ _WISH = re.compile(
 )
 # A request that follows the statement is not part of it.
 _TAIL = re.compile(
-    r"[\s,]+(?:please|(?:can|could|would|will|do|did|are|is) (?:you|it|that|this)|what|where|when|why|how|"
+    r"(?<![\s,])[\s,]+(?:please|(?:can|could|would|will|do|did|are|is) (?:you|it|that|this)|what|where|when|why|how|"
     r"(?:so )?(?:tell|show|give|help|remind|remember|find) (?:me|us|that|it)|right|ok|okay|you know|thanks?|thank you)"
     r"\b.*$",
     re.IGNORECASE,

@@ -559,7 +559,7 @@ class Agent:
                 yield piece
 
     async def _close(self, approval: str) -> None:
-        """The request is over. Where that cannot be written what was done is told all the same, and never done again."""
+        """The request is over. Where that cannot be written, what was done is told all the same."""
         assert self._gate is not None  # noqa: S101 - there is a request
         try:
             await self._gate.close(approval)

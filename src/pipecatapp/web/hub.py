@@ -44,6 +44,7 @@ from pipecatapp.events import (
     UserMessage,
 )
 from pipecatapp.memory.conversations import valid_id
+from pipecatapp.twin.masking import masked, masked_text
 from pipecatapp.web.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -58,17 +59,37 @@ Listener = Callable[[Event], None]
 
 
 class _Line:
-    """One message on its way to the pages, encoded once for all of them."""
+    """One message on its way to the pages, encoded once for all of them. ``stored``: as it goes to the disk."""
 
-    __slots__ = ("kept", "passing", "seq", "text")
+    __slots__ = ("kept", "passing", "seq", "stored", "text")
 
-    def __init__(self, record: dict[str, Any], *, kept: bool, passing: bool) -> None:
-        text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
-        # Half of a character (a model may write one) can be neither stored nor sent.
-        self.text = text.encode("utf-8", "replace").decode("utf-8")
+    def __init__(
+        self, record: dict[str, Any], *, kept: bool, passing: bool, stored: dict[str, Any] | None = None
+    ) -> None:
+        self.text = _encoded(record)
+        self.stored = self.text if stored is None else _encoded(stored)
         self.seq: int = record["seq"]
         self.kept = kept
         self.passing = passing
+
+
+def _encoded(record: dict[str, Any]) -> str:
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    # Half of a character (a model may write one) can be neither stored nor sent.
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _masked(event: Event) -> dict[str, Any]:
+    """The fields of an event that hold a call as it is, for the person who is asked; here without its secrets."""
+    match event:
+        case ApprovalRequested():
+            call, detail = masked_text(event.sentence), masked_text(event.detail)
+            return {"arguments": masked(event.arguments), "sentence": call, "detail": detail}
+        case ToolFinished():
+            call, newline, rest = event.detail.partition("\n")  # what was printed is kept as it is
+            return {"text": masked_text(event.text), "detail": f"{masked_text(call)}{newline}{rest}"}
+        case _:
+            return {}
 
 
 class _Channel:
@@ -299,15 +320,17 @@ class EventHub:
             channel.history.clear()
         channel.history.append(line)
         if cleared or channel.lines_on_disk >= self._compact_at:
-            self._journal.replace(event.conversation, [kept.text for kept in channel.history])
+            self._journal.replace(event.conversation, [kept.stored for kept in channel.history])
             channel.lines_on_disk = len(channel.history)
         else:
-            self._journal.append(event.conversation, line.text)
+            self._journal.append(event.conversation, line.stored)
             channel.lines_on_disk += 1
 
     def _line(self, event: Event, seq: int) -> _Line:
         record = {**event.to_json(), "seq": seq, "at": round(self._clock(), 3)}
-        return _Line(record, kept=isinstance(event, KEPT), passing=isinstance(event, PASSING))
+        kept = isinstance(event, KEPT)
+        stored = {**record, **_masked(event)} if kept else None
+        return _Line(record, kept=kept, passing=isinstance(event, PASSING), stored=stored)
 
     def _channel(self, conversation: str) -> _Channel:
         channel = self._channels.get(conversation)

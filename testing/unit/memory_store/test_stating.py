@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from pipecatapp.domain import Fact, Turn
@@ -110,3 +112,12 @@ def test_two_things_that_are_both_true_stand_beside_each_other() -> None:
     tall = Fact("2", "my daughter is called anna")
     assert [note.replaces for note in stated(turn("i like coffee"), [], [tea])] == [""]
     assert [note.replaces for note in stated(turn("my daughter is very tall now"), [], [tall])] == [""]
+
+
+@pytest.mark.parametrize("run", [" ", ",", " ,", ".", ". ", "; ", "\n", "\t", "no, ", "and ", "um ", "my "])
+def test_no_words_take_long(run: str) -> None:
+    # Tables and rulers are pasted too. Time that grows with the square of the length would be half a minute.
+    began = time.process_time()
+    words = f"my dog is called rex{run * (8000 // len(run))}x"
+    stated(turn(words), [turn("my dog is old")], [Fact("1", "My dog is old.")])
+    assert time.process_time() - began < 2

@@ -270,3 +270,24 @@ def test_an_error_of_the_tool_is_an_error_here() -> None:
         as_result(result(types.TextContent(text="the disk is full"), is_error=True))
     with pytest.raises(ToolError, match="does not say why"):
         as_result(result(is_error=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "whole"),
+    [
+        ({"path": "notes.txt"}, True),
+        ({"path": "notes.txt", "lines": [1, 2]}, True),
+        ({"path": "notes.txt", "text": "hello " * 20 + "and everything else"}, False),
+        ({"path": "notes.txt\nsecond"}, False),
+        ({"path": "notes\u202etxt"}, False),
+        ({"deep": {"inner": "x" * 90}}, False),
+    ],
+)
+async def test_a_yes_by_voice_needs_a_sentence_with_everything_in_it(arguments: dict[str, Any], whole: bool) -> None:
+    async def call(*_: object) -> types.CallToolResult:
+        raise AssertionError("a preview calls nothing")
+
+    tool = RemoteTool(spec({"type": "object"}), "write_file", "files", call)
+    preview = await tool.preview(arguments, ToolContext("c", "t"))
+    assert preview.whole is whole
+    assert json.loads(preview.detail) == arguments

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pipecatapp.events import (
+    ApprovalRequested,
     AssistantDelta,
     AssistantMessage,
     ConversationCleared,
@@ -20,6 +21,7 @@ from pipecatapp.events import (
     LogLine,
     PartialTranscript,
     StateChanged,
+    ToolFinished,
     UserMessage,
 )
 from pipecatapp.web.hub import EventHub, Subscription
@@ -352,3 +354,31 @@ async def test_half_a_character_is_sent_and_kept(hub: EventHub, folder: Path) ->
     assert any(b"a ? b" in text for text in texts)
     hub.close()
     assert [event["text"] for event in Journal(folder).load(ONE)] == ["a ? b", "after it"]
+
+
+@pytest.mark.parametrize("before", [0, 55])  # 55: the file is written anew behind it
+async def test_a_call_lies_on_the_disk_without_its_secrets(hub: EventHub, folder: Path, before: int) -> None:
+    command = "curl -u admin:hunter2 router"
+    for number in range(before):
+        hub.emit(asked(str(number)))
+    hub.emit(
+        ApprovalRequested(
+            conversation=ONE, turn="t1", id="a1", tool="ssh.run_command", arguments={"command": command},
+            risk="danger", sentence=f"Run {command} on node3.", detail=f"{command}\n\non pi@node3", scope="pi@node3",
+            by_voice=False, digest="0" * 64, expires_at=1120.0,
+        )
+    )  # fmt: skip
+    hub.emit(
+        ToolFinished(
+            conversation=ONE, turn="t1", call_id="a1", tool="ssh.run_command", ok=True, text=f"{command} ended with 0.",
+            detail=f"pi@node3$ {command}\nuptime: 3 days", seconds=1.0,
+        )
+    )  # fmt: skip
+    for number in range(10):
+        hub.emit(asked(str(number)))
+    with hub.subscribe(ONE) as page:  # the person who is asked sees exactly the call
+        assert "hunter2" in "".join([await anext(page) for _ in range(page.waiting)])
+    hub.close()
+    kept = "".join(path.read_text() for path in folder.iterdir())
+    assert "ssh.run_command" in kept
+    assert "hunter2" not in kept

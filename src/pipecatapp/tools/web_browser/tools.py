@@ -209,13 +209,13 @@ class Type(_BrowserTool):
         into = "in" if element.role == "list" else "into"
         said = clipped(text.strip(), _SAID)
         goes = f"\nthe form goes to {element.action}" if element.action else ""
-        found = f"{element.name} on {element.origin}{goes}"
+        where = f"{element.name} on {element.origin}{goes}"
         return Preview(
             f"{verb} '{said}' {into} {element.name} on {host}{enter}.",
-            detail=f"{found}\n{text}",
+            detail=f"{where}\n{text}",
             scope=host,
             whole=said == text.strip(),
-            found=found,
+            found=where,
         )
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:

@@ -80,7 +80,9 @@ function announce(text) {
 /** @param {Approval} approval */
 function add(approval) {
   const known = cards.get(approval.id);
-  if (known?.approval.digest === approval.digest) {
+  // What is read from the disk after a restart has its secrets masked; the server knows the call as it is.
+  const same = known && JSON.stringify(known.approval.arguments) === JSON.stringify(approval.arguments);
+  if (same && known.approval.digest === approval.digest) {
     known.prolong(approval.expires_at);
     return;
   }
