@@ -247,16 +247,23 @@ class ApprovalGate:
         await self._put(request)
         self._show(request)
 
-    async def withdraw(self, conversation: str, turn: str | None = None) -> None:
-        """What this turn asked for (or all turns) is no longer wanted; nobody needs to be told."""
-        await _uninterrupted(self._withdraw(conversation, turn))
+    async def withdraw(self, conversation: str, turn: str | None = None, *, decided: bool = False) -> None:
+        """What this turn asked for (or all turns) is no longer wanted; nobody needs to be told.
 
-    async def _withdraw(self, conversation: str, turn: str | None) -> None:
+        ``decided``: also what has a yes and was not begun.
+        """
+        await _uninterrupted(self._withdraw(conversation, turn, decided))
+
+    async def _withdraw(self, conversation: str, turn: str | None, decided: bool) -> None:
         async with self._lock:
             await self._load()
             for request in self.pending(conversation):
                 if turn in (None, request.turn):
                     await self._settle(request, ApprovalState.REFUSED, "withdrawn", tell=False)
+                    await self._drop(request.id)
+            for request in [each for each in self._requests.values() if decided and each.conversation == conversation]:
+                if turn in (None, request.turn) and request.state is ApprovalState.APPROVED:
+                    await self.auditor.request(request, "refused", "stopped")
                     await self._drop(request.id)
             if turn is None:
                 self._grants = {grant for grant in self._grants if grant[0] != conversation}

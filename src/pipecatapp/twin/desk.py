@@ -54,7 +54,12 @@ class Desk:
         context = ToolContext(CALLERS, turn, tainted=spec.risk is not Risk.READ)
         self._turns.add(turn)
         try:
-            result = await self._toolbox.run(ToolCall(f"call-{turn}", name, arguments), context)
+            try:
+                result = await self._toolbox.run(ToolCall(f"call-{turn}", name, arguments), context)
+            except asyncio.CancelledError:
+                if self._gate is not None and not self._shared(turn):  # it may have begun to wait already
+                    self._later(self._gate.withdraw(CALLERS, turn, decided=True))
+                raise
             return result if isinstance(result, ToolResult) else await self._decided(result, context)
         finally:
             self._turns.discard(turn)
@@ -81,7 +86,7 @@ class Desk:
                 now = self._gate.get(request.id)
         except asyncio.CancelledError:
             if len(self._waiting[request.id]) == 1:
-                self._later(self._end(request))
+                self._later(self._gate.withdraw(CALLERS, request.turn, decided=True))
             raise
         finally:
             self._waiting[request.id].remove(waiter)
@@ -96,11 +101,11 @@ class Desk:
         finally:
             await self._gate.close(request.id)
 
-    async def _end(self, request: ApprovalRequest) -> None:
-        """Nobody waits for it any more, whether it was decided in the last moment or not."""
+    def _shared(self, turn: str) -> bool:
+        """Whether another program waits for what this turn asked for."""
         assert self._gate is not None  # noqa: S101
-        await self._gate.withdraw(CALLERS, request.turn)
-        await self._gate.close(request.id)
+        requests = [self._gate.get(each) for each in self._waiting]
+        return any(request is not None and request.turn == turn for request in requests)
 
     async def _close(self, request: str) -> None:
         assert self._gate is not None  # noqa: S101

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import fastjsonschema
 import pytest
 import uvicorn
 from mcp.server.mcpserver import MCPServer
@@ -145,6 +147,25 @@ async def test_fifty_tools_and_more_come_over_several_pages() -> None:
     async with running(demo("--many", "60")) as servers:
         await until(lambda: well(servers))
         assert len([tool for tool in servers.tools() if tool.spec.name.startswith("demo.tool_")]) == 60
+
+
+async def test_tools_are_looked_through_beside_the_loop_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, check = [], fastjsonschema.compile
+
+    def noting(*arguments: Any, **options: Any) -> Any:
+        threads.append(threading.get_ident())
+        return check(*arguments, **options)
+
+    monkeypatch.setattr(fastjsonschema, "compile", noting)
+    looks: list[int] = []
+    async with running(demo("--many", "60"), patience=Patience(look=0.1)) as servers:
+        await until(lambda: well(servers))
+        before = len(threads)
+        await asyncio.sleep(1.0)  # some looks later
+        looks.append(len(threads) - before)
+    assert before >= 60
+    assert threading.get_ident() not in threads
+    assert looks == [0]
 
 
 async def test_only_the_enabled_tools_are_there() -> None:

@@ -65,6 +65,7 @@ class McpServer:
         self._client: Client | None = None
         self._line = Line()
         self._calls = 0
+        self._listed: Sequence[types.Tool] | None = None
         self._stop = asyncio.Event()
 
     @property
@@ -170,7 +171,11 @@ class McpServer:
                 cursor = page.next_cursor
                 if cursor is None or len(listed) > TOOLS:
                     break
-        tools, off = self._taken(listed)
+        if listed == self._listed:
+            return
+        # A schema takes 10 ms to check and more on an old PC, and there may be hundreds.
+        tools, off = await asyncio.to_thread(self._taken, listed)
+        self._listed = listed
         if [tool.spec for tool in tools] != [tool.spec for tool in self.tools] or off != self.off:
             self.tools, self.off = tools, off
             logger.info("MCP server %s has %d tools, %d are off", self.name, len(tools), len(off))

