@@ -18,6 +18,7 @@ from pipecatapp.tools.registry import ToolServices
 _WORD = re.compile(r"[^\W_]+")
 _EARLIER_TURNS = 10
 _TOLD = 3
+_NEAR = 0.7  # of the best fact's score; what fits so much worse is not told
 # Of a text that the model put in its own words, so much must be words that the person used.
 _OWN_WORDS = 0.5
 # The best fact is the one that was meant when it fits so much better than the next.
@@ -111,7 +112,8 @@ class Recall:
         facts = await self._memory.recall(query, 10)
         if not facts:
             return ToolResult(f"I know nothing about {query}.")
-        told = " ".join(_sentence(fact.text) for fact in facts[:_TOLD])
+        near = [fact for fact in facts[:_TOLD] if fact.score >= _NEAR * facts[0].score]
+        told = " ".join(_sentence(fact.text) for fact in near)
         detail = "\n".join(f"{fact.id} ({fact.score:.2f}) {fact.text}" for fact in facts)
         return ToolResult(f"You told me: {told}", detail=detail)
 

@@ -19,6 +19,7 @@ from pipecatapp.domain import (
     INTERRUPTED,
     ApprovalRequest,
     ApprovalState,
+    Fact,
     Message,
     Source,
     ToolCall,
@@ -649,13 +650,13 @@ class Agent:
             logger.info("the model is not there (%s); going on without it", error)
         return self._last_profile
 
-    async def _clear_call(self, exchange: Exchange) -> ToolCall | None:
+    async def _clear_call(self, exchange: Exchange, facts: Sequence[Fact]) -> ToolCall | None:
         """What the request asks for where that is clear before the model is asked, or chosen by hand."""
         conversation, words = exchange.context.conversation, exchange.words
         if expert := await self._routing.direct(conversation, words):
             return ToolCall("", ROUTE, {"expert": expert, "query": words})
         if exchange.profile.prompt_style == "compact":
-            return plain_wish(words, {tool.name for tool in exchange.tools})
+            return plain_wish(words, {tool.name for tool in exchange.tools}, facts)
         return None
 
     async def _answered(self, state: OpenConversation, turn: RunningTurn) -> AsyncGenerator[str, None]:
@@ -664,8 +665,8 @@ class Agent:
         context = self._prompts.context(state.id, turn.progress.id, turn.text, state.history)
         offer = self._prompts.offer(profile)
         exchange = turn.exchange = self._prompts.exchange(offer, turn.text, turn.progress, context, state.history)
-        exchange.given = await self._clear_call(exchange)
         facts = await recall(self._memory, turn.text)
+        exchange.given = await self._clear_call(exchange, facts)
         tools = await self._prompts.new_tools(offer, turn.text, state.history.messages())
         told = last_observation(state.history.messages())
         if front is None:

@@ -200,6 +200,10 @@ class ToolLoop:
                 Message("user", self.response(exchange, call.name, told)),
             ]
             exchange.told = len(exchange.progress.text)
+            if exchange.profile.prompt_style == "compact":
+                # So small a model drops or invents words of a long result; as it is it can be spoken too.
+                yield self.plainly(exchange, last)
+                return
 
     def response(self, exchange: Exchange, tool: str, told: str) -> str:
         """A result as the model is shown it; from here on the exchange knows when somebody else wrote it."""
@@ -385,4 +389,4 @@ def _spoken_result(result: ToolResult | None) -> str:
     """A model that has nothing to say about a result: the result itself is short enough to speak."""
     if result is None or not result.text.strip():
         raise SpeechlessError(EMPTY)
-    return result.text.removeprefix("error: ")
+    return result.text if result.ok else f"That did not work: {result.text.removeprefix('error: ')}"

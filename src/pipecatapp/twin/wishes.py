@@ -1,4 +1,4 @@
-"""Wishes to remember or to forget, said as plainly as a command: the call is clear before a model is asked.
+"""Wishes to remember, to forget or to hear what was remembered, as plain as a command: no model need be asked.
 
 For the starter model alone, which mistakes one for the other now and then. Only a whole request in such a form counts.
 """
@@ -6,11 +6,11 @@ For the starter model alone, which mistakes one for the other now and then. Only
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from pipecatapp.domain import ToolCall
+from pipecatapp.domain import Fact, ToolCall
 
-REMEMBER, FORGET = "memory.remember", "memory.forget"
+REMEMBER, RECALL, FORGET = "memory.remember", "memory.recall", "memory.forget"
 
 _BEFORE = r"(?:(?:hey|ok|okay|please|now|so|well|um|uh|no|and|computer|could you|can you|would you|will you)[\s,]+)*"
 _AFTER = r"(?:[\s,]+(?:please|thanks|thank you|for me|ok|okay))*[\s.!?]*"
@@ -25,13 +25,27 @@ _FORGET = re.compile(
     rf"(?: just now)?{_AFTER}",
     re.IGNORECASE,
 )
+# A question about what the person told, not about the agent.
+_QUESTION = re.compile(
+    rf"{_BEFORE}(?:where|when|who|whose|what|what's|which|how)\b(?!.*\byou(?:r|rs)?\b).*", re.IGNORECASE
+)
+# So well a fact fits when it holds nearly all that is asked for.
+_ANSWERS = 0.75
 
 
-def plain_wish(words: str, tools: Collection[str]) -> ToolCall | None:
-    """The call that a request clearly asks for, among these tools; None when a model has to decide."""
+def plain_wish(words: str, tools: Collection[str], facts: Sequence[Fact] = ()) -> ToolCall | None:
+    """The call that a request clearly asks for; None when a model has to decide.
+
+    Args:
+        words: the request.
+        tools: the names of those that can be called.
+        facts: what was recalled for it, the best first.
+    """
     said = " ".join(words.split())
     if REMEMBER in tools and (found := _REMEMBER.fullmatch(said)):
         return ToolCall("", REMEMBER, {"text": found["text"].rstrip(" .!?")})
     if FORGET in tools and _FORGET.fullmatch(said):
         return ToolCall("", FORGET, {"query": "that"})
+    if RECALL in tools and facts and facts[0].score >= _ANSWERS and _QUESTION.fullmatch(said):
+        return ToolCall("", RECALL, {"query": said})
     return None

@@ -669,14 +669,37 @@ async def test_clear_cases_go_to_an_expert_before_the_model_is_asked(house: Call
 
 
 TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+QUERY = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
+GET_STATUS = '<tool_call>\n{"name": "mcp.get_status", "arguments": {}}\n</tool_call>'
 
 
 async def test_the_starter_is_not_asked_what_a_plain_wish_means(house: Callable[..., House]) -> None:
     remember = ScriptedTool("memory.remember", "I noted: the bin goes out on monday.", parameters=TEXT)
-    h = house("Noted, the bin goes out on monday.", tools=[remember], profile=COMPACT)
-    assert await h.ask("remember that the bin goes out on monday") == "Noted, the bin goes out on monday."
+    h = house(tools=[remember], profile=COMPACT)
+    assert await h.ask("remember that the bin goes out on monday") == "I noted: the bin goes out on monday."
     assert [arguments for arguments, _ in remember.calls] == [{"text": "the bin goes out on monday"}]
-    assert h.model.requests[0].messages[-1].content.startswith("<tool_response>")
+    assert h.model.requests == []
+
+
+async def test_the_starter_does_not_reword_results(house: Callable[..., House]) -> None:
+    status = ScriptedTool("mcp.get_status", "All 4 components are ok. Up for 3 hours.")
+    h = house(GET_STATUS, tools=[status], profile=COMPACT)
+    assert await h.ask("what is your status") == "All 4 components are ok. Up for 3 hours."
+    assert len(h.model.requests) == 1
+
+
+async def test_the_starter_says_that_a_tool_failed(house: Callable[..., House]) -> None:
+    h = house(GET_STATUS, tools=[ScriptedTool("mcp.get_status", ToolError("nobody answers"))], profile=COMPACT)
+    assert await h.ask("what is your status") == "That did not work: nobody answers"
+
+
+async def test_a_question_that_a_fact_answers_is_answered_with_it(house: Callable[..., House]) -> None:
+    recall = ScriptedTool("memory.recall", "You told me: the bin goes out on monday.", parameters=QUERY)
+    known = ScriptedMemory({"bin": [Fact("f", "the bin goes out on monday", 0.9)], "music": [Fact("g", "m", 0.9)]})
+    h = house("Hello.", tools=[recall], memory=known, profile=COMPACT)
+    assert await h.ask("when does the bin go out") == "You told me: the bin goes out on monday."
+    assert [arguments for arguments, _ in recall.calls] == [{"query": "when does the bin go out"}]
+    assert await h.ask("what music do you like") == "Hello."
 
 
 async def test_a_large_model_decides_itself_what_a_wish_means(house: Callable[..., House]) -> None:
