@@ -17,6 +17,7 @@ from pipecatapp.domain import Fact, Turn
 from pipecatapp.errors import StorageError
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.notes import Note, Summarise
+from pipecatapp.memory.records import Kept, StoredFact
 from testing.fakes.embedding import HashEmbedder
 
 pytestmark = pytest.mark.integration
@@ -306,6 +307,21 @@ async def test_keep_writes_what_the_summariser_finds_worth_it(opened: Open) -> N
     assert [fact.text for fact in await memory.facts()] == ["The meeting is on Thursday"]
     assert shown[:2] == [(), ("The meeting is on Wednesday",)]
     assert (await memory.facts())[0].turn == "t-1"
+
+
+async def test_a_note_corrects_only_the_fact_that_was_meant(opened: Open) -> None:
+    # While the summariser thinks a state is loaded, in which another fact has this number.
+    other = Kept(StoredFact(1, "The cat is called Tom", "told", "t-0", 1.0))
+
+    async def summarise(turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> Sequence[Note]:
+        await memory.replace_all([other])
+        return [Note("The meeting is on Thursday", replaces=related[0].id)]
+
+    memory = await opened(summarise=summarise)
+    assert (await memory.add("The meeting is on Wednesday")).id == "1"
+    await memory.settled()
+    await memory.keep(turn("no, the meeting is on Thursday"))
+    assert sorted(fact.text for fact in await memory.facts()) == ["The cat is called Tom", "The meeting is on Thursday"]
 
 
 async def test_keep_is_cancelled_when_the_person_speaks_again(opened: Open) -> None:

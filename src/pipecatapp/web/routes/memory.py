@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from typing import Annotated
@@ -75,11 +76,11 @@ def routes(services: WebServices) -> APIRouter:
     @router.post("/import")
     async def import_facts(request: Request) -> dict[str, object]:
         try:
-            text = (await request.body()).decode("utf-8-sig")
+            lines = await asyncio.to_thread(_split, await request.body())
         except UnicodeDecodeError as error:
             raise HTTPException(400, f"the body is no UTF-8 text: {error}") from error
         try:
-            report = await memory.import_lines(text.split("\n"))
+            report = await memory.import_lines(lines)
         except StorageError as error:
             raise _failed(error) from error
         return asdict(report)
@@ -113,6 +114,10 @@ def routes(services: WebServices) -> APIRouter:
         return {"history": [_json(fact) for fact in await memory.history(fact_id)]}
 
     return router
+
+
+def _split(body: bytes) -> list[str]:
+    return body.decode("utf-8-sig").split("\n")
 
 
 async def _found(memory: FaissMemory, query: str) -> Sequence[dict[str, object]]:
