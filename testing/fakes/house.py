@@ -68,14 +68,14 @@ class PreviewedTool(ScriptedTool):
         self, name: str, *, sentence: str, scope: str = "", detail: str = "", found: str = "", **options: Any
     ) -> None:
         super().__init__(name, **options)
-        self._sentence, self._scope, self.detail, self._found = sentence, scope, detail, found
+        self._sentence, self._scope, self.detail, self.found = sentence, scope, detail, found
         self.whole = True
         self.preview_error: ToolError | None = None
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         if self.preview_error is not None:
             raise self.preview_error
-        sentence, scope, found = (text.format(**arguments) for text in (self._sentence, self._scope, self._found))
+        sentence, scope, found = (text.format(**arguments) for text in (self._sentence, self._scope, self.found))
         return Preview(sentence, self.detail, scope, self.whole, found)
 
 

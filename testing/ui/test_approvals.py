@@ -164,6 +164,27 @@ async def test_arguments_are_edited_and_a_wrong_one_is_said_at_its_field(
     await expect(card.locator(".arguments")).to_have_text("servicenasseconds60")
 
 
+async def test_an_edit_that_has_something_new_to_see_is_shown_before_it_runs(
+    mission: Mission, open_page: OpenPage, watch: Watch
+) -> None:
+    watch.tolerate("409")
+    mission.ssh.found = "the key of {host}"  # each host has one that a person must have seen
+    page = await open_page(mission.link)
+    card = await ask_for_disks(mission, page, "df -h")
+    await card.get_by_role("button", name="Edit").click()
+    await card.get_by_label("host").fill("node4")
+    await card.get_by_role("button", name="Allow once with these arguments").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Yes, run it").click()
+
+    await expect(card).to_contain_text("Run df -h on node4.")
+    await expect(card).to_have_count(1)
+    assert mission.ssh.calls == []
+    await card.get_by_role("button", name="Allow once").click()
+    await page.get_by_role("dialog", name="Run df -h on node4?").get_by_role("button", name="Yes, run it").click()
+    await expect(page.locator(".answer").last).to_contain_text("room enough")
+    assert [arguments["host"] for arguments, _ in mission.ssh.calls] == ["node4"]
+
+
 async def test_every_kind_of_argument_can_be_edited(mission: Mission, open_page: OpenPage) -> None:
     mission.model.replies["heal"] = call("ansible.run_playbook", playbook="playbook.yaml", extra_vars={"a": 1})
     mission.model.replies["is through"] = "Done."

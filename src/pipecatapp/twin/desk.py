@@ -19,6 +19,7 @@ from pipecatapp.twin.turn import new_turn_id
 
 logger = logging.getLogger(__name__)
 
+_LOOK_EVERY_S = 1.0
 CALLERS = "other-programs"  # what they ask for stands under this conversation: on the cards, in the audit log
 # They speak about the conversation that they are used in, and here is none.
 _OF_A_CONVERSATION = frozenset({"mcp.clear_short_term_memory", "mcp.get_memory_summary", "summarizer.get_summary"})
@@ -81,8 +82,9 @@ class Desk:
         self._waiting.setdefault(request.id, []).append(waiter)
         try:
             now = self._gate.get(request.id)
-            if now is not None and now.state is ApprovalState.PENDING:
-                await waiter
+            while now is not None and now.state is ApprovalState.PENDING and not waiter.done():
+                # Of what is taken back, by clearing its conversation, nobody is told.
+                await asyncio.wait([waiter], timeout=_LOOK_EVERY_S)
                 now = self._gate.get(request.id)
         except asyncio.CancelledError:
             if len(self._waiting[request.id]) == 1:
@@ -93,7 +95,7 @@ class Desk:
             if not self._waiting[request.id]:
                 del self._waiting[request.id]
         if now is None:
-            return ToolResult("error: it was decided and told already", ok=False)
+            return ToolResult("error: it was told already, or is not wanted any more", ok=False)
         try:
             if now.state is ApprovalState.APPROVED:
                 return await self._toolbox.carry_out(now, context)

@@ -9,7 +9,7 @@ import pytest
 from pipecatapp.domain import ApprovalRequest, Risk
 from pipecatapp.twin.approvals import ApprovalGate
 from pipecatapp.twin.audit import Auditor
-from pipecatapp.twin.desk import Desk
+from pipecatapp.twin.desk import CALLERS, Desk
 from pipecatapp.twin.toolbox import Toolbox
 from testing.fakes.approvals import MemoryAudit, MemoryStore
 from testing.fakes.house import RecordingSink, ScriptedTool
@@ -44,3 +44,22 @@ async def test_a_program_that_goes_away_as_the_yes_comes_leaves_nothing_behind(w
     assert lamp.calls == []
     assert store.saved == []
     assert audit.decisions() == [("requested", "model"), ("approved", "page"), ("refused", "stopped")]
+
+
+async def test_a_program_whose_request_is_cleared_away_waits_no_longer() -> None:
+    # On the page its requests are a conversation, and a person may clear that.
+    sink, audit = RecordingSink(), MemoryAudit()
+    gate = ApprovalGate(MemoryStore(), Auditor(audit, sink), sink)
+    lamp = ScriptedTool("lamp.switch", risk=Risk.ACT)
+    desk = Desk(Toolbox([lamp], sink, gate), gate)
+    calling = asyncio.create_task(desk.call("lamp.switch", {}))
+    async with asyncio.timeout(10):
+        while not gate.pending():
+            await asyncio.sleep(0)
+        for _ in range(50):  # it waits now
+            await asyncio.sleep(0)
+        await gate.withdraw(CALLERS)
+        result = await calling
+    assert not result.ok
+    assert "not wanted any more" in result.text
+    assert lamp.calls == []
