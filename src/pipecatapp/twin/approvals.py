@@ -40,6 +40,7 @@ MAX_PENDING = 4  # of one conversation
 ALOUD = frozenset({"voice", "typed"})  # ways of answering that are words in the conversation
 READ_OUT_AT_MOST = 300  # characters; who did not hear all of a call cannot say yes to it
 STOPPED = "it was stopped before it began"
+_AGAIN_S = 3.0
 _REMEMBERED = 256  # ids of requests that are gone, to tell "decided" from "unknown"
 
 
@@ -98,10 +99,12 @@ class ApprovalGate:
 
     async def open(self) -> None:
         """Read what was waiting when the program ended, and from now on end what waits too long."""
-        async with self._lock:
-            await self._load()
-        if self._watch is None:
-            self._watch = asyncio.create_task(self._expire_in_time(), name="approvals expire")
+        try:
+            async with self._lock:
+                await self._load()
+        finally:
+            if self._watch is None:  # what failed now may work later
+                self._watch = asyncio.create_task(self._expire_in_time(), name="approvals expire")
 
     async def aclose(self) -> None:
         """Stop watching; what waits stays on the disk."""
@@ -420,7 +423,7 @@ class ApprovalGate:
                     await self.expire()
                 except Exception:
                     logger.exception("a request could not be ended; it is tried again")
-                    await asyncio.sleep(1.0)
+                    await asyncio.sleep(_AGAIN_S)
 
 
 def outcome_of(request: ApprovalRequest) -> ToolResult:

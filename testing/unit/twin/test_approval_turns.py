@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 
 from pipecatapp.domain import ApprovalRequest, Fact, Message, Preview, Risk, ToolCall, ToolResult
-from pipecatapp.errors import ModelUnreachableError, SettledError, ToolError, UnfitDecisionError, UnknownRequestError
+from pipecatapp.errors import (
+    ModelUnreachableError,
+    SettledError,
+    StorageError,
+    ToolError,
+    UnfitDecisionError,
+    UnknownRequestError,
+)
 from pipecatapp.events import (
     ApprovalDecided,
     ApprovalRequested,
@@ -432,6 +439,19 @@ async def test_the_gate_ends_by_itself_what_waits_too_long(tmp_path: Path) -> No
     async with asyncio.timeout(5):
         await settled.wait()
     await gate.aclose()
+
+
+async def test_a_disk_that_is_full_at_the_start_only_delays_what_waits_too_long(house: Callable[..., House]) -> None:
+    h = house(LAMP, "Too late.")
+    await h.ask("lamp on")
+    h.clock.jump(LIFETIME_S)
+    h.begin()
+    h.audit.broken = True
+    with pytest.raises(StorageError):
+        await h.gate.open()
+    h.audit.broken = False
+    assert await h.told(2) == [ASKS_LAMP, "Too late."]
+    await h.gate.aclose()
 
 
 async def test_edited_arguments_run_and_are_checked(house: Callable[..., House]) -> None:
