@@ -30,7 +30,6 @@ from typing import Any
 
 import httpx
 import numpy as np
-import uvicorn
 from fastapi import FastAPI, WebSocket
 from gguf import GGUFReader
 
@@ -50,6 +49,7 @@ from pipecatapp.twin.turns import TurnRunner
 from testing.bench.latency import _free_port, _Nobody, percentile
 from testing.fakes.caller import Caller
 from testing.fakes.gguf import Shape, write_random_model
+from testing.fakes.serving import served
 
 # 150 MB in Q8_0.
 LARGE = Shape(layers=12, width=1024, heads=16, kv_heads=16, inner=2816)
@@ -233,31 +233,16 @@ async def overhead(engines: Path, turns: int) -> dict[str, float]:
             async def voice(websocket: WebSocket) -> None:
                 await sessions.serve(websocket, "bench")
 
-            server = uvicorn.Server(
-                uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="websockets-sansio")
-            )
-            serving = asyncio.create_task(server.serve())
-            while not server.started:
-                await asyncio.sleep(0.01)
-            await sessions.warm_up()
             direct: list[float] = []
             try:
-                port = server.servers[0].sockets[0].getsockname()[1]
-                async with Caller(f"ws://127.0.0.1:{port}/voice") as caller:
-                    caller.fast_forward = True
-                    await asyncio.sleep(1.0)
-                    for turn in range(turns):
-                        question = QUESTIONS[turn % len(QUESTIONS)]
-                        before = len(brain.measured)
-                        await runner.submit("bench", question)
-                        async with asyncio.timeout(120):
-                            while len(brain.measured) == before:
-                                await asyncio.sleep(0.05)
-                        direct += await _direct(model, wire, question)
+                async with served(app) as port:
+                    await sessions.warm_up()
+                    try:
+                        async with Caller(f"ws://127.0.0.1:{port}/voice") as caller:
+                            direct = await _alternate(caller, runner, brain, model, turns)
+                    finally:
+                        await sessions.aclose()
             finally:
-                await sessions.aclose()
-                server.should_exit = True
-                await serving
                 await runner.aclose()
                 await agent.aclose()
                 await model.aclose()
@@ -266,6 +251,24 @@ async def overhead(engines: Path, turns: int) -> dict[str, float]:
     print(f"a token through TwinService ({len(brain.measured)} of them): p50 {middle:.2f} ms, p95 {ours:.2f} ms")
     print(f"a token of a direct call:     p50 {middle_plain:.2f} ms, p95 {plain:.2f} ms")
     return {"overhead_p95_ms": round(max(0.0, ours - plain), 3), "overhead_tokens": len(brain.measured)}
+
+
+async def _alternate(
+    caller: Caller, runner: TurnRunner, brain: Timed, model: OpenAIChatModel, turns: int
+) -> list[float]:
+    """Ask through TwinService and directly in turns; what the direct calls took for each token."""
+    direct: list[float] = []
+    caller.fast_forward = True
+    await asyncio.sleep(1.0)
+    for turn in range(turns):
+        question = QUESTIONS[turn % len(QUESTIONS)]
+        before = len(brain.measured)
+        await runner.submit("bench", question)
+        async with asyncio.timeout(120):
+            while len(brain.measured) == before:
+                await asyncio.sleep(0.05)
+        direct += await _direct(model, brain.wire, question)
+    return direct
 
 
 async def _direct(model: OpenAIChatModel, wire: Wire, question: str) -> list[float]:

@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from fastapi import FastAPI, WebSocket
 
 import pipecatapp.voice  # noqa: F401 - routes pipecat's log before pipecat is imported
@@ -61,6 +60,7 @@ from pipecatapp.voice.synthesis import SAMPLE_RATE, Synthesizer
 from pipecatapp.voice.tts_programs import FliteSynthesizer
 from pipecatapp.voice.wire import WireSerializer
 from testing.fakes.caller import Caller, spoken
+from testing.fakes.serving import served
 
 PERSONA = (
     "You are the voice of a home that runs on old computers. Answer in one or two short spoken sentences, without "
@@ -201,17 +201,14 @@ async def both_served(llm_url: str, plain_llm_url: str, folder: Path) -> AsyncIt
     async def plain(websocket: WebSocket) -> None:
         await plain_session(websocket, plain_llm_url, stt, tts)
 
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="websockets-sansio"))
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    await sessions.warm_up()
     try:
-        yield f"ws://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        async with served(app) as port:
+            await sessions.warm_up()
+            try:
+                yield f"ws://127.0.0.1:{port}"
+            finally:
+                await sessions.aclose()
     finally:
-        await sessions.aclose()
-        server.should_exit = True
-        await serving
         await runner.aclose()
         await agent.aclose()
         await model.aclose()
