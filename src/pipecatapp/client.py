@@ -46,7 +46,9 @@ class Client:
         at = serving(settings)
         host = "127.0.0.1" if at.host in ("0.0.0.0", "::", "") else at.host  # noqa: S104 - it is compared
         host = f"[{host}]" if ":" in host else host
-        return cls(url or f"http://{host}:{at.port}", load_token(settings.state_dir), settings)
+        # Made by the agent alone: one that a question left behind would belong to whoever asked.
+        token = load_token(settings.state_dir) if (settings.state_dir / "token").exists() else ""
+        return cls(url or f"http://{host}:{at.port}", token, settings)
 
     def ask(self, text: str, conversation: str, timeout_s: float) -> int:
         """Type a request and print the answer as it comes. 1 when the agent could only say what went wrong."""
@@ -71,10 +73,10 @@ class Client:
         return 1 if failed else 0
 
     def link(self) -> int:
-        """Print the links that open the page."""
+        """Print the links that open the page; before the first start they are made for it."""
         at = serving(self._settings)
         links = open_links(
-            self._token,
+            load_token(self._settings.state_dir),
             host=at.host,
             port=at.port,
             tls_port=at.tls_port,
@@ -90,7 +92,7 @@ class Client:
         here = at.host if at.host not in ("0.0.0.0", "::") else "localhost"  # noqa: S104
         server = {
             "url": f"http://{here}:{at.port}{PROGRAMS}",
-            "headers": {"Authorization": f"Bearer {program_token(self._token)}"},
+            "headers": {"Authorization": f"Bearer {program_token(load_token(self._settings.state_dir))}"},
         }
         print(json.dumps({"mcpServers": {"pipecatapp": server}}, indent=2))
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -151,3 +152,15 @@ def test_another_program_at_our_port_is_told(answer: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(httpx, "get", lambda *_, **__: response)
     assert main(["status"]) == 1
     assert main(["status", "--json"]) == 1
+
+
+@pytest.mark.parametrize("words", [["ask", "hello"], ["status"], ["memory", "list"], ["approvals", "list"]])
+def test_who_only_asks_leaves_nothing_behind(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PIPECATAPP_CONFIG", str(tmp_path / "none.env"))
+    monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("WEB_PORT", "9")
+    assert main(words) != 0
+    assert re.search("cannot be reached|does not run", capsys.readouterr().err)
+    assert not (tmp_path / "state").exists()
