@@ -143,7 +143,7 @@ def cli_page() -> str:
     """docs/reference/cli.md."""
     parts = [
         "# Command line\n",
-        NOTICE.format(source="src/pipecatapp/__main__.py and llm/cli.py"),
+        NOTICE.format(source="src/pipecatapp/__main__.py and cli/llm.py"),
         "`pipecatapp` is the program, and the way to talk to it from a terminal. On an installed node run it with",
         "`sudo`: it then becomes the user that the agent runs as. Exit codes: 0 done, 1 failed, 2 wrong usage or",
         "configuration; `models pull` also 3, a source could not be reached. Every command explains itself with",

@@ -12,7 +12,7 @@ from pipecatapp import __version__
 from pipecatapp.errors import ConfigurationError, PipecatAppError
 
 if TYPE_CHECKING:
-    from pipecatapp.memory_client import MemoryClient
+    from pipecatapp.cli.memory import MemoryClient
     from pipecatapp.tools.ssh_folder import SshFolder
 
 OK, FAILED, USAGE = 0, 1, 2
@@ -99,7 +99,7 @@ def _group(
 def _models_and_engine(commands: argparse._SubParsersAction[argparse.ArgumentParser], arguments: Sequence[str]) -> None:
     """Their parsers come with what they do: they are only loaded for them."""
     if arguments[:1] in (["models"], ["engine"]):
-        from pipecatapp.llm.cli import add_subcommands
+        from pipecatapp.cli.llm import add_subcommands
 
         add_subcommands(commands)
         for parser in commands.choices.values():
@@ -182,14 +182,14 @@ def _serve(_: argparse.Namespace) -> int:
 
 
 def _ask(options: argparse.Namespace) -> int:
-    from pipecatapp.client import Client
+    from pipecatapp.cli.client import Client
     from pipecatapp.settings import load_settings
 
     return Client.of(load_settings(), options.url).ask(options.text, options.conversation, options.timeout)
 
 
 def _link(options: argparse.Namespace) -> int:
-    from pipecatapp.client import Client
+    from pipecatapp.cli.client import Client
     from pipecatapp.settings import load_settings
 
     client = Client.of(load_settings())
@@ -197,23 +197,23 @@ def _link(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from pipecatapp.client import Client
+    from pipecatapp.cli.client import Client
     from pipecatapp.settings import load_settings
 
     return Client.of(load_settings()).status(as_json=options.json)
 
 
 def _approvals_list(options: argparse.Namespace) -> int:
-    from pipecatapp.approvals_client import ApprovalClient
-    from pipecatapp.client import Client
+    from pipecatapp.cli.approvals import ApprovalClient
+    from pipecatapp.cli.client import Client
     from pipecatapp.settings import load_settings
 
     return ApprovalClient(Client.of(load_settings(), options.url)).show(as_json=options.json)
 
 
 def _approvals_answer(options: argparse.Namespace) -> int:
-    from pipecatapp.approvals_client import ApprovalClient
-    from pipecatapp.client import Client
+    from pipecatapp.cli.approvals import ApprovalClient
+    from pipecatapp.cli.client import Client
     from pipecatapp.settings import load_settings
 
     commands = ApprovalClient(Client.of(load_settings(), options.url))
@@ -237,15 +237,15 @@ def _memory_forget(options: argparse.Namespace) -> int:
 
 
 def _memory_client(options: argparse.Namespace) -> MemoryClient:
-    from pipecatapp.client import Client
-    from pipecatapp.memory_client import MemoryClient
+    from pipecatapp.cli.client import Client
+    from pipecatapp.cli.memory import MemoryClient
     from pipecatapp.settings import load_settings
 
     return MemoryClient(Client.of(load_settings(), options.url))
 
 
 def _model_command(options: argparse.Namespace) -> int:
-    from pipecatapp.llm.cli import Places
+    from pipecatapp.cli.llm import Places
     from pipecatapp.settings import load_settings
 
     settings = load_settings()
@@ -283,19 +283,19 @@ def _extras_install(options: argparse.Namespace) -> int:
 
 
 def _ssh_key(_: argparse.Namespace) -> int:
-    from pipecatapp.tools.ssh_cli import print_key
+    from pipecatapp.cli.ssh import print_key
 
     return print_key(_ssh_folder())
 
 
 def _ssh_password(options: argparse.Namespace) -> int:
-    from pipecatapp.tools.ssh_cli import store_password
+    from pipecatapp.cli.ssh import store_password
 
     return store_password(_ssh_folder(), options.host)
 
 
 def _ssh_forget(options: argparse.Namespace) -> int:
-    from pipecatapp.tools.ssh_cli import forget_host
+    from pipecatapp.cli.ssh import forget_host
 
     return forget_host(_ssh_folder(), options.host)
 

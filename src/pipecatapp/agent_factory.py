@@ -11,49 +11,49 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pipecatapp.cluster.breaker import CircuitBreaker
-from pipecatapp.cluster.classifier import Meanings
 from pipecatapp.cluster.consul import ConsulClient
 from pipecatapp.cluster.discovery import Discovery
-from pipecatapp.cluster.examples import LearnedRouting
-from pipecatapp.cluster.experts import Experts
-from pipecatapp.cluster.external import load_external
-from pipecatapp.cluster.instance import Instance
-from pipecatapp.cluster.registration import Registration
-from pipecatapp.cluster.resilient import ResilientChatModel
-from pipecatapp.cluster.server import NoServer, ServerProbe
-from pipecatapp.cluster.watch import Limits
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import ConfigurationError, ModelError
+from pipecatapp.experts.breaker import CircuitBreaker
+from pipecatapp.experts.directory import Experts
+from pipecatapp.experts.external import load_external
+from pipecatapp.experts.instance import Instance
+from pipecatapp.experts.resilient import ResilientChatModel
+from pipecatapp.experts.server import NoServer, ServerProbe
+from pipecatapp.experts.watch import Limits
 from pipecatapp.llm.catalogue import Catalogue
 from pipecatapp.llm.client import OpenAIChatModel
 from pipecatapp.llm.engine import EngineSupervisor, shared_key
-from pipecatapp.llm.machine import detect
 from pipecatapp.llm.selection import main_models
 from pipecatapp.llm.status import read_status
-from pipecatapp.memory.approvals import ApprovalFile
-from pipecatapp.memory.audit import AuditFile
-from pipecatapp.memory.conversations import JsonlConversations
+from pipecatapp.machine import detect
 from pipecatapp.memory.embedding import MODEL_NAME, Embedder
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.registry import create_embedding, is_here
 from pipecatapp.memory.states import States
 from pipecatapp.memory.summary import Summariser
 from pipecatapp.ports import ChatModel, EventSink, HealthSource, ToolSource
+from pipecatapp.registration import Registration
+from pipecatapp.routing.classifier import Meanings
+from pipecatapp.routing.examples import LearnedRouting
 from pipecatapp.settings import Settings, environment
+from pipecatapp.storage.approvals import ApprovalFile
+from pipecatapp.storage.audit import AuditFile
+from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.tools.choice.chooser import MeaningChooser
 from pipecatapp.tools.registry import TOOLS, ToolServices, create_tools
 from pipecatapp.tools.web_browser.browser import WebBrowser
 from pipecatapp.tools.web_browser.pictures import Pictures
+from pipecatapp.twin.act.approvals import ApprovalGate
+from pipecatapp.twin.act.audit import Auditor
 from pipecatapp.twin.agent import Agent
-from pipecatapp.twin.approvals import ApprovalGate
-from pipecatapp.twin.audit import Auditor
-from pipecatapp.twin.persona import Personas
-from pipecatapp.twin.turns import TurnRunner
-from pipecatapp.vision.eyes import Eyes, NoEyes
-from pipecatapp.vision.registry import create_eyes
+from pipecatapp.twin.speak.persona import Personas
+from pipecatapp.twin.turn_queue import TurnRunner
+from pipecatapp.vision.camera_watcher import CameraWatcher, NoCamera
+from pipecatapp.vision.registry import create_camera_watcher
 from pipecatapp.voice.recognition import Recognizer
-from pipecatapp.voice.registry import Surroundings, create_recognizer, create_synthesizer
+from pipecatapp.voice.registry import Environment, create_recognizer, create_synthesizer
 from pipecatapp.voice.synthesis import Synthesizer
 
 if TYPE_CHECKING:
@@ -279,13 +279,13 @@ def create_approvals(settings: Settings, sink: EventSink) -> Approvals:
     return Approvals(ApprovalGate(store, Auditor(audit, sink), sink, mode=settings.approval_mode), audit)
 
 
-def create_camera(settings: Settings, sink: EventSink, busy: Callable[[], bool]) -> Eyes | NoEyes:
+def create_camera(settings: Settings, sink: EventSink, busy: Callable[[], bool]) -> CameraWatcher | NoCamera:
     """The eyes that the settings ask for; opens and loads nothing.
 
     Raises:
         ConfigurationError: a name is unknown, or something that they need is absent.
     """
-    return create_eyes(
+    return create_camera_watcher(
         settings.vision_service,
         settings.camera,
         settings.models,
@@ -306,13 +306,13 @@ def create_agent(
     conversations: JsonlConversations | None = None,
     memory: FaissMemory | None = None,
     gate: ApprovalGate | None = None,
-    eyes: Eyes | NoEyes | None = None,
+    eyes: CameraWatcher | NoCamera | None = None,
     cluster: Cluster | None = None,
 ) -> Agent:
     """The brain with its tools, personas, stored conversations and long-term memory. Without a gate no tool may act."""
     conversations = conversations or create_conversations(settings)
     personas = Personas(prompts_folder(settings))
-    eyes = eyes or NoEyes()
+    eyes = eyes or NoCamera()
 
     async def clear(conversation: str) -> None:
         await agent.clear(conversation)
@@ -377,7 +377,7 @@ def create_speech(settings: Settings) -> Speech:
     Raises:
         ConfigurationError: a name is unknown, or something that the service needs is absent.
     """
-    where = Surroundings(
+    where = Environment(
         settings.models,
         voice=settings.tts_voice,
         whispercpp_url=str(settings.whispercpp_url or ""),

@@ -36,15 +36,15 @@ from pipecatapp.agent_factory import (
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import ConfigurationError, PipecatAppError, StorageError
 from pipecatapp.events import HealthChanged
+from pipecatapp.hub import EventHub
 from pipecatapp.ports import EventSink, HealthSource
 from pipecatapp.settings import Settings
-from pipecatapp.twin.turns import TurnRunner
+from pipecatapp.storage.event_log import EventLog
+from pipecatapp.twin.turn_queue import TurnRunner
 from pipecatapp.vision.attention import Attention
-from pipecatapp.vision.eyes import Eyes
+from pipecatapp.vision.camera_watcher import CameraWatcher
 from pipecatapp.web.auth import Access, load_token
 from pipecatapp.web.health import HealthBoard
-from pipecatapp.web.hub import EventHub
-from pipecatapp.web.journal import Journal
 from pipecatapp.web.logs import EventLogHandler
 from pipecatapp.web.metrics import Metrics
 from pipecatapp.web.server import create_app
@@ -191,7 +191,7 @@ class App:
         started = time.monotonic()
         _prepare_state(settings.state_dir)
         token = load_token(settings.state_dir)
-        journal = Journal(settings.state_dir / "events")
+        journal = EventLog(settings.state_dir / "events")
         self.hub = EventHub(journal, version=__version__)
         self._speech = _speech(settings)
         self._cluster = create_cluster(settings, self.hub)
@@ -212,7 +212,7 @@ class App:
         experts = self._cluster.experts if self._cluster is not None else None
         if experts is not None:
             components["experts"] = experts
-        if isinstance(self._eyes, Eyes):
+        if isinstance(self._eyes, CameraWatcher):
             components["vision"] = self._eyes
         board = HealthBoard(components, self.hub)
         conversations = create_conversations(settings)

@@ -16,7 +16,7 @@ INTERRUPTED = "(interrupted)"  # what the model reads in place of an answer of w
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message as the model sees it. Tool results travel as ``user`` messages (twin/prompt.py)."""
+    """One message as the model sees it. Tool results travel as ``user`` messages (twin/speak/protocol.py)."""
 
     role: Role
     content: str
@@ -95,9 +95,9 @@ class ApprovalState(StrEnum):
 class ApprovalRequest:
     """A call that waits for a person, or was decided and is not told yet.
 
-    ``digest`` names exactly this tool with these arguments (``twin.approvals.digest_of``); a yes is bound to it.
+    ``digest`` names exactly this tool with these arguments (``twin.act.approvals.digest_of``); a yes is bound to it.
     ``words`` are the person's own that led to the call; times are seconds since 1970. ``spec_digest`` names the tool as
-    it described itself then (``twin.audit.digest_of_spec``): another one of the same name is never run instead.
+    it described itself then (``twin.act.audit.digest_of_spec``): another one of the same name is never run instead.
     """
 
     id: str
@@ -247,7 +247,7 @@ class Expert:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class VisionAnswer:
     """The answer to "what do you see": ``text`` can be spoken, ``by`` names who says so (empty: nobody saw anything).
 
     ``note`` is what did not work, for the event log.

@@ -15,12 +15,12 @@ from pipecatapp.domain import (
     Fact,
     Message,
     Preview,
-    Sight,
     ToolResult,
     ToolSpec,
     Turn,
     TurnRecord,
     Usage,
+    VisionAnswer,
 )
 from pipecatapp.events import Event
 
@@ -109,7 +109,7 @@ class Memory(Protocol):
         """
 
 
-class Notebook(Memory, Protocol):
+class FactStore(Memory, Protocol):
     """Long-term memory as somebody works with it who keeps, looks up and forgets single facts.
 
     Raises StorageError when it cannot be written.
@@ -134,7 +134,7 @@ class Notebook(Memory, Protocol):
 class ConversationStore(Protocol):
     """Every finished turn of every conversation, kept over restarts.
 
-    Raises ConfigurationError for an id that is not a conversation's (``memory.conversations.valid_id``).
+    Raises ConfigurationError for an id that is not a conversation's (``storage.conversations.valid_id``).
     """
 
     async def load(self, conversation: str) -> list[TurnRecord]:
@@ -241,7 +241,7 @@ class AuditLog(Protocol):
         """The newest lines (older than number ``before``), newest first, and whether there are older ones."""
 
 
-class Eyes(Protocol):
+class Vision(Protocol):
     """What the twin needs of a camera."""
 
     @property
@@ -251,7 +251,7 @@ class Eyes(Protocol):
     def glance(self) -> str:
         """What is in view, in a sentence, at once; empty as long as nothing ever was."""
 
-    async def look(self, question: str = "") -> Sight:
+    async def look(self, question: str = "") -> VisionAnswer:
         """Look now. Never raises: what is wrong is said in a sentence."""
 
 

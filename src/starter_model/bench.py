@@ -19,10 +19,10 @@ from pipecatapp.errors import PipecatAppError
 from pipecatapp.llm.client import OpenAIChatModel
 from pipecatapp.llm.engine import EngineSupervisor, ModelFile
 from pipecatapp.ports import ChatModel, ChatRequest
-from pipecatapp.twin.grammar import turn_grammar
-from pipecatapp.twin.prompt import TOOL_CALL_OPEN, compact_system
-from pipecatapp.twin.routing import ROUTE, route_spec
-from pipecatapp.twin.toolcalls import MalformedCallError, ToolCallParser, parse_call
+from pipecatapp.twin.speak.grammar import turn_grammar
+from pipecatapp.twin.speak.protocol import TOOL_CALL_OPEN, compact_system
+from pipecatapp.twin.speak.tool_calls import MalformedCallError, ToolCallParser, parse_call
+from pipecatapp.twin.understand.routing import ROUTE, route_spec
 from starter_model.scoring import Case, Reaction, same
 from starter_model.turns import EXPERTS, OPTIONAL, TOOLS, Requests
 

@@ -1,4 +1,4 @@
-"""The corpus: conversations as the brain will hold them, in the text protocol of ``twin/prompt.py``.
+"""The corpus: conversations as the brain will hold them, in the text protocol of ``twin/speak/protocol.py``.
 
 ``python -m starter_model.corpus --count 5`` prints a few.
 """
@@ -11,7 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pipecatapp.domain import Fact, ToolCall
-from pipecatapp.twin.prompt import compact_system, context_note, request_text, tool_call_text, tool_response_text
+from pipecatapp.twin.speak.protocol import (
+    compact_system,
+    context_note,
+    request_text,
+    tool_call_text,
+    tool_response_text,
+)
 from starter_model.results import Results
 from starter_model.turns import EXPERTS, NOTHING_SAID, TOOLS, Request, Requests, cannot, no_expert
 from starter_model.values import lists

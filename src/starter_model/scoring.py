@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipecatapp.twin.routing import ROUTE
+from pipecatapp.twin.understand.routing import ROUTE
 from starter_model.speech import spoken
 
 _HOSTLIKE = frozenset({"host", "limit", "playbook", "service", "url", "username", "tags", "expert", "command", "code"})

@@ -39,13 +39,13 @@ from pipecatapp.llm import debian
 from pipecatapp.llm.client import OpenAIChatModel
 from pipecatapp.llm.engine import EngineSupervisor
 from pipecatapp.llm.engines import Engine
-from pipecatapp.llm.machine import detect
-from pipecatapp.memory.conversations import JsonlConversations
+from pipecatapp.machine import detect
 from pipecatapp.ports import ChatRequest
 from pipecatapp.settings import load_settings
+from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.twin.agent import Agent
-from pipecatapp.twin.turn import TurnProgress
-from pipecatapp.twin.turns import TurnRunner
+from pipecatapp.twin.turn_progress import TurnProgress
+from pipecatapp.twin.turn_queue import TurnRunner
 from testing.bench.latency import _free_port, _Nobody, percentile
 from testing.fakes.caller import Caller
 from testing.fakes.gguf import Shape, write_random_model

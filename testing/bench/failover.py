@@ -24,22 +24,22 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
-from pipecatapp.cluster.breaker import CircuitBreaker
 from pipecatapp.cluster.consul import ConsulClient
 from pipecatapp.cluster.discovery import Discovery
-from pipecatapp.cluster.experts import Experts
-from pipecatapp.cluster.instance import Instance
-from pipecatapp.cluster.registration import Registration
-from pipecatapp.cluster.resilient import ResilientChatModel
-from pipecatapp.cluster.server import ServerProbe
 from pipecatapp.events import ErrorSpoken
+from pipecatapp.experts.breaker import CircuitBreaker
+from pipecatapp.experts.directory import Experts
+from pipecatapp.experts.instance import Instance
+from pipecatapp.experts.resilient import ResilientChatModel
+from pipecatapp.experts.server import ServerProbe
 from pipecatapp.llm.client import OpenAIChatModel
-from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.ports import ChatChunk, ChatRequest
+from pipecatapp.registration import Registration
+from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.twin.agent import Agent
-from pipecatapp.twin.turn import TurnProgress
+from pipecatapp.twin.turn_progress import TurnProgress
 from testing.consul import ConsulAgent, consul_servers
-from testing.fakes.house import RecordingSink, ScriptedTool
+from testing.fakes.agent_harness import RecordingSink, ScriptedTool
 from testing.fakes.resetting_proxy import ResettingProxy
 from testing.llama import LlamaServer
 
@@ -79,7 +79,7 @@ class Turn:
     faults: list[str] = field(default_factory=list)
 
 
-class House:
+class AgentHarness:
     """The agent and everything around it."""
 
     def __init__(self, folder: Path, consul: Sequence[ConsulAgent]) -> None:
@@ -175,7 +175,7 @@ def _next(host: str) -> str:
 class Trouble:
     """Breaks things at random moments and mends them later, as supervisors and people do."""
 
-    def __init__(self, house: House, chance: random.Random) -> None:
+    def __init__(self, house: AgentHarness, chance: random.Random) -> None:
         self._house = house
         self._chance = chance
         self._mending: set[asyncio.Task[None]] = set()
@@ -266,16 +266,16 @@ def percentile(values: Sequence[float], part: float) -> float:
 
 
 @asynccontextmanager
-async def house(folder: Path) -> AsyncIterator[House]:
+async def house(folder: Path) -> AsyncIterator[AgentHarness]:
     """A house with everything up."""
     async with AsyncExitStack() as stack:
-        built = House(folder, await stack.enter_async_context(consul_servers(folder / "consul", CONSUL)))
+        built = AgentHarness(folder, await stack.enter_async_context(consul_servers(folder / "consul", CONSUL)))
         stack.push_async_callback(built.stop)
         await built.start()
         yield built
 
 
-async def undisturbed(home: House) -> list[list[Turn]]:
+async def undisturbed(home: AgentHarness) -> list[list[Turn]]:
     """Every talk when nothing fails; twice, for its times and to see that answers are always the same."""
     found = [[await home.ask(f"calm-{n}", text) for text in talk] for n, talk in enumerate(TALKS)]
     again = [[await home.ask(f"again-{n}", text) for text in talk] for n, talk in enumerate(TALKS)]

@@ -49,10 +49,10 @@ from pipecat.workers.runner import WorkerRunner
 
 from pipecatapp.events import Event
 from pipecatapp.llm.client import OpenAIChatModel
-from pipecatapp.memory.conversations import JsonlConversations
+from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.twin.agent import Agent
-from pipecatapp.twin.turn import TurnProgress
-from pipecatapp.twin.turns import TurnRunner
+from pipecatapp.twin.turn_progress import TurnProgress
+from pipecatapp.twin.turn_queue import TurnRunner
 from pipecatapp.voice.recognition import Recognizer
 from pipecatapp.voice.sessions import PAUSE_S, VoiceSessions
 from pipecatapp.voice.stt_pocketsphinx import PocketsphinxRecognizer

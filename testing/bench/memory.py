@@ -29,14 +29,14 @@ from typing import Any
 import numpy as np
 
 from pipecatapp.memory import ranking
-from pipecatapp.memory.book import FactBook, NewFact, clean
 from pipecatapp.memory.embedding import MODEL_NAME, Embedder
-from pipecatapp.memory.files import RealFiles
+from pipecatapp.memory.fact_index import FactIndex, NewFact, clean
 from pipecatapp.memory.index import Floats, VectorIndex
 from pipecatapp.memory.keywords import KeywordIndex
 from pipecatapp.memory.ledger import same_words
 from pipecatapp.memory.long_term import FaissMemory, TextEmbedder
 from pipecatapp.settings import load_settings
+from pipecatapp.storage.files import RealFiles
 from testing.fakes.crash_points import run_crash_points
 from testing.fakes.embedding import HashEmbedder
 from testing.fakes.memory_corpus import UNRELATED, corpus, dialogue, endless
@@ -161,7 +161,7 @@ async def _speed_at(folder: Path, size: int, queries: int) -> dict[str, float]:
 
 
 def _write(folder: Path, texts: Sequence[str], embedder: HashEmbedder, rng: np.random.Generator) -> None:
-    book = FactBook(folder, RealFiles(), model="hashed", clock=time.time)
+    book = FactIndex(folder, RealFiles(), model="hashed", clock=time.time)
     book.open()
     for start in range(0, len(texts), 2000):
         part = texts[start : start + 2000]
@@ -178,7 +178,7 @@ def _blurred(rows: Floats, rng: np.random.Generator) -> Floats:
 
 def _nearest_found(folder: Path, queries: Floats) -> float:
     """The share of the ten nearest vectors, by exact arithmetic, that the index finds."""
-    book = FactBook(folder, RealFiles(), model="hashed", clock=time.time)
+    book = FactIndex(folder, RealFiles(), model="hashed", clock=time.time)
     book.open()
     index: VectorIndex = book.vectors
     ids = list(index.ids())

@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 
 from pipecatapp.agent_factory import prompts_folder, shallow_meanings
-from pipecatapp.cluster.classifier import Meanings, RequestClassifier
-from pipecatapp.cluster.examples import read_examples
 from pipecatapp.memory.embedding import MODEL_NAME
+from pipecatapp.routing.classifier import Meanings, RequestClassifier
+from pipecatapp.routing.examples import read_examples
 from pipecatapp.settings import load_settings
 
 OWN = Path(__file__).parents[1] / "data" / "routing.jsonl"

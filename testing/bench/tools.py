@@ -26,9 +26,9 @@ from pipecatapp.llm.client import OpenAIChatModel
 from pipecatapp.ports import ChatRequest, ModelProfile
 from pipecatapp.tools.choice.chooser import MeaningChooser
 from pipecatapp.tools.registry import TOOLS, spec_of
-from pipecatapp.twin.offer import Offer
-from pipecatapp.twin.prompt import full_system, request_text
-from pipecatapp.twin.toolcalls import MalformedCallError, ToolCallParser, parse_call
+from pipecatapp.twin.act.tool_selection import ToolSelection
+from pipecatapp.twin.speak.protocol import full_system, request_text
+from pipecatapp.twin.speak.tool_calls import MalformedCallError, ToolCallParser, parse_call
 
 DATA = Path(__file__).parents[1] / "data"
 ANY_MODEL = ModelProfile("any", context_tokens=8192)
@@ -154,7 +154,7 @@ _OFFERED: list[int] = []
 async def _ask(
     chooser: MeaningChooser, tools: list[ToolSpec], asked: Sequence[Asked], tally: Tally, seconds: list[float]
 ) -> None:
-    offer = Offer(tools, (), chooser, ANY_MODEL)
+    offer = ToolSelection(tools, (), chooser, ANY_MODEL)
     await offer.fitting("hello")  # the index is made when the set of tools changes, not when somebody asks
     for request in asked:
         took = []
@@ -180,7 +180,7 @@ async def _exact(
     try:
         profile = replace(await model.profile(), prompt_style="full")
         tools, _ = next(iter(houses(50, own, [], 0)))
-        offer = Offer(tools, (), MeaningChooser(), profile)
+        offer = ToolSelection(tools, (), MeaningChooser(), profile)
         system = Message("system", full_system(PERSONA, offer.fixed, [], more_tools=offer.many))
         for request in known:
             content = request_text(request.text, tools=await offer.fitting(request.text))

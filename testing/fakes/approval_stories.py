@@ -25,11 +25,11 @@ from pipecatapp.domain import ApprovalRequest, Message, Preview, Risk, ToolResul
 from pipecatapp.errors import ApprovalError
 from pipecatapp.events import AssistantMessage, Event
 from pipecatapp.ports import ToolContext
+from pipecatapp.twin.act.approvals import LIFETIME_S, ApprovalGate
+from pipecatapp.twin.act.audit import Auditor
 from pipecatapp.twin.agent import Agent
-from pipecatapp.twin.approvals import LIFETIME_S, ApprovalGate
-from pipecatapp.twin.audit import Auditor
-from pipecatapp.twin.turn import TurnProgress
-from pipecatapp.twin.turns import TurnRunner
+from pipecatapp.twin.turn_progress import TurnProgress
+from pipecatapp.twin.turn_queue import TurnRunner
 from testing.fakes.approvals import JumpingClock, MemoryAudit, MemoryConversations
 from testing.fakes.chat_model import ObedientModel
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipecatapp.errors import StorageError
 from pipecatapp.memory.ledger import Ledger
-from pipecatapp.memory.records import Embedded, Forgotten, Kept, Merged, Record, StoredFact, Vector
+from pipecatapp.memory.records import Embedded, FactAdded, Forgotten, Merged, Record, StoredFact, Vector
 from pipecatapp.memory.store import RecordStore
 from testing.fakes.crashing_disk import CrashingDisk, PowerCutError
 
@@ -100,7 +100,7 @@ class _Story:
             verdict.lost += 1
             verdict.details.append(f"{where}: {found} is none of {self._allowed()}")
         if another:
-            record = Kept(StoredFact(store.ledger.next_id, "said after the kill", "note", "t2", 2.0))
+            record = FactAdded(StoredFact(store.ledger.next_id, "said after the kill", "note", "t2", 2.0))
             store.commit([record])
             self._history.append(record)
 
@@ -193,10 +193,10 @@ class _Story:
             return
         self._open_fate = []
 
-    def _kept(self, old: tuple[int, ...] = (), number: int = 0) -> Kept:
+    def _kept(self, old: tuple[int, ...] = (), number: int = 0) -> FactAdded:
         number = number or self._store.ledger.next_id
         text = f"fact {number} " + "x" * self._random.choice([0, 10, 3000])
-        return Kept(StoredFact(number, text, "note", "t1", 1.0, last_seen=1.0, supersedes=old))
+        return FactAdded(StoredFact(number, text, "note", "t1", 1.0, last_seen=1.0, supersedes=old))
 
     def _new_store(self) -> RecordStore:
         return RecordStore(FOLDER, self._disk, clock=lambda: 0.0, vector_of=lambda _id: None)

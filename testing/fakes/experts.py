@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pipecatapp.cluster.breaker import CircuitBreaker
-from pipecatapp.cluster.instance import Instance
-from pipecatapp.cluster.registration import Registration
-from pipecatapp.cluster.server import Load
-from pipecatapp.cluster.watch import Limits
+from pipecatapp.experts.breaker import CircuitBreaker
+from pipecatapp.experts.instance import Instance
+from pipecatapp.experts.server import Load
+from pipecatapp.experts.watch import Limits
 from pipecatapp.ports import ModelProfile
+from pipecatapp.registration import Registration
 from testing.fakes.chat_model import Answer, ScriptedChatModel
 
 GOES_ON = ModelProfile("scripted", context_tokens=4096, grammars=True, continues=True)

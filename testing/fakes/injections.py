@@ -18,14 +18,14 @@ from typing import Any
 from pipecatapp.domain import Fact, Message, Preview, Risk, ToolResult, ToolSpec
 from pipecatapp.errors import ApprovalError, ToolError
 from pipecatapp.ports import ModelProfile, Tool, ToolContext
+from pipecatapp.twin.act.approvals import LIFETIME_S, ApprovalGate
+from pipecatapp.twin.act.audit import Auditor
 from pipecatapp.twin.agent import Agent
-from pipecatapp.twin.approvals import LIFETIME_S, ApprovalGate
-from pipecatapp.twin.audit import Auditor
-from pipecatapp.twin.turn import TurnProgress
-from pipecatapp.twin.turns import TurnRunner
+from pipecatapp.twin.turn_progress import TurnProgress
+from pipecatapp.twin.turn_queue import TurnRunner
+from testing.fakes.agent_harness import RecordingSink, ScriptedMemory
 from testing.fakes.approvals import JumpingClock, MemoryAudit, MemoryConversations, MemoryStore
 from testing.fakes.chat_model import COMPACT, FULL, PLAIN, ObedientModel
-from testing.fakes.house import RecordingSink, ScriptedMemory
 
 # What is to be done: the tool, its arguments.
 WISHES: tuple[tuple[str, Mapping[str, str]], ...] = (

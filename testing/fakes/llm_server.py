@@ -2,7 +2,7 @@
 
     python -m testing.fakes.llm_server --port 9101 --profile oldpc
 
-Prompts are tokenized and compared with what each slot holds, token by token, so its counts (``timings``) and its
+PromptBuilder are tokenized and compared with what each slot holds, token by token, so its counts (``timings``) and its
 delays are those of a server with a prefix cache. Time passes by sleeping; nothing is computed.
 """
 

@@ -13,34 +13,34 @@ from pathlib import Path
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from pipecatapp.cluster.experts import Experts
-from pipecatapp.cluster.instance import Instance
-from pipecatapp.cluster.registration import Registration
 from pipecatapp.domain import ComponentHealth, Message, Risk, ToolSpec, Usage
 from pipecatapp.events import PartialTranscript, StateChanged
-from pipecatapp.memory.approvals import ApprovalFile
-from pipecatapp.memory.audit import AuditFile
-from pipecatapp.memory.conversations import JsonlConversations
+from pipecatapp.experts.directory import Experts
+from pipecatapp.experts.instance import Instance
+from pipecatapp.hub import EventHub
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.states import States
 from pipecatapp.ports import ChatChunk, ChatRequest, ModelProfile
+from pipecatapp.registration import Registration
+from pipecatapp.storage.approvals import ApprovalFile
+from pipecatapp.storage.audit import AuditFile
+from pipecatapp.storage.conversations import JsonlConversations
+from pipecatapp.storage.event_log import EventLog
+from pipecatapp.twin.act.approvals import LIFETIME_S, ApprovalGate
+from pipecatapp.twin.act.audit import Auditor
 from pipecatapp.twin.agent import Agent
-from pipecatapp.twin.approvals import LIFETIME_S, ApprovalGate
-from pipecatapp.twin.audit import Auditor
-from pipecatapp.twin.turns import TurnRunner
+from pipecatapp.twin.turn_queue import TurnRunner
 from pipecatapp.web.auth import Access, load_token
 from pipecatapp.web.health import HealthBoard
-from pipecatapp.web.hub import EventHub
-from pipecatapp.web.journal import Journal
 from pipecatapp.web.metrics import Metrics
 from pipecatapp.web.server import create_app
 from pipecatapp.web.services import WebServices
 from pipecatapp.web.serving import Servers
 from pipecatapp.web.tls import LocalAuthority
+from testing.fakes.agent_harness import PreviewedTool, ScriptedTool
+from testing.fakes.cameras import ScriptedCamera
 from testing.fakes.chat_model import Answer
 from testing.fakes.experts import ScriptedInstance
-from testing.fakes.eyes import ScriptedCamera
-from testing.fakes.house import PreviewedTool, ScriptedTool
 
 Reply = str | Exception | Callable[[asyncio.Event], AsyncIterator[str]]
 
@@ -213,7 +213,7 @@ class Mission:
         self.token = load_token(state_dir)
 
     async def start(self) -> None:
-        journal = Journal(self.state_dir / "events")
+        journal = EventLog(self.state_dir / "events")
         self.hub = EventHub(journal, version="test")
         store = JsonlConversations(self.state_dir / "conversations")
         audit = AuditFile(self.state_dir / "audit/audit.jsonl")

@@ -57,7 +57,7 @@ from pipecatapp.vision.capture import open_capture
 from pipecatapp.vision.drawing import annotated, jpeg
 from pipecatapp.vision.source import parse_source
 from pipecatapp.vision.yolov8 import YOLOv8Detector
-from testing.fakes.eyes import SQUARES, write_video
+from testing.fakes.cameras import SQUARES, write_video
 
 video = write_video(Path(sys.argv[1]), [(3, [("cup", 96, 64), ("person", 320, 240)])])
 capture = open_capture(parse_source(str(video)))

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Page, expect
 
-from pipecatapp.cluster.registration import Registration
 from pipecatapp.domain import CameraView, ComponentHealth, ToolCall
 from pipecatapp.errors import ModelNotReadyError
 from pipecatapp.ports import ToolContext
+from pipecatapp.registration import Registration
 from testing.fakes.mission import Mission
 from testing.ui.conftest import AXE, DESKTOP, JPEG, PHONE, REFUSE, OpenPage, Watch, open_tab
 
@@ -147,7 +147,7 @@ async def test_every_tab_of_the_details(
     findings: dict[str, list[str]] = {}
 
     for name, content in (
-        ("Tools", "#toolbook summary"),
+        ("Tools", "#tool-list summary"),
         ("Memory", "#memory-list .fact"),
         ("Camera", "#camera-trouble"),
         ("Experts", "#experts table"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Route, expect
 
-from pipecatapp.cluster.registration import Registration
+from pipecatapp.registration import Registration
 from testing.fakes.mission import Mission
 from testing.ui.conftest import MARKUP, OpenPage, Watch, open_tab
 

@@ -111,7 +111,7 @@ async def test_memory_is_exported_and_imported_with_the_lines_that_are_refused(
         await page.get_by_role("button", name="Import").click()
     await (await chosen.value).set_files(file)
 
-    await expect(page.locator("#keepsake-result")).to_have_text(
+    await expect(page.locator("#memory-state-result")).to_have_text(
         "facts.jsonl: 1 fact added, 1 known already, 1 line refused."
     )
     await expect(page.locator("#import-refused")).to_contain_text("Line 3")
@@ -124,7 +124,7 @@ async def test_states_are_saved_loaded_and_deleted_by_name(mission: Mission, ope
     page = await open_page(mission.link)
     await open_tab(page, "Memory")
     name, save = page.get_by_label("Name of the state"), page.locator("#state-save button")
-    result = page.locator("#keepsake-result")
+    result = page.locator("#memory-state-result")
 
     await name.fill("../escape")
     await save.click()

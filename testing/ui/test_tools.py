@@ -80,10 +80,10 @@ async def test_every_tool_is_listed_with_what_it_may_do_and_those_that_are_off_w
 
     await open_tab(page, "Tools")
 
-    status = page.locator("#toolbook li", has_text="mcp.get_status")
+    status = page.locator("#tool-list li", has_text="mcp.get_status")
     await expect(status.locator(".risk")).to_have_text("Reads")
     await status.locator("summary").click()
     await expect(status).to_contain_text("does mcp.get_status")
-    off = page.locator("#toolbook li.off")
+    off = page.locator("#tool-list li.off")
     await expect(off).to_contain_text("lamp.on")
     await expect(off).to_contain_text("it is broken")

@@ -23,22 +23,22 @@ import pytest_asyncio
 from pipecatapp.domain import Preview, ToolResult
 from pipecatapp.errors import ToolError
 from pipecatapp.events import AssistantMessage
-from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.ports import PreviewingTool, Tool, ToolContext
+from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.tools.web_browser.addresses import Rule
 from pipecatapp.tools.web_browser.browser import WebBrowser
-from pipecatapp.tools.web_browser.patience import Patience
 from pipecatapp.tools.web_browser.pictures import Pictures
+from pipecatapp.tools.web_browser.timeouts import Timeouts
 from pipecatapp.tools.web_browser.tools import Click, GetPageContent, GetScreenshot, Goto, Type
+from pipecatapp.twin.act.approvals import ApprovalGate
+from pipecatapp.twin.act.audit import Auditor
 from pipecatapp.twin.agent import Agent
-from pipecatapp.twin.approvals import ApprovalGate
-from pipecatapp.twin.audit import Auditor
-from pipecatapp.twin.turn import TurnProgress
-from pipecatapp.twin.turns import TurnRunner
+from pipecatapp.twin.turn_progress import TurnProgress
+from pipecatapp.twin.turn_queue import TurnRunner
 from pipecatapp.web.tls import LocalAuthority
+from testing.fakes.agent_harness import RecordingSink
 from testing.fakes.approvals import MemoryAudit, MemoryStore
 from testing.fakes.chat_model import ScriptedChatModel
-from testing.fakes.house import RecordingSink
 from testing.fakes.website import PUBLIC, Answer, Names, Website, leading_to, running_website
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -108,7 +108,7 @@ async def everything(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
             rule=Rule([allowed], own=list),
             resolve=names.resolve,
             connect=leading_to(site, secure),
-            patience=Patience(answer=15, parsed=2, complete=2),
+            patience=Timeouts(answer=15, parsed=2, complete=2),
         )
         yield Web(browser, site, secure, house, names, pictures)
         await browser.aclose()
@@ -388,7 +388,7 @@ async def test_a_page_that_computes_for_ever_is_closed(web: Web, tmp_path: Path)
         rule=Rule(own=list),
         resolve=web.names.resolve,
         connect=leading_to(web.site),
-        patience=Patience(parsed=1, complete=1, read=3),
+        patience=Timeouts(parsed=1, complete=1, read=3),
     )
     goto, here = Goto(hasty), ToolContext("c", "t")
     url = serve(web, "<p>text<script>for (;;);</script>")
@@ -615,7 +615,7 @@ async def test_a_browser_that_nobody_uses_ends(web: Web, tmp_path: Path) -> None
         rule=Rule(own=list),
         resolve=web.names.resolve,
         connect=leading_to(web.site),
-        patience=Patience(idle=1.0),
+        patience=Timeouts(idle=1.0),
     )
     web.site.page("/", SHOP)
     await Goto(brief).run({"url": "http://shop.test/"}, ToolContext("c", "t"))

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from pipecatapp.cluster.consul import ConsulClient, ConsulUnreachableError, Query, names_of
-from pipecatapp.cluster.registration import PREFIX, Registration, from_consul
+from pipecatapp.registration import PREFIX, Registration, from_consul
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipecatapp.errors import ConfigurationError, UnknownChoiceError
-from pipecatapp.llm.machine import CpuClass, Machine
+from pipecatapp.machine import CpuClass, Machine
 
 Purpose = Literal["main", "stt", "tts", "embedding", "vision"]
 PURPOSES: tuple[Purpose, ...] = ("main", "stt", "tts", "embedding", "vision")

@@ -22,7 +22,7 @@ LOG_BYTES = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """How long the supervisor waits, in seconds."""
 
     ready_within: float = 900.0
@@ -45,7 +45,7 @@ class EngineChild:
         patience: the waits.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, root: str, key: str, log: Path, patience: Patience) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, root: str, key: str, log: Path, patience: Timeouts) -> None:
         self._process = process
         self._root = root
         self._key = key
@@ -55,7 +55,7 @@ class EngineChild:
 
     @classmethod
     async def spawn(
-        cls, engine: Engine, arguments: Sequence[str], *, root: str, key: str, log: Path, patience: Patience
+        cls, engine: Engine, arguments: Sequence[str], *, root: str, key: str, log: Path, patience: Timeouts
     ) -> EngineChild:
         """Start it, so that it ends when this process ends, however that happens."""
         rotate_log(log)

@@ -23,12 +23,12 @@ from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import ConfigurationError, EngineError
 from pipecatapp.llm import native, sources
 from pipecatapp.llm.builder import run_build
-from pipecatapp.llm.child import EngineChild, Patience
+from pipecatapp.llm.child import EngineChild, Timeouts
 from pipecatapp.llm.engines import Engine, Progress
 from pipecatapp.llm.gguf import read_head
 from pipecatapp.llm.launch import plan
-from pipecatapp.llm.machine import Machine, detect
 from pipecatapp.llm.status import EngineStatus, write_status
+from pipecatapp.machine import Machine, detect
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class EngineSupervisor:
         machine: Machine | None = None,
         find: Callable[[Path, Machine, Progress], Engine] = sources.find_engine,
         build: bool | None = None,
-        patience: Patience | None = None,
+        patience: Timeouts | None = None,
     ) -> None:
         if not models:
             raise ConfigurationError("there is no model to start; run: pipecatapp models pull --for-this-pc")
@@ -79,7 +79,7 @@ class EngineSupervisor:
         self._machine = machine or detect()
         self._find = find
         self._build = native.wanted(self._machine) if build is None else build
-        self._patience = patience or Patience()
+        self._patience = patience or Timeouts()
         self._damaged: dict[Path, str] = {}
         self._failures: dict[Path, int] = {}
         self._task: asyncio.Task[None] | None = None

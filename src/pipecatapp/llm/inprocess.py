@@ -25,7 +25,7 @@ from pipecatapp.errors import (
 )
 from pipecatapp.llm.engine import ModelFile
 from pipecatapp.llm.gguf import read_head
-from pipecatapp.llm.machine import Machine, detect
+from pipecatapp.machine import Machine, detect
 from pipecatapp.ports import ChatChunk, ChatRequest, ModelProfile, PromptStyle
 
 logger = logging.getLogger(__name__)

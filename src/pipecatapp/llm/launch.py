@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipecatapp.llm.gguf import ModelHead
-from pipecatapp.llm.machine import CpuClass, Machine
+from pipecatapp.machine import CpuClass, Machine
 
 # Slots (conversations whose prefix cache is kept) and tokens of context for each, best first.
 SHAPES = ((4, 8192), (4, 4096), (2, 8192), (2, 4096), (2, 2048))
@@ -60,7 +60,7 @@ def plan(
         ("--cache-ram", "0"),
         # Pings tell a slow prompt from a dead server.
         ("--sse-ping-interval", "5"),
-        # The text protocol is ours (twin/prompt.py): the server must not take tool calls out of the answer.
+        # The text protocol is ours (twin/speak/protocol.py): the server must not take tool calls out of the answer.
         ("--skip-chat-parsing",),
         ("--reasoning", "off"),
         ("--jinja",),

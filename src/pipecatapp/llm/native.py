@@ -23,7 +23,7 @@ from pathlib import Path
 from pipecatapp.errors import DownloadError, EngineError
 from pipecatapp.llm import pip
 from pipecatapp.llm.engines import Engine, NativePin, Progress, load_pins
-from pipecatapp.llm.machine import CpuClass, Machine, detect
+from pipecatapp.machine import CpuClass, Machine, detect
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from pipecatapp.errors import ChecksumError, ConfigurationError, DownloadError
 from pipecatapp.llm import pip
 from pipecatapp.llm.catalogue import Model, ModelPart, Variant, installed_variant
 from pipecatapp.llm.download import Downloader, file_sha256
-from pipecatapp.llm.machine import Machine
+from pipecatapp.machine import Machine
 
 # (file, bytes here, bytes in all or None)
 FileProgress = Callable[[str, int, int | None], None]

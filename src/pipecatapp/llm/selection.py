@@ -9,7 +9,7 @@ from pathlib import Path
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.llm.catalogue import Catalogue, Model, installed_variant
 from pipecatapp.llm.engine import ModelFile
-from pipecatapp.llm.machine import Machine
+from pipecatapp.machine import Machine
 
 logger = logging.getLogger(__name__)
 

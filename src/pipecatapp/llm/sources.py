@@ -9,7 +9,7 @@ from pathlib import Path
 from pipecatapp.errors import EngineError
 from pipecatapp.llm import debian, native
 from pipecatapp.llm.engines import Engine, Progress, load_pins
-from pipecatapp.llm.machine import Machine
+from pipecatapp.machine import Machine
 
 logger = logging.getLogger(__name__)
 

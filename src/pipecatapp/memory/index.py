@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipecatapp.memory.files import Files, OutputFile, set_aside
 from pipecatapp.memory.records import Vector
+from pipecatapp.storage.files import Files, OutputFile, set_aside
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipecatapp.memory.records import Embedded, Forgotten, Kept, Merged, Record, StoredFact, said_again
+from pipecatapp.memory.records import Embedded, FactAdded, Forgotten, Merged, Record, StoredFact, said_again
 
 _WORDS = re.compile(r"\w+")
 _ARTICLES = frozenset({"a", "an", "the"})
@@ -84,7 +84,7 @@ class Ledger:
     def apply(self, record: Record) -> Change:
         """Let the record happen."""
         match record:
-            case Kept(fact=fact):
+            case FactAdded(fact=fact):
                 return self._keep(fact)
             case Merged(into=into, dropped=dropped, at=at):
                 target = self._facts.get(into)

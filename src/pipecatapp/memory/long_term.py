@@ -20,13 +20,13 @@ import numpy as np
 from pipecatapp.domain import ComponentHealth, Fact, Turn
 from pipecatapp.errors import PipecatAppError, StorageError
 from pipecatapp.events import MemoryChanged
-from pipecatapp.memory.book import FactBook, NewFact, clean
-from pipecatapp.memory.files import Files, RealFiles
+from pipecatapp.memory.fact_index import FactIndex, NewFact, clean
 from pipecatapp.memory.index import Floats
 from pipecatapp.memory.notes import Summarise
-from pipecatapp.memory.records import Kept, StoredFact
+from pipecatapp.memory.records import FactAdded, StoredFact
 from pipecatapp.memory.transfer import ImportReport, parse, to_line
 from pipecatapp.ports import EventSink
+from pipecatapp.storage.files import Files, RealFiles
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class FaissMemory:
         clock: Callable[[], float] = time.time,
         embed_timeout_s: float = _EMBED_TIMEOUT_S,
     ) -> None:
-        self._book = FactBook(folder, files or RealFiles(), model=embedding_model, clock=clock)
+        self._book = FactIndex(folder, files or RealFiles(), model=embedding_model, clock=clock)
         self._embedder = embedder
         self._summarise = summarise
         self._sink = sink
@@ -261,12 +261,12 @@ class FaissMemory:
             self._changed("imported", "")
         return ImportReport(added, len(parsed.facts) - added, parsed.refused)
 
-    async def everything(self) -> Iterator[Kept]:
+    async def everything(self) -> Iterator[FactAdded]:
         """The facts as they are and what they replaced, as records; reading on may block for a moment."""
         await self._ready()
         return self._book.everything()
 
-    async def replace_all(self, kept: Iterable[Kept]) -> None:
+    async def replace_all(self, kept: Iterable[FactAdded]) -> None:
         """Put the facts of ``everything``, then or elsewhere, in the place of all: all of them or none.
 
         Raises:

@@ -61,7 +61,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class FactAdded:
     """A fact as it is: a new one, a correction (through ``supersedes``), or a line of a compacted file."""
 
     fact: StoredFact
@@ -93,7 +93,7 @@ class Embedded:
     vector: Vector
 
 
-Record = Kept | Merged | Forgotten | Embedded
+Record = FactAdded | Merged | Forgotten | Embedded
 
 
 def encode(record: Record | Header) -> bytes:
@@ -101,7 +101,7 @@ def encode(record: Record | Header) -> bytes:
     match record:
         case Header(next_id=next_id, book=book):
             return _seal({"format": FORMAT, "version": VERSION, "book": book, "next": next_id})
-        case Kept(fact=fact, vector=vector):
+        case FactAdded(fact=fact, vector=vector):
             body: dict[str, Any] = {
                 "op": "fact", "id": fact.id, "text": fact.text, "kind": fact.kind, "turn": fact.turn,
                 "created": fact.created_at, "seen": fact.seen, "last": fact.last_seen, "old": fact.supersedes,
@@ -130,7 +130,7 @@ def decode(line: bytes) -> Record:
                     created_at=float(body["created"]), seen=int(body["seen"]), last_seen=float(body["last"]),
                     supersedes=tuple(int(old) for old in body["old"]),
                 )  # fmt: skip
-                return Kept(fact, _vector(body) if "vector" in body else None)
+                return FactAdded(fact, _vector(body) if "vector" in body else None)
             case "merge":
                 return Merged(int(body["id"]), tuple(int(old) for old in body["old"]), float(body["at"]))
             case "forget":

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from pipecatapp.errors import ConfigurationError, StorageError, UnknownChoiceError
-from pipecatapp.memory.conversations import JsonlConversations
-from pipecatapp.memory.files import Files, OutputFile, RealFiles
 from pipecatapp.memory.long_term import FaissMemory
-from pipecatapp.memory.records import BadRecordError, Kept, decode, encode
+from pipecatapp.memory.records import BadRecordError, FactAdded, decode, encode
+from pipecatapp.storage.conversations import JsonlConversations
+from pipecatapp.storage.files import Files, OutputFile, RealFiles
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class StateInfo:
 class _State:
     """What a file holds."""
 
-    facts: list[Kept]
+    facts: list[FactAdded]
     conversations: dict[str, list[Mapping[str, Any]]]
 
 
@@ -132,7 +132,9 @@ class States:
         turns = await self._conversations.stored()
         return await asyncio.to_thread(self._write, name, facts, turns)
 
-    def _write(self, name: str, facts: Iterator[Kept], turns: Iterator[tuple[str, Mapping[str, Any]]]) -> StateInfo:
+    def _write(
+        self, name: str, facts: Iterator[FactAdded], turns: Iterator[tuple[str, Mapping[str, Any]]]
+    ) -> StateInfo:
         path = self._folder / name / _FILE
         fresh = path.with_name(f"{_FILE}.new")
         now = self._clock()
@@ -176,7 +178,7 @@ class States:
                     raise ValueError("something stands behind its end")
                 elif line.startswith(b'{"crc"'):
                     record = decode(line)
-                    if not isinstance(record, Kept):
+                    if not isinstance(record, FactAdded):
                         raise ValueError("a record is no fact")
                     state.facts.append(record)
                 else:

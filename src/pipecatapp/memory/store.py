@@ -15,20 +15,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipecatapp.errors import StorageError
-from pipecatapp.memory.files import Files, Lock, OutputFile, keep_copy, set_aside
 from pipecatapp.memory.ledger import Change, Ledger
 from pipecatapp.memory.records import (
     VERSION,
     BadRecordError,
     Embedded,
+    FactAdded,
     Header,
-    Kept,
     Record,
     Vector,
     decode,
     decode_header,
     encode,
 )
+from pipecatapp.storage.files import Files, Lock, OutputFile, keep_copy, set_aside
 
 log = logging.getLogger(__name__)
 
@@ -246,8 +246,8 @@ class RecordStore:
                     found.good_until = found.size
                 found.records += 1
                 self.ledger.apply(record)
-                if isinstance(record, Kept | Embedded) and record.vector is not None:
-                    on_vector(record.fact.id if isinstance(record, Kept) else record.id, record.vector)
+                if isinstance(record, FactAdded | Embedded) and record.vector is not None:
+                    on_vector(record.fact.id if isinstance(record, FactAdded) else record.id, record.vector)
         except IsADirectoryError:
             found.size = 1
         if found.good_until == 0 and not found.bad_lines:
@@ -271,7 +271,7 @@ class RecordStore:
         try:
             for fact in sorted(self.ledger.everything(), key=lambda fact: fact.id):
                 vector = self._vector_of(fact.id) if self.ledger.get(fact.id) else None
-                pending.append(encode(Kept(fact, vector)))
+                pending.append(encode(FactAdded(fact, vector)))
                 lines += 1
                 size += len(pending[-1])
                 total += len(pending[-1])

@@ -14,7 +14,7 @@ from pipecatapp.domain import Fact, Message, Turn, defused
 from pipecatapp.errors import ModelError
 from pipecatapp.memory.keywords import words
 from pipecatapp.memory.notes import Note
-from pipecatapp.memory.stating import stated
+from pipecatapp.memory.statement_rules import stated
 from pipecatapp.ports import ChatModel, ChatRequest
 
 log = logging.getLogger(__name__)

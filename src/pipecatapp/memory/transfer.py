@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from pipecatapp.memory.book import NewFact, clean
+from pipecatapp.memory.fact_index import NewFact, clean
 from pipecatapp.memory.records import StoredFact
 
 

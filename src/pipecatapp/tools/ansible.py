@@ -20,7 +20,7 @@ import yaml
 from pipecatapp.domain import Preview, Risk, ToolResult, ToolSpec
 from pipecatapp.errors import ToolError, ToolOffError
 from pipecatapp.ports import Tool, ToolContext
-from pipecatapp.tools.output import Kept, NewestLine, drained, short
+from pipecatapp.tools.output import BoundedOutput, NewestLine, drained, short
 from pipecatapp.tools.registry import ToolServices
 
 _RUN_S = 3600.0
@@ -166,7 +166,7 @@ class RunPlaybook:
     async def _play(
         self, command: Sequence[str], arguments: Mapping[str, Any], seconds: float, show: Callable[[str], None]
     ) -> Played:
-        kept, newest = Kept(), NewestLine(lambda line: show(line.rstrip(" *")))
+        kept, newest = BoundedOutput(), NewestLine(lambda line: show(line.rstrip(" *")))
         with self._variables(arguments.get("extra_vars", {})) as variables:
             process = await asyncio.create_subprocess_exec(
                 *command,

@@ -10,7 +10,7 @@ from pipecatapp.errors import ToolOffError
 from pipecatapp.ports import Tool, ToolContext
 from pipecatapp.tools.output import short
 from pipecatapp.tools.registry import ToolServices
-from pipecatapp.tools.sandbox import Limits, Ran, Sandbox
+from pipecatapp.tools.sandbox import Limits, RunResult, Sandbox
 
 _LIMITS = Limits()
 # What the sandbox itself takes to start and to be cleared away on an old PC.
@@ -62,7 +62,7 @@ class CodeRunner:
         detail = "\n".join(part for part in (ran.stdout, ran.stderr) if part)
         return ToolResult(self._sentence(ran), ok=ran.ending == "exit" and ran.code == 0, detail=detail)
 
-    def _sentence(self, ran: Ran) -> str:
+    def _sentence(self, ran: RunResult) -> str:
         printed = short(ran.stdout)
         so_far = f" Until then it printed: {printed}" if printed else ""
         if ran.ending == "time":

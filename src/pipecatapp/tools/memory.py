@@ -12,7 +12,7 @@ from typing import Any
 
 from pipecatapp.domain import Fact, ToolResult, ToolSpec
 from pipecatapp.errors import StorageError, ToolError, ToolOffError
-from pipecatapp.ports import ConversationStore, Notebook, Tool, ToolContext
+from pipecatapp.ports import ConversationStore, FactStore, Tool, ToolContext
 from pipecatapp.tools.registry import ToolServices
 
 _WORD = re.compile(r"[^\W_]+")
@@ -58,7 +58,7 @@ class Remember:
         copied=("text",),
     )
 
-    def __init__(self, memory: Notebook, conversations: ConversationStore) -> None:
+    def __init__(self, memory: FactStore, conversations: ConversationStore) -> None:
         self._memory = memory
         self._conversations = conversations
 
@@ -103,7 +103,7 @@ class Recall:
         copied=("query",),
     )
 
-    def __init__(self, memory: Notebook) -> None:
+    def __init__(self, memory: FactStore) -> None:
         self._memory = memory
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
@@ -137,7 +137,7 @@ class Forget:
         copied=("query",),
     )
 
-    def __init__(self, memory: Notebook, conversations: ConversationStore) -> None:
+    def __init__(self, memory: FactStore, conversations: ConversationStore) -> None:
         self._memory = memory
         self._conversations = conversations
 
@@ -195,7 +195,7 @@ def create_forget(services: ToolServices) -> Tool:
     return Forget(_memory(services), services.conversations)
 
 
-def _memory(services: ToolServices) -> Notebook:
+def _memory(services: ToolServices) -> FactStore:
     if services.memory is None:
         raise ToolOffError("there is no long-term memory here")
     return services.memory

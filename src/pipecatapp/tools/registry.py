@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pipecatapp.domain import ComponentHealth, Risk, ToolSpec
 from pipecatapp.errors import ConfigurationError, MissingExtraError, ToolOffError, UnknownChoiceError
-from pipecatapp.ports import ConversationStore, Eyes, Notebook, Tool
+from pipecatapp.ports import ConversationStore, FactStore, Tool, Vision
 
 if TYPE_CHECKING:
     from pipecatapp.tools.web_browser.browser import WebBrowser
@@ -30,11 +30,11 @@ class ToolServices:
 
     health: Callable[[], Awaitable[Sequence[ComponentHealth]]]
     model: Callable[[], Awaitable[str]]
-    eyes: Eyes
+    eyes: Vision
     conversations: ConversationStore
     clear: Callable[[str], Awaitable[None]]
     started: float
-    memory: Notebook | None = None
+    memory: FactStore | None = None
     code_sandbox: str = "none"
     code_sandbox_image: str = ""
     power_policy_file: Path | None = None
@@ -69,9 +69,9 @@ TOOLS: dict[str, ToolEntry] = {
     "ansible.run_playbook": ToolEntry("pipecatapp.tools.ansible:create", Risk.DANGER),
     "code_runner.run_python_code": ToolEntry("pipecatapp.tools.code_runner:create", Risk.ACT),
     "clock.now": ToolEntry("pipecatapp.tools.clock:create"),
-    "mcp.clear_short_term_memory": ToolEntry("pipecatapp.tools.mcp:create_clear"),
-    "mcp.get_memory_summary": ToolEntry("pipecatapp.tools.mcp:create_memory_summary"),
-    "mcp.get_status": ToolEntry("pipecatapp.tools.mcp:create_status"),
+    "mcp.clear_short_term_memory": ToolEntry("pipecatapp.tools.agent_status:create_clear"),
+    "mcp.get_memory_summary": ToolEntry("pipecatapp.tools.agent_status:create_memory_summary"),
+    "mcp.get_status": ToolEntry("pipecatapp.tools.agent_status:create_status"),
     "memory.forget": ToolEntry("pipecatapp.tools.memory:create_forget"),
     "memory.recall": ToolEntry("pipecatapp.tools.memory:create_recall"),
     "memory.remember": ToolEntry("pipecatapp.tools.memory:create_remember"),

@@ -43,7 +43,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class RunResult:
     """How a program ended and what it printed (bounded)."""
 
     ending: Ending
@@ -59,5 +59,5 @@ class Sandbox(Protocol):
     def name(self) -> str:
         """What a person calls it."""
 
-    async def run(self, program: str, limits: Limits) -> Ran:
+    async def run(self, program: str, limits: Limits) -> RunResult:
         """Run it to its end. Raises ToolError when the sandbox itself does not work; cancelling ends the program."""

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TypedDict
 
 from pipecatapp.errors import ToolError, ToolOffError
-from pipecatapp.tools.output import Kept, drained
-from pipecatapp.tools.sandbox import RUNNER, Ending, Limits, Ran
+from pipecatapp.tools.output import BoundedOutput, drained
+from pipecatapp.tools.sandbox import RUNNER, Ending, Limits, RunResult
 from pipecatapp.tools.seccomp import sandbox_filter
 
 _PYTHON = "/usr/bin/python3"
@@ -58,9 +58,9 @@ class BubblewrapSandbox:
         self._filter = sandbox_filter()
         self._try()
 
-    async def run(self, program: str, limits: Limits) -> Ran:
+    async def run(self, program: str, limits: Limits) -> RunResult:
         """Run it to its end."""
-        out, err = Kept(), Kept()
+        out, err = BoundedOutput(), BoundedOutput()
         process = await self._start(program, limits)
         work: dict[asyncio.Task[None], Ending] = {
             asyncio.create_task(_when(lambda: out.total + err.total > limits.printed_bytes)): "output",
@@ -81,7 +81,7 @@ class BubblewrapSandbox:
         stderr = err.text()
         if process.returncode and not out.total and stderr.startswith("bwrap: "):
             raise ToolError(f"the sandbox does not work: {stderr.splitlines()[0]}")
-        return Ran(ending, process.returncode or 0, out.text(), stderr)
+        return RunResult(ending, process.returncode or 0, out.text(), stderr)
 
     async def _start(self, program: str, limits: Limits) -> asyncio.subprocess.Process:
         with self._filter_file() as filters:
@@ -186,12 +186,14 @@ def memory_of(pid: int) -> int:
     return total
 
 
-async def _finished(process: asyncio.subprocess.Process, out: Kept, err: Kept, limits: Limits) -> None:
+async def _finished(
+    process: asyncio.subprocess.Process, out: BoundedOutput, err: BoundedOutput, limits: Limits
+) -> None:
     await asyncio.gather(_pump(process.stdout, out, limits), _pump(process.stderr, err, limits))
     await process.wait()
 
 
-async def _pump(stream: asyncio.StreamReader | None, kept: Kept, limits: Limits) -> None:
+async def _pump(stream: asyncio.StreamReader | None, kept: BoundedOutput, limits: Limits) -> None:
     """Take what is printed until nobody can print any more, or far too much of it was."""
     while stream is not None and kept.total <= limits.printed_bytes and (data := await stream.read(_CHUNK)):
         kept.add(data)

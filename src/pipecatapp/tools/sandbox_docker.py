@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipecatapp.errors import ToolError, ToolOffError
-from pipecatapp.tools.output import Kept
-from pipecatapp.tools.sandbox import RUNNER, Ending, Limits, Ran
+from pipecatapp.tools.output import BoundedOutput
+from pipecatapp.tools.sandbox import RUNNER, Ending, Limits, RunResult
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -51,7 +51,7 @@ class DockerSandbox:
             raise ToolOffError(f"there is no Docker engine at {self._url}")
         self._look()
 
-    async def run(self, program: str, limits: Limits) -> Ran:
+    async def run(self, program: str, limits: Limits) -> RunResult:
         """Run it to its end."""
         job = _Job(self._connect, self._image, program, limits)
         working = asyncio.create_task(asyncio.to_thread(job.work))
@@ -108,7 +108,7 @@ class _Job:
         self._over = False
         self._ending: Ending = "exit"
 
-    def work(self) -> Ran:
+    def work(self) -> RunResult:
         """Run the program to its end. Raises ToolError."""
         from docker.errors import DockerException, ImageNotFound
         from requests import RequestException
@@ -143,7 +143,7 @@ class _Job:
         if client is not None:
             client.close()
 
-    def _work(self) -> Ran:
+    def _work(self) -> RunResult:
         client = self._connect()
         with self._lock:
             self._client = client
@@ -155,7 +155,7 @@ class _Job:
             container.remove(force=True, v=True)
             raise ToolError("it was stopped")
         self._stream = container.attach(stdout=True, stderr=True, stream=True, logs=False, demux=True)
-        out, err = Kept(), Kept()
+        out, err = BoundedOutput(), BoundedOutput()
         container.start()
         clock = threading.Timer(self._limits.seconds, self._end, args=("time",))
         clock.start()
@@ -175,7 +175,7 @@ class _Job:
         container.reload()
         if self._ending == "exit" and container.attrs["State"].get("OOMKilled"):
             self._ending = "memory"
-        return Ran(self._ending, code, out.text(), err.text())
+        return RunResult(self._ending, code, out.text(), err.text())
 
     def _end(self, why: Ending) -> None:
         """Kill the program because of this; its output then ends."""

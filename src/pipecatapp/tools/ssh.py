@@ -14,7 +14,7 @@ from pipecatapp.ports import Tool, ToolContext
 from pipecatapp.tools.output import short
 from pipecatapp.tools.registry import ToolServices
 from pipecatapp.tools.ssh_folder import SshFolder, Target
-from pipecatapp.tools.ssh_session import Command, Ran, host_key, run
+from pipecatapp.tools.ssh_session import Command, RunResult, host_key, run
 
 _SECONDS = 60
 _MOST_SECONDS = 600
@@ -128,7 +128,7 @@ def _shown(loop: asyncio.AbstractEventLoop, context: ToolContext, line: str) -> 
         loop.call_soon_threadsafe(context.progress, line)
 
 
-def _sentence(what: str, seconds: int, ran: Ran, printed: str) -> str:
+def _sentence(what: str, seconds: int, ran: RunResult, printed: str) -> str:
     said = f": {short(printed)}" if printed.strip() else " and printed nothing."
     if ran.ending == "exit":
         return f"{what} ended with {ran.code}{said}"

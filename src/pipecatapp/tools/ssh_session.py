@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pipecatapp.errors import ToolError
-from pipecatapp.tools.output import Kept, NewestLine
+from pipecatapp.tools.output import BoundedOutput, NewestLine
 from pipecatapp.tools.ssh_folder import SshFolder, Target, changed
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class RunResult:
     """How a command ended; ``code`` is -1 where there is none."""
 
     ending: Ending
@@ -93,7 +93,7 @@ def host_key(target: Target) -> PKey:
             transport.close()
 
 
-def run(folder: SshFolder, command: Command) -> Ran:
+def run(folder: SshFolder, command: Command) -> RunResult:
     """Log in and run it. Raises ToolError."""
     client = _connected(folder, command.target)
     try:
@@ -137,11 +137,11 @@ def _connected(folder: SshFolder, target: Target) -> SSHClient:
     return client
 
 
-def _run(transport: Transport, command: Command) -> Ran:
+def _run(transport: Transport, command: Command) -> RunResult:
     channel = transport.open_session(timeout=CONNECT_S)
     channel.exec_command(command.text)
     channel.shutdown_write()
-    out, err, newest = Kept(), Kept(), NewestLine(command.show)
+    out, err, newest = BoundedOutput(), BoundedOutput(), NewestLine(command.show)
     deadline = time.monotonic() + command.seconds
     ending: Ending | None = None
     quiet_since: float | None = None
@@ -173,7 +173,7 @@ def _run(transport: Transport, command: Command) -> Ran:
     if ending in ("time", "output", "stopped"):
         _end(transport, channel)
     code = channel.recv_exit_status() if ending == "exit" else -1
-    return Ran("lost" if ending == "exit" and code < 0 else ending, code, out.text(), err.text())
+    return RunResult("lost" if ending == "exit" and code < 0 else ending, code, out.text(), err.text())
 
 
 def _too_much(command: Command, deadline: float, printed: int) -> Ending | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipecatapp.domain import ToolResult, ToolSpec
-from pipecatapp.ports import Eyes, Tool, ToolContext
+from pipecatapp.ports import Tool, ToolContext, Vision
 from pipecatapp.tools.registry import ToolServices
 
 
@@ -25,7 +25,7 @@ class Observation:
         timeout_s=40.0,
     )
 
-    def __init__(self, eyes: Eyes) -> None:
+    def __init__(self, eyes: Vision) -> None:
         self._eyes = eyes
         # Such a model also reads aloud what somebody holds before the camera.
         self.spec = replace(self.spec, untrusted=eyes.describes)

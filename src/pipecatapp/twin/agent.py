@@ -58,15 +58,18 @@ from pipecatapp.ports import (
     ToolContext,
     ToolSource,
 )
-from pipecatapp.twin.announcements import DECIDED, Announcements, Answered, Repeated
-from pipecatapp.twin.approvals import STOPPED, ApprovalGate, Decision, Scope, outcome_of
-from pipecatapp.twin.audit import digest_of
-from pipecatapp.twin.conversation import History, TokenEstimate, history_of
-from pipecatapp.twin.desk import Desk
-from pipecatapp.twin.keeping import PAUSE_S, Keeper
-from pipecatapp.twin.offer import LATE
-from pipecatapp.twin.preparation import Preparation, recall
-from pipecatapp.twin.prompt import (
+from pipecatapp.twin.act.approval_prompts import DECIDED, Answered, ApprovalPrompts, Repeated
+from pipecatapp.twin.act.approvals import STOPPED, ApprovalGate, Decision, Scope, outcome_of
+from pipecatapp.twin.act.audit import digest_of
+from pipecatapp.twin.act.external_calls import ExternalCalls
+from pipecatapp.twin.act.tool_selection import LATE
+from pipecatapp.twin.act.toolbox import Toolbox, failure
+from pipecatapp.twin.open_conversation import OpenConversation, RunningTurn
+from pipecatapp.twin.remember.consolidation import PAUSE_S, MemoryConsolidator
+from pipecatapp.twin.remember.history import History, TokenEstimate, history_of
+from pipecatapp.twin.speak.builder import PromptBuilder
+from pipecatapp.twin.speak.prefill import Prefill, recall
+from pipecatapp.twin.speak.protocol import (
     defused,
     last_observation,
     late_text,
@@ -76,15 +79,12 @@ from pipecatapp.twin.prompt import (
     tool_call_text,
     tool_response_text,
 )
-from pipecatapp.twin.prompts import Prompts
-from pipecatapp.twin.routing import ROUTE, Routing
-from pipecatapp.twin.running import OpenConversation, RunningTurn
-from pipecatapp.twin.sentences import BUG, apology
+from pipecatapp.twin.speak.sentences import BUG, apology
+from pipecatapp.twin.speak.tool_loop import SpeechlessError, ToolLoop, TurnRequest, clipped
 from pipecatapp.twin.streams import closing
-from pipecatapp.twin.toolbox import Toolbox, failure
-from pipecatapp.twin.toolloop import Exchange, SpeechlessError, ToolLoop, clipped
-from pipecatapp.twin.turn import TurnProgress, new_turn_id
-from pipecatapp.twin.wishes import plain_wish
+from pipecatapp.twin.turn_progress import TurnProgress, new_turn_id
+from pipecatapp.twin.understand.memory_intents import plain_wish
+from pipecatapp.twin.understand.routing import ROUTE, Routing
 
 logger = logging.getLogger(__name__)
 
@@ -151,12 +151,12 @@ class Agent:
         self._routing = Routing(experts, expert_persona or (lambda _: persona()), classifier)
         self._toolbox = Toolbox(tools, sink, approvals, off, sources)
         self._quiet_toolbox = Toolbox(tools, _Silence(), approvals, off, sources)
-        self._prompts = Prompts(persona, self._toolbox, self._routing, chooser, observe)
-        self.desk = Desk(self._toolbox, approvals)
+        self._prompts = PromptBuilder(persona, self._toolbox, self._routing, chooser, observe)
+        self.desk = ExternalCalls(self._toolbox, approvals)
         self._gate = approvals
-        self._announcements = Announcements(approvals) if approvals else None
+        self._announcements = ApprovalPrompts(approvals) if approvals else None
         self._restarts_engine = restarts_engine
-        self._keeper = Keeper(memory, model, self._evaluate_again, pause_s=pause_s)
+        self._keeper = MemoryConsolidator(memory, model, self._evaluate_again, pause_s=pause_s)
         self._last_profile = ModelProfile("", 4096)
         self._estimate = TokenEstimate()
         self._loop = ToolLoop(model, self._toolbox, self._routing, self._estimate)
@@ -307,7 +307,7 @@ class Agent:
         ):
             try:
                 context = ToolContext(request.conversation, request.turn, request.words)
-                edited = (arguments, await self._toolbox.looked_at(request.tool, arguments, context))
+                edited = (arguments, await self._toolbox.preview(request.tool, arguments, context))
             except ToolError as error:
                 raise UnfitDecisionError(str(error)) from error
         return await self._gate.decide(approval, digest, decision, by=by, scope=scope, edited=edited)
@@ -456,7 +456,7 @@ class Agent:
 
                 self._forget_idle()
                 self._conversations[conversation] = OpenConversation(
-                    conversation, history, Preparation(self._model, self._memory, base, conversation, fitting, news)
+                    conversation, history, Prefill(self._model, self._memory, base, conversation, fitting, news)
                 )
             return self._conversations[conversation]
 
@@ -604,7 +604,7 @@ class Agent:
                 raise
             yield self._loop.plainly(exchange, result)
 
-    async def _outcome(self, turn: RunningTurn, exchange: Exchange, request: ApprovalRequest) -> ToolResult:
+    async def _outcome(self, turn: RunningTurn, exchange: TurnRequest, request: ApprovalRequest) -> ToolResult:
         """What came of a decision, as the model is shown it; also when it is cut short."""
         result = failure("it was stopped")
         try:
@@ -650,7 +650,7 @@ class Agent:
             logger.info("the model is not there (%s); going on without it", error)
         return self._last_profile
 
-    async def _clear_call(self, exchange: Exchange, facts: Sequence[Fact]) -> ToolCall | None:
+    async def _clear_call(self, exchange: TurnRequest, facts: Sequence[Fact]) -> ToolCall | None:
         """What the request asks for where that is clear before the model is asked, or chosen by hand."""
         conversation, words = exchange.context.conversation, exchange.words
         if expert := await self._routing.direct(conversation, words):

@@ -28,7 +28,7 @@ LEFT_BEHIND = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """The waits of a camera, in seconds."""
 
     hangs_after: float = HANGS_AFTER_S
@@ -69,12 +69,12 @@ class Camera:
         source: Source,
         opener: Callable[[Source], Capture] = open_capture,
         *,
-        patience: Patience | None = None,
+        patience: Timeouts | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.source = source
         self._opener = opener
-        self._patience = patience or Patience()
+        self._patience = patience or Timeouts()
         self._clock = clock
         self._news = threading.Condition()
         self._wanted = threading.Event()

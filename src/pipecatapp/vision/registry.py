@@ -15,7 +15,7 @@ from pathlib import Path
 from pipecatapp.errors import ConfigurationError, MissingExtraError, UnknownChoiceError
 from pipecatapp.ports import EventSink
 from pipecatapp.vision.camera import Camera
-from pipecatapp.vision.eyes import Eyes, NoEyes
+from pipecatapp.vision.camera_watcher import CameraWatcher, NoCamera
 from pipecatapp.vision.moondream import Moondream
 from pipecatapp.vision.pictures import Detector
 from pipecatapp.vision.source import parse_source
@@ -34,7 +34,7 @@ def vision_choices() -> list[str]:
     return [NONE, "yolov8"]
 
 
-def create_eyes(
+def create_camera_watcher(
     service: str,
     camera: str,
     models: Path,
@@ -43,7 +43,7 @@ def create_eyes(
     moondream_url: str = "",
     busy: Callable[[], bool] = lambda: False,
     installed: Callable[[str], bool] = _installed,
-) -> Eyes | NoEyes:
+) -> CameraWatcher | NoCamera:
     """The eyes that the settings ask for; opens and loads nothing.
 
     Raises:
@@ -54,7 +54,7 @@ def create_eyes(
     if service not in vision_choices():
         raise UnknownChoiceError("VISION_SERVICE", service, vision_choices())
     if service == NONE and not moondream_url:
-        return NoEyes()
+        return NoCamera()
     if not installed("cv2"):
         raise MissingExtraError("the camera", "vision")
     source = parse_source(camera)
@@ -64,7 +64,7 @@ def create_eyes(
         file = find_model(models)
         load, name = (lambda: YOLOv8Detector(file)), file.stem
     describer = Moondream(moondream_url) if moondream_url else None
-    return Eyes(Camera(source), load, name, sink, describer=describer, busy=busy)
+    return CameraWatcher(Camera(source), load, name, sink, describer=describer, busy=busy)
 
 
 def find_model(models: Path) -> Path:

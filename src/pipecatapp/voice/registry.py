@@ -49,7 +49,7 @@ def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class Environment:
     """What the choice depends on. The defaults look at this machine.
 
     ``models`` is searched for model files at any depth, so that it does not matter who put them there.
@@ -87,11 +87,11 @@ class _Choice:
     """``target`` is ``module:class``; ``arguments`` looks for what it needs or raises ``_UnavailableError``."""
 
     target: str
-    arguments: Callable[[Surroundings], Sequence[object]]
+    arguments: Callable[[Environment], Sequence[object]]
     auto: bool = True
 
 
-def _need_extra(where: Surroundings, what: str, module: str, extra: str) -> None:
+def _need_extra(where: Environment, what: str, module: str, extra: str) -> None:
     if not where.installed(module):
         raise _UnavailableError(MissingExtraError(what, extra))
 
@@ -109,12 +109,12 @@ def _need_url(url: str, what: str, setting: str) -> str:
     return url
 
 
-def _need_program(where: Surroundings, program: str) -> None:
+def _need_program(where: Environment, program: str) -> None:
     if where.which(program) is None:
         raise _UnavailableError(ConfigurationError(f"{program} is not installed; run: apt install {program}"))
 
 
-def _whisper(where: Surroundings, what: str, module: str, extra: str) -> Path:
+def _whisper(where: Environment, what: str, module: str, extra: str) -> Path:
     # ctranslate2 kills the process on a CPU without SSE4.1, at its import.
     if "sse4_1" not in where.flags:
         message = f"{what} needs a CPU with SSE4.1 and this one has none; use STT_SERVICE=whispercpp"
@@ -124,15 +124,15 @@ def _whisper(where: Surroundings, what: str, module: str, extra: str) -> Path:
     return _need_model(found, what, "faster-whisper-tiny").parent
 
 
-def _faster_whisper(where: Surroundings) -> Sequence[object]:
+def _faster_whisper(where: Environment) -> Sequence[object]:
     return [_whisper(where, "faster-whisper", "faster_whisper", "whisper")]
 
 
-def _realtimestt(where: Surroundings) -> Sequence[object]:
+def _realtimestt(where: Environment) -> Sequence[object]:
     return [_whisper(where, "realtimestt", "RealtimeSTT", "realtimestt")]
 
 
-def _whispercpp(where: Surroundings) -> Sequence[object]:
+def _whispercpp(where: Environment) -> Sequence[object]:
     from pipecatapp.voice.stt_whispercpp import WhisperCppServer
 
     if where.whispercpp_url:
@@ -145,27 +145,27 @@ def _whispercpp(where: Surroundings) -> Sequence[object]:
     return [WhisperCppServer(Path(program), model)]
 
 
-def _kokoro(where: Surroundings) -> Sequence[object]:
+def _kokoro(where: Environment) -> Sequence[object]:
     _need_extra(where, "kokoro", "kokoro_onnx", "kokoro")
     model = _need_model(where.find("kokoro*.onnx", "voices*.bin"), "kokoro", "kokoro-v1.0")
     return [model, next(model.parent.glob("voices*.bin")), where.voice]
 
 
-def _piper(where: Surroundings) -> Sequence[object]:
+def _piper(where: Environment) -> Sequence[object]:
     _need_extra(where, "piper", "piper", "piper")
     return [_need_model(where.find(f"{where.voice or '*'}.onnx", "{name}.json"), "piper", "piper-en-us-lessac-medium")]
 
 
-def _piper_http(where: Surroundings) -> Sequence[object]:
+def _piper_http(where: Environment) -> Sequence[object]:
     return [_need_url(where.piper_url, "piper-http", "PIPER_URL"), where.voice]
 
 
-def _melotts(where: Surroundings) -> Sequence[object]:
+def _melotts(where: Environment) -> Sequence[object]:
     return [_need_url(where.melotts_url, "melotts", "MELOTTS_URL"), where.voice]
 
 
-def _program(name: str) -> Callable[[Surroundings], Sequence[object]]:
-    def arguments(where: Surroundings) -> Sequence[object]:
+def _program(name: str) -> Callable[[Environment], Sequence[object]]:
+    def arguments(where: Environment) -> Sequence[object]:
         _need_program(where, name)
         return [where.voice]
 
@@ -200,7 +200,7 @@ def tts_choices() -> list[str]:
     return [AUTO, *_TTS]
 
 
-def create_recognizer(name: str, where: Surroundings) -> Recognizer:
+def create_recognizer(name: str, where: Environment) -> Recognizer:
     """The recognizer of this name, or for ``auto`` the best that can work here.
 
     Raises:
@@ -212,7 +212,7 @@ def create_recognizer(name: str, where: Surroundings) -> Recognizer:
     return recognizer
 
 
-def create_synthesizer(name: str, where: Surroundings) -> FallbackSynthesizer:
+def create_synthesizer(name: str, where: Environment) -> FallbackSynthesizer:
     """The synthesizer of this name (for ``auto`` the best that can work here) with Debian's voices to fall back on.
 
     Raises:
@@ -230,7 +230,7 @@ def create_synthesizer(name: str, where: Surroundings) -> FallbackSynthesizer:
     return FallbackSynthesizer(voices)
 
 
-def _create(setting: str, name: str, choices: Mapping[str, _Choice], where: Surroundings) -> Any:
+def _create(setting: str, name: str, choices: Mapping[str, _Choice], where: Environment) -> Any:
     if name != AUTO and name not in choices:
         raise UnknownChoiceError(setting, name, [AUTO, *choices])
     names = [name] if name != AUTO else [known for known, choice in choices.items() if choice.auto]

@@ -1,6 +1,6 @@
 """Voice sessions: a pipecat pipeline per microphone over models that are loaded once.
 
-transport.input -> VAD -> Ears (STT) -> user turns -> TwinService -> Mouth (TTS) -> transport.output
+transport.input -> VAD -> SttProcessor (STT) -> user turns -> TwinService -> TtsProcessor (TTS) -> transport.output
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import SpeechError
 from pipecatapp.events import HealthChanged
 from pipecatapp.ports import EventSink, HealthSource
-from pipecatapp.twin.turns import TurnRunner
-from pipecatapp.voice.ears import Ears
+from pipecatapp.twin.turn_queue import TurnRunner
 from pipecatapp.voice.recognition import SAMPLE_RATE as RATE_IN
 from pipecatapp.voice.recognition import Recognizer
+from pipecatapp.voice.stt_processor import SttProcessor
 from pipecatapp.voice.synthesis import SAMPLE_RATE as RATE_OUT
 from pipecatapp.voice.synthesis import Synthesizer
 from pipecatapp.voice.tts_fallback import FallbackSynthesizer
@@ -157,7 +157,7 @@ class VoiceSessions:
             [
                 transport.input(),
                 VADProcessor(vad_analyzer=SharedSilero(), audio_idle_timeout=SOUND_GONE_S),
-                Ears(self._stt),
+                SttProcessor(self._stt),
                 UserTurnProcessor(user_turn_strategies=self._strategies()),
                 service,
                 service.mouth,

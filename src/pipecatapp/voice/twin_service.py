@@ -31,14 +31,14 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecatapp.domain import Source
 from pipecatapp.events import AssistantSpoke, ErrorSpoken, PartialTranscript, State, StateChanged
 from pipecatapp.ports import EventSink
-from pipecatapp.twin.turn import TurnProgress, benchmark_block
-from pipecatapp.twin.turns import QueuedTurn
+from pipecatapp.twin.turn_progress import TurnProgress, benchmark_block
+from pipecatapp.twin.turn_queue import QueuedTurn
 from pipecatapp.voice.clauses import ClauseSplitter
 from pipecatapp.voice.false_alarms import ALARMS_TOLERATED, means_interruption
 from pipecatapp.voice.frames import HearingFailedFrame, NothingHeardFrame, TurnEndedFrame
-from pipecatapp.voice.mouth import Mouth
 from pipecatapp.voice.stable import StableTranscript
 from pipecatapp.voice.synthesis import Synthesizer
+from pipecatapp.voice.tts_processor import TtsProcessor
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class TwinService(FrameProcessor):
         self._conversation = conversation
         self._sink = sink
         self._benchmark = benchmark
-        self.mouth = Mouth(synthesizer, self._cannot_speak, self._was_heard)
+        self.mouth = TtsProcessor(synthesizer, self._cannot_speak, self._was_heard)
         self._stable = StableTranscript()
         self._words: list[str] = []
         self._growing = ""
@@ -159,7 +159,7 @@ class TwinService(FrameProcessor):
             await self.cancel_task(task)
         await super().cleanup()
 
-    # A turn that was not spoken, through twin/turns.py.
+    # A turn that was not spoken, through twin/turn_queue.py.
 
     async def request(self, turn: QueuedTurn) -> None:
         """Answer aloud what was typed or decided; returns when it was spoken or interrupted."""

@@ -8,7 +8,7 @@ from pipecatapp.events import LogLine
 from pipecatapp.ports import EventSink
 
 # What the sink itself logs must not come back to it.
-_OWN = ("pipecatapp.web.hub", "pipecatapp.web.journal")
+_OWN = ("pipecatapp.hub", "pipecatapp.storage.event_log")
 
 
 class EventLogHandler(logging.Handler):

@@ -1,7 +1,7 @@
 """``/mcp``: the agent's own tools and memory for other programs, over the Model Context Protocol (streamable HTTP).
 
-Tools that act wait for a person's yes on the page (twin/desk.py). The library behind it is imported when somebody comes
-for the first time: an agent that nobody uses this way carries none of it.
+Tools that act wait for a person's yes on the page (twin/act/external_calls.py). The library behind it is imported when
+somebody comes for the first time: an agent that nobody uses this way carries none of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from pipecatapp.domain import Fact, Risk, ToolResult, ToolSpec
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.records import StoredFact
-from pipecatapp.web.gate import PROGRAMS
+from pipecatapp.web.access import PROGRAMS
 
 if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -41,8 +41,8 @@ _INSTRUCTIONS = (
 )
 
 
-class Desk(Protocol):
-    """Takes calls of tools (``twin.desk.Desk``)."""
+class ExternalCalls(Protocol):
+    """Takes calls of tools (``twin.act.external_calls.ExternalCalls``)."""
 
     @property
     def tools(self) -> Sequence[ToolSpec]:
@@ -61,7 +61,7 @@ class McpEndpoint:
         version: of this program.
     """
 
-    def __init__(self, desk: Desk, memory: FaissMemory, version: str) -> None:
+    def __init__(self, desk: ExternalCalls, memory: FaissMemory, version: str) -> None:
         self._desk = desk
         self._memory = memory
         self._version = version

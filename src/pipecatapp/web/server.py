@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
-from pipecatapp.web.gate import Gate
+from pipecatapp.web.access import AccessMiddleware
 from pipecatapp.web.mcp import PATH, McpEndpoint
 from pipecatapp.web.routes import (
     api,
@@ -52,7 +52,9 @@ def create_app(services: WebServices) -> FastAPI:
         await services.health.stop()
 
     login = session.LoginPages(services.access, STATIC / "login.html")
-    gate = Middleware(Gate, access=services.access, allowed_hosts=services.allowed_hosts, denied=login.denied)
+    gate = Middleware(
+        AccessMiddleware, access=services.access, allowed_hosts=services.allowed_hosts, denied=login.denied
+    )
     app = FastAPI(
         title="pipecatapp", version=services.version, lifespan=lifespan, middleware=[gate],
         docs_url=None, redoc_url=None, openapi_url=None,

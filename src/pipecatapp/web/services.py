@@ -10,21 +10,21 @@ from typing import Any, Protocol
 from starlette.websockets import WebSocket
 
 from pipecatapp.domain import ApprovalRequest, CameraView, Message, Source, ToolSpec
+from pipecatapp.hub import EventHub
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.states import States
 from pipecatapp.ports import AuditLog
-from pipecatapp.twin.approvals import Decision, Scope
-from pipecatapp.twin.turn import TurnProgress
+from pipecatapp.storage.event_log import EventLog
+from pipecatapp.twin.act.approvals import Decision, Scope
+from pipecatapp.twin.turn_progress import TurnProgress
 from pipecatapp.web.auth import Access
 from pipecatapp.web.health import HealthBoard
-from pipecatapp.web.hub import EventHub
-from pipecatapp.web.journal import Journal
-from pipecatapp.web.mcp import Desk
+from pipecatapp.web.mcp import ExternalCalls
 from pipecatapp.web.metrics import Metrics
 
 
 class Runner(Protocol):
-    """Runs typed requests (``twin.turns.TurnRunner``)."""
+    """Runs typed requests (``twin.turn_queue.TurnRunner``)."""
 
     async def submit(self, conversation: str, text: str, source: Source = "typed") -> str:
         """Queue a request; returns the id of its turn at once."""
@@ -63,7 +63,7 @@ class VoiceEndpoint(Protocol):
 
 
 class CameraPanel(Protocol):
-    """What the page shows of the camera (``vision.eyes.Eyes``)."""
+    """What the page shows of the camera (``vision.camera_watcher.CameraWatcher``)."""
 
     def view(self) -> CameraView:
         """The state now."""
@@ -83,7 +83,7 @@ class Completions(Protocol):
 
 
 class ExpertTable(Protocol):
-    """The experts as they are now (``cluster.experts.Experts``)."""
+    """The experts as they are now (``experts.directory.Experts``)."""
 
     @property
     def stale(self) -> bool:
@@ -110,14 +110,14 @@ class WebServices:
 
     access: Access
     hub: EventHub
-    journal: Journal
+    journal: EventLog
     runner: Runner
     voice: VoiceEndpoint
     completions: Completions
     memory: FaissMemory
     states: States
     approvals: Approvals
-    desk: Desk
+    desk: ExternalCalls
     audit: AuditLog
     health: HealthBoard
     metrics: Metrics

@@ -7,7 +7,7 @@ import time
 import httpx
 import pytest
 
-from testing.fakes.eyes import SQUARES, squares
+from testing.fakes.cameras import SQUARES, squares
 from testing.integration.app.conftest import Program
 
 pytestmark = pytest.mark.integration

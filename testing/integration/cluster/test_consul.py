@@ -11,7 +11,7 @@ import pytest
 
 from pipecatapp.cluster.consul import ConsulClient
 from pipecatapp.cluster.discovery import Discovery
-from pipecatapp.cluster.registration import Registration
+from pipecatapp.registration import Registration
 from testing.consul import ConsulAgent, consul_servers
 from testing.llama import LlamaServer
 

@@ -11,7 +11,7 @@ import pytest
 
 from pipecatapp.errors import EngineError
 from pipecatapp.llm import debian
-from pipecatapp.llm.child import Patience
+from pipecatapp.llm.child import Timeouts
 from pipecatapp.llm.client import OpenAIChatModel
 from pipecatapp.llm.engine import EngineSupervisor, ModelFile
 from pipecatapp.llm.engines import Engine
@@ -19,7 +19,7 @@ from testing.fakes.gguf import write_random_model
 
 ENGINES = Path(__file__).resolve().parents[3] / ".cache/engine"
 # A busy test machine is slow to answer; the waits of the tests are ceilings, not expectations.
-PATIENCE = Patience(probe_every=0.5, hang_after=2.0, backoff_first=0.1, backoff_most=0.5)
+PATIENCE = Timeouts(probe_every=0.5, hang_after=2.0, backoff_first=0.1, backoff_most=0.5)
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ import pytest
 from pipecatapp.errors import ChecksumError, DownloadError, SourceUnreachableError
 from pipecatapp.llm.catalogue import Model, installed_variant
 from pipecatapp.llm.download import Downloader
-from pipecatapp.llm.machine import CpuClass, Machine
 from pipecatapp.llm.pull import ModelStore, UnverifiedError
+from pipecatapp.machine import CpuClass, Machine
 from testing.fakes.hub import Hub, running_hub
 
 pytestmark = pytest.mark.integration

@@ -19,8 +19,8 @@ from pipecatapp.errors import EngineError, ModelError
 from pipecatapp.llm.client import OpenAIChatModel
 from pipecatapp.llm.engine import EngineSupervisor, ModelFile
 from pipecatapp.llm.engines import Engine
-from pipecatapp.llm.machine import CPU_CLASS_VARIABLE
 from pipecatapp.llm.status import read_status
+from pipecatapp.machine import CPU_CLASS_VARIABLE
 from pipecatapp.ports import ChatRequest
 
 pytestmark = pytest.mark.integration
@@ -176,7 +176,7 @@ def program(engine: Engine, random_model: Path, tmp_path: Path, free_port: int) 
     (tmp_path / "engine").mkdir()
     (tmp_path / "engine" / engine.name).symlink_to(Path(engine.command[0]).parents[3])
     code = (
-        "import sys; from pathlib import Path; from pipecatapp.llm.cli import Places, run_engine; "
+        "import sys; from pathlib import Path; from pipecatapp.cli.llm import Places, run_engine; "
         "sys.exit(run_engine(None, Places(Path('engine').resolve(), Path('models').resolve(), "
         f"llm_model='starter', port={free_port})))"
     )

@@ -10,7 +10,7 @@ import pytest
 from pipecatapp.llm.engines import Engine
 from pipecatapp.vision.drawing import jpeg
 from pipecatapp.vision.moondream import DescriptionError, Moondream
-from testing.fakes.eyes import squares
+from testing.fakes.cameras import squares
 from testing.fakes.moondream import MoondreamServer
 
 pytestmark = pytest.mark.integration

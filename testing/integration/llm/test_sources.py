@@ -14,7 +14,7 @@ import pytest
 from pipecatapp.errors import EngineError
 from pipecatapp.llm import debian, native, sources
 from pipecatapp.llm.engines import Engine, NativePin, load_pins
-from pipecatapp.llm.machine import CpuClass, Machine
+from pipecatapp.machine import CpuClass, Machine
 
 pytestmark = pytest.mark.integration
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipecatapp.cli.llm import CHECKOUT_CATALOGUE
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.llm.catalogue import Catalogue
-from pipecatapp.llm.cli import CHECKOUT_CATALOGUE
-from pipecatapp.llm.machine import detect
 from pipecatapp.llm.pull import ModelStore
+from pipecatapp.machine import detect
 from pipecatapp.memory.embedding import DIMENSIONS, MODEL_NAME, Embedder
 
 pytestmark = pytest.mark.integration

@@ -14,21 +14,21 @@ import pytest
 
 from pipecatapp.domain import ApprovalRequest
 from pipecatapp.events import AssistantMessage, ToolProgress
-from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.ports import Tool
+from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.tools.ansible import RunPlaybook
 from pipecatapp.tools.code_runner import CodeRunner
 from pipecatapp.tools.sandbox_bubblewrap import BubblewrapSandbox
 from pipecatapp.tools.ssh import RunCommand
 from pipecatapp.tools.ssh_folder import SshFolder
+from pipecatapp.twin.act.approvals import ApprovalGate
+from pipecatapp.twin.act.audit import Auditor
 from pipecatapp.twin.agent import Agent
-from pipecatapp.twin.approvals import ApprovalGate
-from pipecatapp.twin.audit import Auditor
-from pipecatapp.twin.turn import TurnProgress
-from pipecatapp.twin.turns import TurnRunner
+from pipecatapp.twin.turn_progress import TurnProgress
+from pipecatapp.twin.turn_queue import TurnRunner
+from testing.fakes.agent_harness import RecordingSink
 from testing.fakes.approvals import MemoryAudit, MemoryStore
 from testing.fakes.chat_model import ScriptedChatModel
-from testing.fakes.house import RecordingSink
 from testing.fakes.sshd import USER, Sshd
 
 pytestmark = pytest.mark.integration
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.integration
 PROGRAM = Path(__file__).resolve().parents[3] / ".cache/provision/bin/ansible-playbook"
 
 
-class House:
+class AgentHarness:
     """An agent with a gate around one real tool."""
 
     def __init__(self, folder: Path, tools: Sequence[Tool], *answers: str) -> None:
@@ -85,7 +85,7 @@ async def test_a_command_runs_on_a_new_host_whose_fingerprint_stood_on_the_card(
     try:
         sshd.authorize(folder.public_key())
         host = f"127.0.0.1:{sshd.port}"
-        house = House(
+        house = AgentHarness(
             tmp_path,
             [RunCommand(folder)],
             call("ssh.run_command", host=host, command="echo done; touch ran", username=USER),
@@ -105,7 +105,7 @@ async def test_a_command_runs_on_a_new_host_whose_fingerprint_stood_on_the_card(
 
 
 async def test_a_program_runs_in_the_sandbox_after_a_yes(tmp_path: Path) -> None:
-    house = House(
+    house = AgentHarness(
         tmp_path,
         [CodeRunner(BubblewrapSandbox())],
         call("code_runner.run_python_code", code="print(6 * 7)"),
@@ -125,7 +125,7 @@ async def test_a_playbook_runs_after_the_card_showed_its_dry_run(tmp_path: Path)
         "  vars: {ansible_python_interpreter: /usr/bin/python3}\n  tasks:\n    - name: Write the note\n"
         "      ansible.builtin.copy: {content: hello, dest: '{{ playbook_dir }}/note', mode: '0644'}\n"
     )
-    house = House(
+    house = AgentHarness(
         tmp_path,
         [RunPlaybook(PROGRAM, books, tmp_path / "ansible")],
         call("ansible.run_playbook", playbook="note.yaml"),

@@ -23,13 +23,13 @@ from pipecatapp.domain import Risk, ToolResult
 from pipecatapp.errors import ToolError
 from pipecatapp.ports import Tool, ToolContext
 from pipecatapp.tools.mcp_servers.config import ServerConfig
-from pipecatapp.tools.mcp_servers.server import Patience
+from pipecatapp.tools.mcp_servers.server import Timeouts
 from pipecatapp.tools.mcp_servers.servers import McpServers
 
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[3]
-QUICK = Patience(connect=30.0, look=0.5, first_wait=0.1, longest_wait=0.5)
+QUICK = Timeouts(connect=30.0, look=0.5, first_wait=0.1, longest_wait=0.5)
 PATIENCE_S = 60.0
 
 
@@ -39,7 +39,7 @@ def demo(*options: str, **more: Any) -> ServerConfig:
 
 
 @asynccontextmanager
-async def running(*configs: ServerConfig, patience: Patience = QUICK) -> AsyncIterator[McpServers]:
+async def running(*configs: ServerConfig, patience: Timeouts = QUICK) -> AsyncIterator[McpServers]:
     servers = McpServers(configs, patience)
     servers.start()
     try:
@@ -103,7 +103,7 @@ async def test_the_tools_of_a_program_are_called(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_a_server_that_dies_is_started_again_and_meanwhile_a_call_gets_a_sentence() -> None:
-    async with running(demo(), patience=Patience(first_wait=1.0)) as servers:
+    async with running(demo(), patience=Timeouts(first_wait=1.0)) as servers:
         await until(lambda: well(servers))
         before = servers.tools()
         with pytest.raises(ToolError, match="the server demo went away in the middle of it"):
@@ -117,7 +117,7 @@ async def test_a_server_that_dies_is_started_again_and_meanwhile_a_call_gets_a_s
 
 
 async def test_new_tools_of_a_server_come_at_once() -> None:
-    async with running(demo(), patience=Patience(look=3600.0)) as servers:
+    async with running(demo(), patience=Timeouts(look=3600.0)) as servers:
         await until(lambda: well(servers))
         assert "demo.grown" not in {tool.spec.name for tool in servers.tools()}
         await call(servers, "demo.grow")
@@ -158,7 +158,7 @@ async def test_tools_are_looked_through_beside_the_loop_and_once(monkeypatch: py
 
     monkeypatch.setattr(fastjsonschema, "compile", noting)
     looks: list[int] = []
-    async with running(demo("--many", "60"), patience=Patience(look=0.1)) as servers:
+    async with running(demo("--many", "60"), patience=Timeouts(look=0.1)) as servers:
         await until(lambda: well(servers))
         before = len(threads)
         await asyncio.sleep(1.0)  # some looks later
@@ -202,7 +202,7 @@ async def test_lines_that_are_no_messages_are_dropped() -> None:
     ids=["nonsense", "missing", "dies at once", "no folder", "nobody there"],
 )
 async def test_a_server_that_never_works_is_named_with_the_reason(config: ServerConfig, said: str) -> None:
-    async with running(config, patience=Patience(first_wait=0.1)) as servers:
+    async with running(config, patience=Timeouts(first_wait=0.1)) as servers:
 
         async def told() -> bool:
             return said in (await servers.health()).reason and "being started" not in (await servers.health()).reason
@@ -213,7 +213,7 @@ async def test_a_server_that_never_works_is_named_with_the_reason(config: Server
 
 
 async def test_a_server_that_hangs_is_named_and_ended() -> None:
-    async with running(demo("--hang"), patience=Patience(connect=2.0, first_wait=0.1)) as servers:
+    async with running(demo("--hang"), patience=Timeouts(connect=2.0, first_wait=0.1)) as servers:
 
         async def told() -> bool:
             return (await servers.health()).reason == "demo: it does not answer"

@@ -13,11 +13,11 @@ import pytest
 from pipecatapp.agent_factory import create_supervisor
 from pipecatapp.domain import Risk, ToolCall, ToolSpec
 from pipecatapp.llm.client import OpenAIChatModel
-from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.settings import load_settings
+from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.tools.registry import TOOLS, spec_of
 from pipecatapp.twin.agent import Agent
-from testing.fakes.house import RecordingSink, ScriptedTool
+from testing.fakes.agent_harness import RecordingSink, ScriptedTool
 
 ROOT = Path(__file__).resolve().parents[3]
 STARTER = ROOT / "models/starter.gguf"

@@ -16,9 +16,9 @@ from pipecatapp.events import ErrorSpoken, TurnFinished
 from pipecatapp.llm.client import OpenAIChatModel
 from pipecatapp.settings import load_settings
 from pipecatapp.twin.agent import Agent
-from pipecatapp.twin.turn import TurnProgress
+from pipecatapp.twin.turn_progress import TurnProgress
+from testing.fakes.agent_harness import RecordingSink
 from testing.fakes.gguf import write_random_model
-from testing.fakes.house import RecordingSink
 
 pytestmark = pytest.mark.integration
 
@@ -27,7 +27,7 @@ ENGINES = ROOT / ".cache/engine"
 STARTER = ROOT / "models/starter.gguf"
 
 
-class House:
+class AgentHarness:
     def __init__(self, agent: Agent, sink: RecordingSink) -> None:
         self.agent, self.sink = agent, sink
 
@@ -38,7 +38,7 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AgentHarness]:
     monkeypatch.setenv("PIPECATAPP_CONFIG", str(tmp_path / "none.env"))
     model = STARTER if STARTER.is_file() else write_random_model(tmp_path / "starter.gguf")
     with socket.socket() as probe:
@@ -60,14 +60,14 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     try:
         async with asyncio.timeout(120):
             await supervisor.wait_ready()
-        yield House(agent, sink)
+        yield AgentHarness(agent, sink)
     finally:
         await agent.aclose()
         await chat.aclose()
         await supervisor.stop()
 
 
-async def test_every_request_is_answered_in_words(house: House) -> None:
+async def test_every_request_is_answered_in_words(house: AgentHarness) -> None:
     for request in ("Hello!", "what is your status", "what time is it in tokyo", "write a poem", '{"name": "x"} "\\'):
         said, _ = await house.ask(request)
         assert said
@@ -76,7 +76,7 @@ async def test_every_request_is_answered_in_words(house: House) -> None:
     assert [e.kind for e in house.sink.of(ErrorSpoken) if e.kind in ("bug", "unreachable", "overflow")] == []
 
 
-async def test_only_what_is_new_is_evaluated(house: House) -> None:
+async def test_only_what_is_new_is_evaluated(house: AgentHarness) -> None:
     for words in ("Hello!", "thanks", "who are you"):
         await house.ask(words)
         await house.ask(words, "second-one")  # another conversation does not cost the first one its cache
@@ -89,7 +89,7 @@ async def test_only_what_is_new_is_evaluated(house: House) -> None:
             assert after.cached_tokens >= before.prompt_tokens - 8
 
 
-async def test_what_was_prepared_while_speaking_is_not_evaluated_after(house: House) -> None:
+async def test_what_was_prepared_while_speaking_is_not_evaluated_after(house: AgentHarness) -> None:
     await house.ask("Hello!")
     await house.ask("Hello!", "second-one")
     words = "please tell me everything that you remember about the tomatoes behind the shed and the old"
@@ -101,7 +101,7 @@ async def test_what_was_prepared_while_speaking_is_not_evaluated_after(house: Ho
     assert first.evaluated_tokens < second.evaluated_tokens
 
 
-async def test_a_long_conversation_never_overflows(house: House) -> None:
+async def test_a_long_conversation_never_overflows(house: AgentHarness) -> None:
     for number in range(8):
         said, _ = await house.ask(f"Remember this, number {number}: " + "the quick brown fox jumps over the dog " * 12)
         assert said

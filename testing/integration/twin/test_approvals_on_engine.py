@@ -16,8 +16,8 @@ from pipecatapp.events import AssistantMessage, TurnFinished
 from pipecatapp.llm.client import OpenAIChatModel
 from pipecatapp.settings import load_settings
 from pipecatapp.twin.agent import Agent
-from pipecatapp.twin.turns import TurnRunner
-from testing.fakes.house import RecordingSink
+from pipecatapp.twin.turn_queue import TurnRunner
+from testing.fakes.agent_harness import RecordingSink
 
 pytestmark = pytest.mark.integration
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[3]
 STARTER = ROOT / "models/starter.gguf"
 
 
-class House:
+class AgentHarness:
     def __init__(self, agent: Agent, approvals: Approvals, sink: RecordingSink, state: Path) -> None:
         self.agent, self.approvals, self.sink, self.state = agent, approvals, sink, state
         self.runner = TurnRunner(agent, sink)
@@ -42,7 +42,7 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AgentHarness]:
     monkeypatch.setenv("PIPECATAPP_CONFIG", str(tmp_path / "none.env"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -65,7 +65,7 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     try:
         async with asyncio.timeout(120):
             await supervisor.wait_ready()
-        yield House(agent, approvals, sink, tmp_path)
+        yield AgentHarness(agent, approvals, sink, tmp_path)
     finally:
         await approvals.gate.aclose()
         await agent.aclose()
@@ -73,7 +73,7 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         await supervisor.stop()
 
 
-async def test_the_starter_asks_acts_and_speaks_about_it(house: House) -> None:
+async def test_the_starter_asks_acts_and_speaks_about_it(house: AgentHarness) -> None:
     await house.ask("Hello!")
     said = await house.ask("set the idle threshold of the coding service to 600 seconds")
     assert said.startswith("I am about to ")
@@ -98,7 +98,7 @@ async def test_the_starter_asks_acts_and_speaks_about_it(house: House) -> None:
     assert answered.cached_tokens >= asked.prompt_tokens
 
 
-async def test_the_starter_speaks_about_a_no(house: House) -> None:
+async def test_the_starter_speaks_about_a_no(house: AgentHarness) -> None:
     await house.ask("set the idle threshold of the coding service to 600 seconds")
     (waiting,) = house.agent.pending()
     await house.agent.decide(waiting.id, waiting.digest, "refuse", by="page")

@@ -14,12 +14,12 @@ from pipecatapp.agent_factory import Engine, create_agent, create_memory, create
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.events import MemoryChanged, TurnFinished
 from pipecatapp.llm.client import OpenAIChatModel
-from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.settings import load_settings
+from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.twin.agent import Agent
+from testing.fakes.agent_harness import RecordingSink
 from testing.fakes.gguf import write_random_model
-from testing.fakes.house import RecordingSink
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +28,7 @@ ENGINES = ROOT / ".cache/engine"
 STARTER = ROOT / "models/starter.gguf"
 
 
-class House:
+class AgentHarness:
     def __init__(self, agent: Agent, memory: FaissMemory, sink: RecordingSink, chat: OpenAIChatModel) -> None:
         self.agent, self.memory, self.sink, self.chat = agent, memory, sink, chat
 
@@ -50,7 +50,7 @@ def style() -> str:
 @pytest.fixture
 async def house(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, style: Literal["auto", "full"]
-) -> AsyncIterator[House]:
+) -> AsyncIterator[AgentHarness]:
     monkeypatch.setenv("PIPECATAPP_CONFIG", str(tmp_path / "none.env"))
     model = STARTER if STARTER.is_file() else write_random_model(tmp_path / "starter.gguf")
     with socket.socket() as probe:
@@ -77,7 +77,7 @@ async def house(
     try:
         async with asyncio.timeout(120):
             await supervisor.wait_ready()
-        yield House(agent, memory, sink, chat)
+        yield AgentHarness(agent, memory, sink, chat)
     finally:
         await agent.aclose()
         await memory.close()
@@ -86,13 +86,13 @@ async def house(
 
 
 @pytest.mark.skipif(not STARTER.is_file(), reason="a model that was never trained cannot answer")
-async def test_what_was_told_is_known_in_another_conversation(house: House) -> None:
+async def test_what_was_told_is_known_in_another_conversation(house: AgentHarness) -> None:
     await house.ask("remember that the spare key is under the blue pot", "monday")
     assert await house.texts() == ["the spare key is under the blue pot"]
     assert "under the blue pot" in await house.ask("where is the spare key", "tuesday")
 
 
-async def test_what_is_stated_is_kept_and_a_correction_replaces_it(house: House) -> None:
+async def test_what_is_stated_is_kept_and_a_correction_replaces_it(house: AgentHarness) -> None:
     await house.ask("my dentist appointment is on wednesday", "monday")
     await house.ask("no, it is on thursday", "monday")
     assert await house.texts() == ["my dentist appointment is on thursday"]
@@ -101,14 +101,14 @@ async def test_what_is_stated_is_kept_and_a_correction_replaces_it(house: House)
     assert [event.change for event in house.sink.of(MemoryChanged)] == ["added", "corrected"]
 
 
-async def test_questions_and_small_talk_leave_nothing(house: House) -> None:
+async def test_questions_and_small_talk_leave_nothing(house: AgentHarness) -> None:
     for words in ("hello", "what is your status", "where is the spare key", "thank you"):
         await house.ask(words, "monday")
     assert await house.texts() == []
 
 
 @pytest.mark.parametrize("style", ["full"])
-async def test_asking_what_to_keep_costs_no_conversation_its_cache(house: House, tmp_path: Path) -> None:
+async def test_asking_what_to_keep_costs_no_conversation_its_cache(house: AgentHarness, tmp_path: Path) -> None:
     # Without tools: the full prompt with all of them does not fit the starter model.
     store = JsonlConversations(tmp_path / "few")
     house.agent = Agent(

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from pipecatapp.vision.camera import LEFT_BEHIND, Camera, Frame, Patience
+from pipecatapp.vision.camera import LEFT_BEHIND, Camera, Frame, Timeouts
 from pipecatapp.vision.capture import CameraError, Capture, open_capture
 from pipecatapp.vision.source import Source, parse_source
-from testing.fakes.eyes import HttpCamera, ScriptedCapture, number_of, squares, write_video
+from testing.fakes.cameras import HttpCamera, ScriptedCapture, number_of, squares, write_video
 
 pytestmark = pytest.mark.integration
 
-QUICK = Patience(hangs_after=0.3, grace=0.2, backoff_first=0.02, backoff_most=0.1)
+QUICK = Timeouts(hangs_after=0.3, grace=0.2, backoff_first=0.02, backoff_most=0.1)
 DEVICE = parse_source("0")
 
 
@@ -26,7 +26,7 @@ def watch() -> Iterator[Callable[..., Camera]]:
     cameras: list[Camera] = []
 
     def started(
-        source: Source, opener: Callable[[Source], Capture] = open_capture, patience: Patience = QUICK
+        source: Source, opener: Callable[[Source], Capture] = open_capture, patience: Timeouts = QUICK
     ) -> Camera:
         camera = Camera(source, opener, patience=patience)
         cameras.append(camera)
@@ -113,7 +113,7 @@ def test_a_short_gap_is_no_trouble(watch: Callable[..., Camera]) -> None:
         captures.append(ScriptedCapture([True] * 5 + [False]))
         return captures[-1]
 
-    camera = watch(DEVICE, opener, Patience(grace=60.0, backoff_first=0.01))
+    camera = watch(DEVICE, opener, Timeouts(grace=60.0, backoff_first=0.01))
     wait_for(lambda: len(captures) > 3 and camera.fresh(0.5))
     assert camera.trouble == ""
 
@@ -208,7 +208,7 @@ def test_a_camera_on_http_vanishes_and_returns(watch: Callable[..., Camera]) -> 
 
 def test_a_camera_on_http_that_hangs_is_noticed(watch: Callable[..., Camera]) -> None:
     with HttpCamera() as http:
-        camera = watch(parse_source(http.url), patience=Patience(hangs_after=1.0, grace=0.2))
+        camera = watch(parse_source(http.url), patience=Timeouts(hangs_after=1.0, grace=0.2))
         picture_of(camera)
         http.hanging.set()
         wait_for(lambda: "hangs: no picture for" in camera.trouble)

@@ -11,12 +11,12 @@ import yaml
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.llm.catalogue import Catalogue
 from pipecatapp.llm.download import Downloader
-from pipecatapp.llm.machine import detect
 from pipecatapp.llm.pull import ModelStore, UnverifiedError
-from pipecatapp.vision.registry import create_eyes, find_model
+from pipecatapp.machine import detect
+from pipecatapp.vision.registry import create_camera_watcher, find_model
 from pipecatapp.vision.yolov8 import YOLOv8Detector
-from testing.fakes.eyes import SQUARES
-from testing.fakes.house import RecordingSink
+from testing.fakes.agent_harness import RecordingSink
+from testing.fakes.cameras import SQUARES
 from testing.fakes.hub import running_hub
 
 pytestmark = pytest.mark.integration
@@ -42,4 +42,4 @@ def test_the_pulled_model_is_the_one_that_is_loaded(tmp_path: Path) -> None:
         store.pull(model, lambda *at: None, accept_unverified=True)
 
     assert YOLOv8Detector(find_model(models)).name == "yolov8n"
-    assert create_eyes("yolov8", "0", models, RecordingSink()).view().detector == "yolov8n"
+    assert create_camera_watcher("yolov8", "0", models, RecordingSink()).view().detector == "yolov8n"

@@ -9,7 +9,7 @@ import pytest
 
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.vision.yolov8 import YOLOv8Detector
-from testing.fakes.eyes import SIDE, SQUARES, squares
+from testing.fakes.cameras import SIDE, SQUARES, squares
 
 pytestmark = pytest.mark.integration
 

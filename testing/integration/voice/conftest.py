@@ -13,21 +13,21 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, WebSocket
 
-from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.ports import Tool
+from pipecatapp.storage.conversations import JsonlConversations
+from pipecatapp.twin.act.approvals import ApprovalGate
+from pipecatapp.twin.act.audit import Auditor
 from pipecatapp.twin.agent import Agent
-from pipecatapp.twin.approvals import ApprovalGate
-from pipecatapp.twin.audit import Auditor
-from pipecatapp.twin.turns import TurnRunner
+from pipecatapp.twin.turn_queue import TurnRunner
 from pipecatapp.voice.recognition import Recognizer
 from pipecatapp.voice.sessions import TurnDetection, VoiceSessions
 from pipecatapp.voice.stt_pocketsphinx import PocketsphinxRecognizer
 from pipecatapp.voice.synthesis import Synthesizer
 from pipecatapp.voice.tts_programs import FliteSynthesizer
+from testing.fakes.agent_harness import RecordingSink
 from testing.fakes.approvals import MemoryAudit, MemoryStore
 from testing.fakes.caller import Caller
 from testing.fakes.chat_model import Answer, ScriptedChatModel
-from testing.fakes.house import RecordingSink
 
 
 @dataclass

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipecatapp.errors import SpeechError
-from pipecatapp.voice.registry import Surroundings, create_recognizer, create_synthesizer
+from pipecatapp.voice.registry import Environment, create_recognizer, create_synthesizer
 from pipecatapp.voice.stt_faster_whisper import FasterWhisperRecognizer
 from pipecatapp.voice.synthesis import SAMPLE_RATE
 from pipecatapp.voice.tts_kokoro import KokoroSynthesizer
@@ -33,7 +33,7 @@ def pitch(pcm: bytes) -> float:
 
 async def test_faster_whisper_loads_and_listens() -> None:
     pytest.importorskip("faster_whisper", reason="the extra `whisper` is not installed")
-    recognizer = create_recognizer("faster-whisper", Surroundings(MODELS))
+    recognizer = create_recognizer("faster-whisper", Environment(MODELS))
     await recognizer.load()
     utterance = recognizer.open(lambda _: None)
     utterance.feed(spoken("what is the status of the cluster"))
@@ -51,7 +51,7 @@ async def test_a_broken_whisper_model_is_a_speech_error(tmp_path: Path) -> None:
 
 async def test_piper_speaks_at_the_pipelines_rate() -> None:
     pytest.importorskip("piper", reason="the extra `piper` is not installed")
-    synthesizer = create_synthesizer("piper", Surroundings(MODELS))
+    synthesizer = create_synthesizer("piper", Environment(MODELS))
     await synthesizer.load()
     assert synthesizer.speaking_name == "piper"
     sound = await synthesizer.say("Hello there, this is a test.")
@@ -69,7 +69,7 @@ async def test_a_broken_piper_voice_is_a_speech_error(tmp_path: Path) -> None:
 
 async def test_kokoro_speaks() -> None:
     pytest.importorskip("kokoro_onnx", reason="the extra `kokoro` is not installed")
-    synthesizer = create_synthesizer("kokoro", Surroundings(MODELS))
+    synthesizer = create_synthesizer("kokoro", Environment(MODELS))
     await synthesizer.load()
     assert synthesizer.speaking_name == "kokoro"
     sound = await synthesizer.say("Hello there, this is a test.")

@@ -12,12 +12,12 @@ from pipecatapp.domain import Risk
 from pipecatapp.events import ApprovalDecided, AssistantMessage
 from pipecatapp.voice.recognition import OnPartial, Utterance
 from pipecatapp.voice.stt_pocketsphinx import PocketsphinxRecognizer
+from testing.fakes.agent_harness import PreviewedTool
 from testing.fakes.caller import recognized, spoken
-from testing.fakes.house import PreviewedTool
 
 pytestmark = pytest.mark.integration
 
-House = Callable[..., Any]
+AgentHarness = Callable[..., Any]
 CALL = '<tool_call>\n{"name": "lamp.switch", "arguments": {}}\n</tool_call>'
 
 
@@ -58,7 +58,7 @@ async def until(condition: Callable[[], bool], timeout: float = 30.0) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_a_spoken_yes_has_it_done(house: House) -> None:
+async def test_a_spoken_yes_has_it_done(house: AgentHarness) -> None:
     tool = lamp()
     heard = _Recognizer("switch the lamp on", "yes, do it")
     async with house(CALL, "Everything is quiet in the kitchen.", stt=heard, tools=[tool]) as h, h.caller() as caller:
@@ -74,7 +74,7 @@ async def test_a_spoken_yes_has_it_done(house: House) -> None:
         assert "everything" in recognized(bytes(caller.speaker.played))
 
 
-async def test_a_yes_over_the_question_does_not_count(house: House) -> None:
+async def test_a_yes_over_the_question_does_not_count(house: AgentHarness) -> None:
     tool = lamp("Switch on the lamp in the kitchen, the lamp in the hall, the lamp in the cellar and all the others.")
     heard = _Recognizer("switch the lamps on", "yes, do it", "yes, do it")
     async with house(CALL, "Everything is quiet.", stt=heard, tools=[tool]) as h, h.caller() as caller:
@@ -90,7 +90,7 @@ async def test_a_yes_over_the_question_does_not_count(house: House) -> None:
         await until(lambda: len(tool.calls) == 1)
 
 
-async def test_what_was_decided_on_the_page_is_spoken_about(house: House) -> None:
+async def test_what_was_decided_on_the_page_is_spoken_about(house: AgentHarness) -> None:
     tool = lamp()
     heard = _Recognizer("switch the lamp on")
     async with house(CALL, "Everything is quiet in the kitchen.", stt=heard, tools=[tool]) as h, h.caller() as caller:

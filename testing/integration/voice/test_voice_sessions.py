@@ -27,7 +27,7 @@ from testing.fakes.chat_model import Gate
 
 pytestmark = pytest.mark.integration
 
-House = Callable[..., Any]
+AgentHarness = Callable[..., Any]
 
 
 async def until(condition: Callable[[], bool], timeout: float = 20.0) -> None:
@@ -37,7 +37,7 @@ async def until(condition: Callable[[], bool], timeout: float = 20.0) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_a_spoken_question_gets_a_spoken_answer(house: House) -> None:
+async def test_a_spoken_question_gets_a_spoken_answer(house: AgentHarness) -> None:
     async with house("The kitchen light is on, and everything else is quiet.") as h, h.caller() as caller:
         await asyncio.sleep(0.3)
         end = await caller.say(spoken("what is the status of the cluster"))
@@ -62,7 +62,7 @@ LONG = (
 )
 
 
-async def test_speaking_over_the_answer_silences_it_and_the_history_keeps_what_was_heard(house: House) -> None:
+async def test_speaking_over_the_answer_silences_it_and_the_history_keeps_what_was_heard(house: AgentHarness) -> None:
     async with house(LONG, "All right.") as h, h.caller() as caller:
         await asyncio.sleep(0.3)
         end = await caller.say(spoken("how many machines are in the cluster"))
@@ -116,7 +116,7 @@ class _Scripted(PocketsphinxRecognizer):
         return written or super().open(on_partial)
 
 
-async def test_a_noise_does_not_kill_the_answer(house: House) -> None:
+async def test_a_noise_does_not_kill_the_answer(house: AgentHarness) -> None:
     answer = "The first sentence is about apples. The second sentence is about bananas."
     async with house(answer, stt=_Scripted(None, _Wordless())) as h, h.caller() as caller:
         await asyncio.sleep(0.3)
@@ -131,7 +131,7 @@ async def test_a_noise_does_not_kill_the_answer(house: House) -> None:
         assert not h.sink.of(AssistantMessage)[-1].interrupted
 
 
-async def test_two_people_at_once_are_not_mixed_up(house: House) -> None:
+async def test_two_people_at_once_are_not_mixed_up(house: AgentHarness) -> None:
     answer = "The answer is on its way."
     async with house(answer, answer) as h, h.caller("left") as left, h.caller("right") as right:
         await asyncio.sleep(0.3)
@@ -144,7 +144,7 @@ async def test_two_people_at_once_are_not_mixed_up(house: House) -> None:
         assert "weather" in asked["right"]
 
 
-async def test_who_reconnects_goes_on_with_the_same_conversation(house: House) -> None:
+async def test_who_reconnects_goes_on_with_the_same_conversation(house: AgentHarness) -> None:
     async with house("Hello to you too.", "You said good morning.") as h:
         for question in ("good morning my friend", "what did i say before"):
             async with h.caller() as caller:
@@ -157,7 +157,7 @@ async def test_who_reconnects_goes_on_with_the_same_conversation(house: House) -
         await until(lambda: h.sessions.open_sessions == 0)
 
 
-async def test_a_typed_request_is_answered_aloud(house: House) -> None:
+async def test_a_typed_request_is_answered_aloud(house: AgentHarness) -> None:
     async with house("The kitchen light is on.") as h, h.caller() as caller:
         await asyncio.sleep(0.5)
         turn = await h.runner.submit("c", "is the light on?")
@@ -168,7 +168,7 @@ async def test_a_typed_request_is_answered_aloud(house: House) -> None:
         assert h.sink.of(TurnFinished)[0].stt_s is None
 
 
-async def test_a_muted_microphone_is_not_listened_to(house: House) -> None:
+async def test_a_muted_microphone_is_not_listened_to(house: AgentHarness) -> None:
     async with house() as h, h.caller() as caller:
         await caller.mute(True)
         await caller.say(spoken("what is the status of the cluster"))
@@ -177,7 +177,7 @@ async def test_a_muted_microphone_is_not_listened_to(house: House) -> None:
         assert not h.sink.of(PartialTranscript)
 
 
-async def test_failed_recognition_is_said_and_the_next_try_works(house: House) -> None:
+async def test_failed_recognition_is_said_and_the_next_try_works(house: AgentHarness) -> None:
     async with house("Here I am.", stt=_Scripted(_Failing())) as h, h.caller() as caller:
         await asyncio.sleep(0.3)
         await caller.first_sound(await caller.say(spoken("what is the status of the cluster")))
@@ -204,7 +204,7 @@ class _Mute:
         pass
 
 
-async def test_without_a_voice_the_answer_is_written(house: House) -> None:
+async def test_without_a_voice_the_answer_is_written(house: AgentHarness) -> None:
     async with house("The kitchen light is on.", tts=_Mute()) as h, h.caller() as caller:
         await asyncio.sleep(0.3)
         await caller.say(spoken("what is the status of the cluster"))
@@ -213,7 +213,7 @@ async def test_without_a_voice_the_answer_is_written(house: House) -> None:
         assert h.sink.of(ErrorSpoken)[0].kind == "tts"
 
 
-async def test_the_second_voice_speaks_when_the_first_fails(house: House) -> None:
+async def test_the_second_voice_speaks_when_the_first_fails(house: AgentHarness) -> None:
     voices = FallbackSynthesizer([_Mute(), FliteSynthesizer()])
     async with house("The kitchen light is on.", tts=voices) as h, h.caller() as caller:
         await asyncio.sleep(0.3)
@@ -223,14 +223,14 @@ async def test_the_second_voice_speaks_when_the_first_fails(house: House) -> Non
         assert not h.sink.of(ErrorSpoken)
 
 
-async def test_smart_turn_ends_a_turn_too(house: House) -> None:
+async def test_smart_turn_ends_a_turn_too(house: AgentHarness) -> None:
     async with house("The kitchen light is on.", turn="smart") as h, h.caller() as caller:
         await asyncio.sleep(0.3)
         await caller.first_sound(await caller.say(spoken("what is the status of the cluster")))
         assert "status" in h.sink.of(UserMessage)[0].text
 
 
-async def test_interrupting_from_the_page_silences_the_answer(house: House) -> None:
+async def test_interrupting_from_the_page_silences_the_answer(house: AgentHarness) -> None:
     async with house(LONG) as h, h.caller() as caller:
         await asyncio.sleep(0.3)
         await caller.first_sound(await caller.say(spoken("how many machines are in the cluster")))
@@ -241,7 +241,7 @@ async def test_interrupting_from_the_page_silences_the_answer(house: House) -> N
         assert h.sink.of(StateChanged)[-1].state == "idle"
 
 
-async def test_who_goes_on_after_a_pause_asks_one_question(house: House) -> None:
+async def test_who_goes_on_after_a_pause_asks_one_question(house: AgentHarness) -> None:
     thinking = Gate()
     async with house([thinking, "Never said."], "The cluster is well.") as h, h.caller() as caller:
         await asyncio.sleep(0.3)
@@ -255,7 +255,7 @@ async def test_who_goes_on_after_a_pause_asks_one_question(house: House) -> None
         assert "never" not in recognized(bytes(caller.speaker.played))
 
 
-async def test_a_decoder_that_dies_is_replaced(house: House) -> None:
+async def test_a_decoder_that_dies_is_replaced(house: AgentHarness) -> None:
     stt = PocketsphinxRecognizer()
     async with house("Here I am.", stt=stt) as h, h.caller() as caller:
         await asyncio.sleep(0.3)

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from pipecatapp.approvals_client import ApprovalClient
-from pipecatapp.client import Client
+from pipecatapp.cli.approvals import ApprovalClient
+from pipecatapp.cli.client import Client
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.settings import load_settings
 from testing.fakes.mission import Mission

@@ -12,7 +12,7 @@ import pytest
 from openai import AsyncOpenAI
 from websockets.asyncio.client import connect
 
-from pipecatapp.cluster.registration import Registration
+from pipecatapp.registration import Registration
 from testing.fakes.mission import Mission
 
 pytestmark = pytest.mark.integration

@@ -17,7 +17,7 @@ from mcp.shared.exceptions import MCPError
 
 from pipecatapp.domain import ApprovalRequest, Preview, ToolCall
 from pipecatapp.ports import ToolContext
-from pipecatapp.twin.desk import CALLERS
+from pipecatapp.twin.act.external_calls import CALLERS
 from pipecatapp.web.auth import program_token
 from testing.fakes.mission import Mission
 

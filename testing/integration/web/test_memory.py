@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from pipecatapp.events import ConversationCleared, Event, MemoryChanged, UserMessage
-from pipecatapp.web.gate import LARGE_BODIES, MAX_BODY
+from pipecatapp.web.access import LARGE_BODIES, MAX_BODY
 from testing.fakes.mission import Mission
 
 pytestmark = pytest.mark.integration

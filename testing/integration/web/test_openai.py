@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import ContextOverflowError, ModelUnreachableError
-from pipecatapp.web.gate import MAX_BODY
+from pipecatapp.web.access import MAX_BODY
 from testing.fakes.mission import Mission
 
 pytestmark = pytest.mark.integration

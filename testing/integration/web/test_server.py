@@ -18,7 +18,7 @@ from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.events import AssistantDelta, AssistantMessage
 from pipecatapp.tools.web_browser.pictures import Pictures
-from pipecatapp.web.gate import SECURITY_HEADERS
+from pipecatapp.web.access import SECURITY_HEADERS
 from pipecatapp.web.serving import Servers
 from testing.fakes.mission import Mission
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from pipecatapp.__main__ import USAGE, main
-from pipecatapp.client import serving
+from pipecatapp.cli.client import serving
 from pipecatapp.errors import ConfigurationError, UnknownChoiceError
 from pipecatapp.extras import EXTRAS, describe, install, lock_file
 from pipecatapp.settings import Settings, load_settings, printable

@@ -20,11 +20,11 @@ from pipecatapp.agent_factory import (
     prompts_folder,
 )
 from pipecatapp.app import LateVoice, welcome
-from pipecatapp.cluster.resilient import ResilientChatModel
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import ConfigurationError, MissingExtraError
+from pipecatapp.experts.resilient import ResilientChatModel
 from pipecatapp.settings import Settings, load_settings
-from testing.fakes.house import RecordingSink
+from testing.fakes.agent_harness import RecordingSink
 
 pytestmark = pytest.mark.unit
 

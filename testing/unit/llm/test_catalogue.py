@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+from pipecatapp.cli.llm import CHECKOUT_CATALOGUE
 from pipecatapp.errors import ConfigurationError, UnknownChoiceError
 from pipecatapp.llm.catalogue import Catalogue, Model, installed_variant
-from pipecatapp.llm.cli import CHECKOUT_CATALOGUE
-from pipecatapp.llm.machine import CpuClass, Machine
+from pipecatapp.machine import CpuClass, Machine
 
 pytestmark = pytest.mark.unit
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipecatapp.llm.gguf import ModelHead
 from pipecatapp.llm.launch import CACHE_SHARE, Launch, plan
-from pipecatapp.llm.machine import CpuClass, Machine
+from pipecatapp.machine import CpuClass, Machine
 
 pytestmark = pytest.mark.unit
 

@@ -9,7 +9,7 @@ import pytest
 from pipecatapp.errors import ConfigurationError, UnknownChoiceError
 from pipecatapp.llm import selection
 from pipecatapp.llm.catalogue import Catalogue
-from pipecatapp.llm.machine import CpuClass, Machine
+from pipecatapp.machine import CpuClass, Machine
 from testing.unit.llm.test_catalogue import model, write
 
 pytestmark = pytest.mark.unit

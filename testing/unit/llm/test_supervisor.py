@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipecatapp.llm.child import Patience
+from pipecatapp.llm.child import Timeouts
 from pipecatapp.llm.engine import EngineSupervisor, ModelFile
 from pipecatapp.llm.engines import Engine, Progress
-from pipecatapp.llm.machine import Machine
+from pipecatapp.machine import Machine
 
 pytestmark = pytest.mark.unit
 
@@ -31,7 +31,7 @@ class Stumbling:
 
 
 async def supervised(folder: Path, find: Stumbling) -> EngineSupervisor:
-    patience = Patience(backoff_first=0.0, backoff_most=0.0)
+    patience = Timeouts(backoff_first=0.0, backoff_most=0.0)
     supervisor = EngineSupervisor(
         engines=folder, models=[ModelFile(folder / "m.gguf", "m")], find=find, build=False, patience=patience
     )

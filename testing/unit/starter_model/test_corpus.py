@@ -8,7 +8,7 @@ from itertools import islice
 
 import pytest
 
-from pipecatapp.twin.toolcalls import ToolCallParser, parse_call
+from pipecatapp.twin.speak.tool_calls import ToolCallParser, parse_call
 from starter_model.corpus import EVERYTHING, EXPERT, Conversations, World, expected_action, render
 from starter_model.patterns import load_sections
 from starter_model.turns import EXPERTS, OPTIONAL, TOOLS, Request, Requests, say_back

@@ -10,14 +10,14 @@ import pytest
 
 from pipecatapp.domain import ComponentHealth, Message, Risk, ToolCall, Turn, TurnRecord
 from pipecatapp.errors import MissingExtraError, ToolError, ToolOffError, UnknownChoiceError
-from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.ports import Tool, ToolContext
+from pipecatapp.storage.conversations import JsonlConversations
+from pipecatapp.tools.agent_status import ClearShortTermMemory, MemorySummary, Status
 from pipecatapp.tools.clock import Clock, find_zone
-from pipecatapp.tools.mcp import ClearShortTermMemory, MemorySummary, Status
 from pipecatapp.tools.registry import TOOLS, ToolEntry, ToolServices, create_tool, create_tools, spec_of
 from pipecatapp.tools.summarizer import Summarizer, summarize
-from pipecatapp.vision.eyes import NoEyes
-from testing.fakes.notebook import ListedNotebook
+from pipecatapp.vision.camera_watcher import NoCamera
+from testing.fakes.fact_store import ListedNotebook
 
 pytestmark = pytest.mark.unit
 
@@ -52,7 +52,7 @@ def services(folder: Path) -> ToolServices:
         raise AssertionError
 
     return ToolServices(
-        health=health, model=model, eyes=NoEyes(), conversations=JsonlConversations(folder), clear=clear, started=0.0
+        health=health, model=model, eyes=NoCamera(), conversations=JsonlConversations(folder), clear=clear, started=0.0
     )
 
 

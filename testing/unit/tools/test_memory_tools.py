@@ -8,10 +8,10 @@ import pytest
 
 from pipecatapp.domain import Message, Turn, TurnRecord
 from pipecatapp.errors import ToolError
-from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.ports import ToolContext
+from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.tools.memory import Forget, Recall, Remember
-from testing.fakes.notebook import ListedNotebook
+from testing.fakes.fact_store import ListedNotebook
 
 pytestmark = pytest.mark.unit
 

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipecatapp.tools.output import Kept, NewestLine, readable, short
+from pipecatapp.tools.output import BoundedOutput, NewestLine, readable, short
 
 pytestmark = pytest.mark.unit
 
 
 @given(st.lists(st.binary(max_size=60), max_size=30), st.integers(4, 80))
 def test_no_more_is_kept_than_the_limit(pieces: list[bytes], limit: int) -> None:
-    kept = Kept(limit)
+    kept = BoundedOutput(limit)
     for piece in pieces:
         kept.add(piece)
     whole = b"".join(pieces)
@@ -25,7 +25,7 @@ def test_no_more_is_kept_than_the_limit(pieces: list[bytes], limit: int) -> None
 
 
 def test_the_beginning_and_the_end_are_kept() -> None:
-    kept = Kept(8)
+    kept = BoundedOutput(8)
     for letter in b"abcdefghijklmnop":
         kept.add(bytes([letter]))
     assert kept.text() == "abcdef\n(8 bytes are left out here)\nop"

@@ -9,10 +9,10 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from pipecatapp.cli.ssh import forget_host, print_key, store_password
 from pipecatapp.errors import ToolError
 from pipecatapp.ports import ToolContext
 from pipecatapp.tools.ssh import RunCommand
-from pipecatapp.tools.ssh_cli import forget_host, print_key, store_password
 from pipecatapp.tools.ssh_folder import SshFolder, Target
 
 pytestmark = pytest.mark.unit

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from pipecatapp.errors import ConfigurationError, MissingExtraError, UnknownChoiceError
-from pipecatapp.vision.eyes import Eyes, NoEyes
-from pipecatapp.vision.registry import create_eyes, vision_choices
+from pipecatapp.vision.camera_watcher import CameraWatcher, NoCamera
+from pipecatapp.vision.registry import create_camera_watcher, vision_choices
 from pipecatapp.vision.source import parse_source
-from testing.fakes.eyes import SQUARES
-from testing.fakes.house import RecordingSink
+from testing.fakes.agent_harness import RecordingSink
+from testing.fakes.cameras import SQUARES
 
 pytestmark = pytest.mark.unit
 
@@ -44,14 +44,16 @@ def test_a_url_that_cannot_be_watched_is_refused_with_the_choices() -> None:
         parse_source("concat:///etc/passwd")
 
 
-def create(service: str, models: Path, *, cv2: bool = True, url: str = "", camera: str = "0") -> Eyes | NoEyes:
+def create(
+    service: str, models: Path, *, cv2: bool = True, url: str = "", camera: str = "0"
+) -> CameraWatcher | NoCamera:
     sink = RecordingSink()
-    return create_eyes(service, camera, models, sink, moondream_url=url, installed=lambda _: cv2)
+    return create_camera_watcher(service, camera, models, sink, moondream_url=url, installed=lambda _: cv2)
 
 
 async def test_no_service_is_no_camera(tmp_path: Path) -> None:
     eyes = create("none", tmp_path, cv2=False)
-    assert isinstance(eyes, NoEyes)
+    assert isinstance(eyes, NoCamera)
     assert (await eyes.look()).text == "There is no camera."
     assert eyes.glance() == ""
 
@@ -84,6 +86,6 @@ def test_the_pulled_model_is_found_before_others(tmp_path: Path) -> None:
 
 def test_a_model_that_describes_works_without_a_detector(tmp_path: Path) -> None:
     eyes = create("none", tmp_path, url="http://127.0.0.1:8082")
-    assert isinstance(eyes, Eyes)
+    assert isinstance(eyes, CameraWatcher)
     assert eyes.describes
     assert eyes.view().detector == "none"

@@ -25,7 +25,7 @@ from pipecat.workers.runner import WorkerRunner
 from pipecatapp.errors import SpeechError
 from pipecatapp.events import HealthChanged
 from pipecatapp.voice.local_audio import LocalAudioTransport, SoundCard, talk_locally
-from testing.fakes.house import RecordingSink
+from testing.fakes.agent_harness import RecordingSink
 
 pytestmark = pytest.mark.unit
 

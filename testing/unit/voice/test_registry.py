@@ -9,7 +9,7 @@ import pytest
 
 from pipecatapp.errors import ConfigurationError, MissingExtraError, UnknownChoiceError
 from pipecatapp.voice.registry import (
-    Surroundings,
+    Environment,
     cpu_flags,
     create_recognizer,
     create_synthesizer,
@@ -27,9 +27,9 @@ def here(
     programs: Iterable[str] = ("flite", "espeak-ng"),
     flags: Iterable[str] = ("sse4_1",),
     **urls: str,
-) -> Surroundings:
+) -> Environment:
     """A machine with these packages, programs and CPU flags."""
-    return Surroundings(
+    return Environment(
         models,
         flags=frozenset(flags),
         installed=lambda module: module in modules,

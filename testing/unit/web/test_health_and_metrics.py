@@ -21,7 +21,7 @@ from pipecatapp.events import (
 from pipecatapp.web.health import HealthBoard, can_answer
 from pipecatapp.web.logs import EventLogHandler
 from pipecatapp.web.metrics import MAX_TOOLS, Metrics
-from testing.fakes.house import RecordingSink
+from testing.fakes.agent_harness import RecordingSink
 
 pytestmark = pytest.mark.unit
 
@@ -141,7 +141,7 @@ def test_the_log_reaches_the_page_without_what_people_said() -> None:
 
 def test_what_the_hub_logs_does_not_come_back_to_it() -> None:
     sink = RecordingSink()
-    logger = logging.Logger("pipecatapp.web.hub")
+    logger = logging.Logger("pipecatapp.hub")
     logger.addHandler(EventLogHandler(sink))
 
     logger.error("an event could not be handed on")

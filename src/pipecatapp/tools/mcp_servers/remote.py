@@ -1,6 +1,6 @@
 """A tool of another server as one of ours: its name made safe, its description bounded, its schema checked.
 
-All of it was written by somebody else: nothing here is trusted, and the prompt defuses it (twin/prompt.py).
+All of it was written by somebody else: nothing here is trusted, and the prompt defuses it (twin/speak/protocol.py).
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ _REASON = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """Seconds: to connect and list the tools, between two looks whether it still answers, until it is tried again
     (``first_wait`` after the first failure, twice as long after each further one), until it counts as steady."""
 
@@ -54,14 +54,14 @@ class McpServer:
         changed: told after its tools, or whether it can be reached, became others.
     """
 
-    def __init__(self, config: ServerConfig, changed: Callable[[], None], patience: Patience | None = None) -> None:
+    def __init__(self, config: ServerConfig, changed: Callable[[], None], patience: Timeouts | None = None) -> None:
         self.name = config.name
         self.tools: Sequence[RemoteTool] = ()
         self.off: Mapping[str, str] = {}
         self.trouble = "it is being started"
         self._config = config
         self._changed = changed
-        self._patience = patience or Patience()
+        self._patience = patience or Timeouts()
         self._client: Client | None = None
         self._line = Line()
         self._calls = 0

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.ports import Tool
 from pipecatapp.tools.mcp_servers.config import ServerConfig
-from pipecatapp.tools.mcp_servers.server import McpServer, Patience
+from pipecatapp.tools.mcp_servers.server import McpServer, Timeouts
 
 COMPONENT = "mcp"
 # The library gives a program two seconds to end, two more after SIGTERM.
@@ -22,7 +22,7 @@ class McpServers:
         configs: one for each server.
     """
 
-    def __init__(self, configs: Sequence[ServerConfig], patience: Patience | None = None) -> None:
+    def __init__(self, configs: Sequence[ServerConfig], patience: Timeouts | None = None) -> None:
         self._servers = [McpServer(config, self._renew, patience) for config in configs]
         self._tasks: list[asyncio.Task[None]] = []
         self._tools: Sequence[Tool] = ()

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 
 from pipecatapp.errors import ToolError
 from pipecatapp.tools.web_browser.addresses import Rule
-from pipecatapp.tools.web_browser.patience import USUAL, Patience
 from pipecatapp.tools.web_browser.pictures import Pictures
 from pipecatapp.tools.web_browser.proxy import Connect, FilterProxy, Resolve
+from pipecatapp.tools.web_browser.timeouts import USUAL, Timeouts
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Playwright
@@ -111,7 +111,7 @@ class WebBrowser:
         executable: str = "",
         allow_hosts: Sequence[str] = (),
         *,
-        patience: Patience = USUAL,
+        patience: Timeouts = USUAL,
         rule: Rule | None = None,
         resolve: Resolve | None = None,
         connect: Connect | None = None,

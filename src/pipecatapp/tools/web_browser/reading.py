@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipecatapp.tools.web_browser.troubles import host_of
+from pipecatapp.tools.web_browser.errors import host_of
 
 _INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})  # controls, zero width, direction, tags, private use
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -38,7 +38,7 @@ class Element:
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> Element:
-        """From what look.js returns."""
+        """From what page_snapshot.js returns."""
         return cls(
             origin=str(raw["origin"]),
             tag=str(raw["tag"]),
@@ -73,7 +73,7 @@ class Reading:
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> Reading:
-        """From what look.js returns."""
+        """From what page_snapshot.js returns."""
         parts = (clean(str(raw[part])) for part in ("main", "text", "aside"))
         return cls(
             title=clean(str(raw["title"])),

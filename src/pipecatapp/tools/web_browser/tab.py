@@ -17,9 +17,9 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from pipecatapp.errors import ToolError
-from pipecatapp.tools.web_browser.patience import Patience
+from pipecatapp.tools.web_browser.errors import endpoint_of, explain, host_of
 from pipecatapp.tools.web_browser.reading import Element, Reading, clipped
-from pipecatapp.tools.web_browser.troubles import endpoint_of, explain, host_of
+from pipecatapp.tools.web_browser.timeouts import Timeouts
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ CRASHED = "the page made the browser crash; it starts afresh when you open a pag
 BUSY = "the page keeps the browser busy and does not let itself be used, so I closed it"
 NAGGING = "the page opened one message box after the other, so I closed it"
 
-_LOOK = (files(__package__) / "look.js").read_text(encoding="utf-8")
+_LOOK = (files(__package__) / "page_snapshot.js").read_text(encoding="utf-8")
 _WORLD = "pipecatapp"
 _ACT_S = 20.0
 _PICTURE_S = 20.0
@@ -40,7 +40,7 @@ _MOST_PREVIEWS = 20
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An element with the number that look.js holds it under, on one page (``born``)."""
+    """An element with the number that page_snapshot.js holds it under, on one page (``born``)."""
 
     born: str
     held: int
@@ -65,7 +65,7 @@ class Tab:
         cdp: CDPSession,
         trouble: Callable[[str, int], str],
         stuck: Callable[[], None],
-        patience: Patience,
+        patience: Timeouts,
     ) -> None:
         self._patience = patience
         self._context = context
@@ -97,7 +97,7 @@ class Tab:
         context: BrowserContext,
         trouble: Callable[[str, int], str],
         stuck: Callable[[], None],
-        patience: Patience,
+        patience: Timeouts,
     ) -> Tab:
         """A tab with an empty page."""
         page = await context.new_page()
@@ -292,7 +292,7 @@ class Tab:
         return Reading.read(raw)
 
     async def _call(self, function: str, *arguments: object) -> Any:
-        """Call a function of look.js in the page's isolated world."""
+        """Call a function of page_snapshot.js in the page's isolated world."""
         frame = (await self._cdp.send("Page.getFrameTree"))["frameTree"]["frame"]["id"]
         world = await self._cdp.send("Page.createIsolatedWorld", {"frameId": frame, "worldName": _WORLD})
         call = f"{_LOOK}\npipecatapp.{function}(...{json.dumps(arguments)})"
@@ -301,7 +301,9 @@ class Tab:
             {"expression": call, "contextId": world["executionContextId"], "returnByValue": True},
         )
         if "exceptionDetails" in answer:
-            logger.error("look.js failed: %s", answer["exceptionDetails"].get("exception", {}).get("description"))
+            logger.error(
+                "page_snapshot.js failed: %s", answer["exceptionDetails"].get("exception", {}).get("description")
+            )
             raise ToolError("the page cannot be read; the reason is in the log")
         return answer["result"].get("value")
 

@@ -16,8 +16,8 @@ from pipecatapp.errors import ToolError, ToolOffError
 from pipecatapp.ports import Tool, ToolContext
 from pipecatapp.tools.registry import ToolServices
 from pipecatapp.tools.web_browser.browser import WebBrowser
+from pipecatapp.tools.web_browser.errors import endpoint_of, host_of
 from pipecatapp.tools.web_browser.reading import clipped
-from pipecatapp.tools.web_browser.troubles import endpoint_of, host_of
 from pipecatapp.tools.web_browser.urls import web_address
 
 _SAID = 80  # characters of a text, in the sentence

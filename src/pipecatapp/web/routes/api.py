@@ -10,8 +10,8 @@ from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from starlette.responses import FileResponse, Response
 
+from pipecatapp.web.access import is_secure
 from pipecatapp.web.addresses import host_names
-from pipecatapp.web.gate import is_secure
 from pipecatapp.web.health import can_answer
 from pipecatapp.web.services import WebServices
 from pipecatapp.web.tls import fingerprint

@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from pipecatapp.errors import SettledError, StorageError, UnfitDecisionError, UnknownRequestError
-from pipecatapp.twin.approvals import approval_event
+from pipecatapp.twin.act.approvals import approval_event
 from pipecatapp.web.services import WebServices
 
 

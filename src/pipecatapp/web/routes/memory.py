@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from starlette.responses import Response, StreamingResponse
 
 from pipecatapp.errors import StorageError
-from pipecatapp.memory.book import MAX_TEXT
+from pipecatapp.memory.fact_index import MAX_TEXT
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.records import StoredFact
 from pipecatapp.web.services import WebServices

@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from pipecatapp.domain import Message
 from pipecatapp.errors import ContextOverflowError, ModelError
 from pipecatapp.twin.streams import closing
-from pipecatapp.twin.turn import TurnProgress
+from pipecatapp.twin.turn_progress import TurnProgress
 from pipecatapp.web.services import WebServices
 
 log = logging.getLogger(__name__)

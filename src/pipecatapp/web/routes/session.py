@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from pipecatapp.web.access import client_address, is_secure, session_cookie
 from pipecatapp.web.auth import Access
-from pipecatapp.web.gate import client_address, is_secure, session_cookie
 
 WRONG = "That token is not the right one. On the machine itself, run: pipecatapp link"
 OLD_TICKET = "That link was used already or is too old. Press the button on the plain page again, or use your token."

@@ -9,8 +9,8 @@ import re
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from pipecatapp.memory.conversations import valid_id
-from pipecatapp.web.hub import Subscription
+from pipecatapp.hub import Subscription
+from pipecatapp.storage.conversations import valid_id
 from pipecatapp.web.services import WebServices
 
 log = logging.getLogger(__name__)

@@ -10,14 +10,14 @@ import pytest
 
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import ToolError
-from pipecatapp.memory.conversations import JsonlConversations
 from pipecatapp.ports import ClosingTool, ToolContext
+from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.tools.registry import TOOLS, ToolServices, create_tools
 from pipecatapp.tools.web_browser.browser import WebBrowser
 from pipecatapp.tools.web_browser.pictures import Pictures
 from pipecatapp.tools.web_browser.proxy import belongs_to_us
 from pipecatapp.tools.web_browser.tools import GetPageContent, Goto
-from pipecatapp.vision.eyes import NoEyes
+from pipecatapp.vision.camera_watcher import NoCamera
 
 pytestmark = pytest.mark.unit
 
@@ -36,7 +36,7 @@ def services(folder: Path, browser: WebBrowser | None) -> ToolServices:
 
     store = JsonlConversations(folder)
     return ToolServices(
-        health=health, model=model, eyes=NoEyes(), conversations=store, clear=clear, started=0.0, browser=browser
+        health=health, model=model, eyes=NoCamera(), conversations=store, clear=clear, started=0.0, browser=browser
     )
 
 

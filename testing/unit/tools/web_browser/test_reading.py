@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pipecatapp.tools.web_browser.errors import endpoint_of, explain, host_of
 from pipecatapp.tools.web_browser.reading import Element, Reading, clean, clipped
-from pipecatapp.tools.web_browser.troubles import endpoint_of, explain, host_of
 
 pytestmark = pytest.mark.unit
 

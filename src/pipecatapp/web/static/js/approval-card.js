@@ -7,7 +7,7 @@ import { confirm, withdraw } from "./confirm.js";
 import { icon, make, makeButton } from "./dom.js";
 import { left, literal, visible } from "./format.js";
 import { SchemaForm } from "./schema-form.js";
-import { riskWord, schemaOf } from "./toolbook.js";
+import { riskWord, schemaOf } from "./tool_list.js";
 
 /** @typedef {import("./types.js").Approval} Approval */
 /** @typedef {import("./types.js").Decision} Decision */

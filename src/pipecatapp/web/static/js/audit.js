@@ -6,7 +6,7 @@ import { on, tell } from "./bus.js";
 import { $, button, make } from "./dom.js";
 import { exactly, literal, visible, when } from "./format.js";
 import { keepFresh } from "./tabs.js";
-import { riskWord } from "./toolbook.js";
+import { riskWord } from "./tool_list.js";
 
 /** @typedef {import("./types.js").AuditEntry} AuditEntry */
 

@@ -17,16 +17,16 @@ import { change, conversation, newConversation } from "./current.js";
 import { $, button } from "./dom.js";
 import * as drawer from "./drawer.js";
 import * as experts from "./experts.js";
-import * as keepsakes from "./keepsakes.js";
 import * as keys from "./keys.js";
 import { Link } from "./link.js";
 import * as log from "./log.js";
 import * as memory from "./memory.js";
+import * as memoryStates from "./memory_states.js";
 import * as recent from "./recent.js";
 import * as state from "./state.js";
 import * as tabs from "./tabs.js";
 import * as talk from "./talk.js";
-import * as toolbook from "./toolbook.js";
+import * as toolList from "./tool_list.js";
 import * as tools from "./tools.js";
 
 for (const part of [
@@ -37,9 +37,9 @@ for (const part of [
   approvals,
   costs,
   tools,
-  toolbook,
+  toolList,
   memory,
-  keepsakes,
+  memoryStates,
   audit,
   camera,
   experts,

@@ -1,0 +1,83 @@
+"""The commands ``pipecatapp approvals``: what waits for a person, and the person's answer from the terminal."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipecatapp.cli.client import Client
+from pipecatapp.errors import ConfigurationError
+
+
+class ApprovalClient:
+    """Shows and answers the requests of one agent. Every command prints for people and returns the exit code.
+
+    Args:
+        client: talks to the agent.
+        confirm: asks the person at the terminal a question and gives back what they typed.
+    """
+
+    def __init__(self, client: Client, confirm: Callable[[str], str] = input) -> None:
+        self._client = client
+        self._confirm = confirm
+
+    def show(self, *, as_json: bool = False) -> int:
+        """Print what waits."""
+        waiting = self._waiting()
+        if as_json:
+            print(json.dumps(waiting, indent=2))
+            return 0
+        if not waiting:
+            print("nothing waits for an answer")
+        for number, request in enumerate(waiting):
+            print("\n" * bool(number) + _shown(request))
+        return 0
+
+    def answer(self, approval: str, decision: str, *, sure: bool = False) -> int:
+        """Show the call, ask (but not when ``sure``), and answer it. 1 when the person does not confirm."""
+        found = [request for request in self._waiting() if str(request["id"]).startswith(approval)]
+        if len(found) != 1 or not approval:
+            which = "no request" if not found else f"{len(found)} requests"
+            raise ConfigurationError(f"there is {which} {approval!r}; see: pipecatapp approvals list")
+        request = found[0]
+        print(_shown(request))
+        if not sure and not self._is_sure(f"{decision} exactly this? [y/N] "):
+            print("nothing was decided")
+            return 1
+        body = {"decision": decision, "digest": request["digest"], "scope": "once"}
+        state = self._client.request("POST", f"/api/approvals/{request['id']}", json=body).json()["state"]
+        print(f"{request['id']} is {state}; the agent goes on in its conversation")
+        return 0
+
+    def _is_sure(self, question: str) -> bool:
+        try:
+            return self._confirm(question).strip().lower() in ("y", "yes")
+        except EOFError:
+            raise ConfigurationError("there is nobody at the terminal to confirm it; add --yes") from None
+
+    def _waiting(self) -> list[dict[str, Any]]:
+        waiting: list[dict[str, Any]] = self._client.request("GET", "/api/approvals").json()["approvals"]
+        return waiting
+
+
+def _shown(request: Mapping[str, Any]) -> str:
+    """The exact call, on lines of its own."""
+    lines = [
+        f"{request['id']}  {request['tool']}  ({request['risk']}, {_left(request['expires_at'])})",
+        f"  {request['sentence']}",
+        *(f"  {name}: {json.dumps(value, ensure_ascii=True)}" for name, value in request["arguments"].items()),
+        *(f"  | {_printable(line)}" for line in str(request["detail"]).splitlines()),
+        f"  conversation {request['conversation']}, digest {request['digest']}",
+    ]
+    return "\n".join(_printable(line) for line in lines)
+
+
+def _printable(text: str) -> str:
+    """Without the control characters that could rewrite what stands on the terminal."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def _left(expires_at: float) -> str:
+    return f"{max(0, round(expires_at - time.time()))} s left"

@@ -1,0 +1,1 @@
+"""Who answers: the experts, and what happens when one fails."""

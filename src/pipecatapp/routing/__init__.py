@@ -1,0 +1,1 @@
+"""Which expert a request is for, in clear cases."""

@@ -1,0 +1,1 @@
+"""What may be done: tools, a person's yes, the audit log."""

@@ -1,0 +1,96 @@
+"""Writes down what was asked, decided and done, with secrets masked, and tells the page."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pipecatapp.domain import ApprovalRequest, AuditEntry, ToolCall, ToolResult, ToolSpec
+from pipecatapp.events import AuditRecorded
+from pipecatapp.ports import AuditLog, EventSink, ToolContext
+from pipecatapp.twin.act.masking import masked
+
+EXECUTED = "executed"
+
+
+def digest_of(tool: str, arguments: Mapping[str, Any]) -> str:
+    """The name of exactly this call: SHA-256 of its canonical JSON."""
+    text = json.dumps({"tool": tool, "arguments": arguments}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_of_spec(spec: ToolSpec) -> str:
+    """The name of exactly this tool: SHA-256 of what it says of itself."""
+    said = [spec.name, spec.description, dict(spec.parameters), str(spec.risk), spec.untrusted]
+    return hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()
+
+
+class Auditor:
+    """The audit log as the brain writes it.
+
+    Args:
+        log: where the lines are kept.
+        sink: told of each line.
+        clock: seconds since 1970.
+    """
+
+    def __init__(self, log: AuditLog, sink: EventSink, clock: Callable[[], float] = time.time) -> None:
+        self._log = log
+        self._sink = sink
+        self._clock = clock
+
+    async def request(self, request: ApprovalRequest, decision: str, by: str) -> None:
+        """A call was asked for, or decided."""
+        await self._record(
+            AuditEntry(
+                at=self._clock(),
+                conversation=request.conversation,
+                turn=request.turn,
+                tool=request.tool,
+                risk=str(request.risk),
+                arguments=masked(request.arguments),
+                decision=decision,
+                by=by,
+                digest=request.digest,
+                id=request.id,
+            )
+        )
+
+    async def call(self, call: ToolCall, spec: ToolSpec, context: ToolContext, decision: str, by: str) -> None:
+        """A call was decided without asking a person: by a rule, or by what the person allowed before."""
+        await self._record(self._entry(call, spec, context, decision, by))
+
+    async def executed(
+        self, call: ToolCall, spec: ToolSpec, context: ToolContext, by: str, result: ToolResult, seconds: float
+    ) -> None:
+        """A call was carried out, well or not."""
+        whole = f"{result.text}\n{result.detail}".encode("utf-8", "replace")
+        await self._record(
+            replace(
+                self._entry(call, spec, context, EXECUTED, by),
+                result_digest=hashlib.sha256(whole).hexdigest(),
+                ok=result.ok,
+                seconds=round(seconds, 3),
+            )
+        )
+
+    def _entry(self, call: ToolCall, spec: ToolSpec, context: ToolContext, decision: str, by: str) -> AuditEntry:
+        return AuditEntry(
+            at=self._clock(),
+            conversation=context.conversation,
+            turn=context.turn,
+            tool=call.name,
+            risk=str(spec.risk),
+            arguments=masked(call.arguments),
+            decision=decision,
+            by=by,
+            digest=digest_of(call.name, call.arguments),
+            id=call.id,
+        )
+
+    async def _record(self, entry: AuditEntry) -> None:
+        self._sink.emit(AuditRecorded(entry=await self._log.record(entry)))

@@ -1,0 +1,307 @@
+"""Runs a tool call: checks its arguments, has it wait for a person where it acts, keeps the time, tells the events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, cast
+
+import fastjsonschema
+
+from pipecatapp.domain import ApprovalRequest, Preview, Risk, ToolCall, ToolResult, ToolSpec
+from pipecatapp.errors import ApprovalError, StorageError, ToolError
+from pipecatapp.events import ToolFinished, ToolProgress, ToolStarted
+from pipecatapp.ports import ClosingTool, EventSink, PreviewingTool, Tool, ToolContext, ToolSource
+from pipecatapp.twin.act.approval_prompts import default_sentence
+from pipecatapp.twin.act.approvals import ApprovalGate
+from pipecatapp.twin.act.audit import digest_of_spec
+from pipecatapp.twin.act.masking import masked
+
+logger = logging.getLogger(__name__)
+
+_Check = Callable[[Mapping[str, Any]], object]
+_NAMED_TOOLS = 30  # of all that there are, in the answer to a name that nobody has
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a call ended; until then, that it was stopped."""
+
+    result: ToolResult = field(default_factory=lambda: failure("it was stopped"))
+
+
+class Toolbox:
+    """The tools that exist now.
+
+    Args:
+        tools: each under its own name.
+        sink: where tool events go.
+        gate: where calls that act wait for a person; without it they are refused.
+        off: the tools that cannot work here, with the reason.
+        sources: tools that come and go; none of them takes the name of one of ``tools``.
+    """
+
+    def __init__(
+        self,
+        tools: Sequence[Tool],
+        sink: EventSink,
+        gate: ApprovalGate | None = None,
+        off: Mapping[str, str] = MappingProxyType({}),
+        sources: Sequence[ToolSource] = (),
+    ) -> None:
+        self._own = {tool.spec.name: tool for tool in tools}
+        self._own_off = off
+        self._sources = sources
+        self._checks: dict[str, tuple[ToolSpec, _Check]] = {}
+        self._sink = sink
+        self._gate = gate
+        self._noting: set[asyncio.Task[None]] = set()
+
+    @property
+    def specs(self) -> list[ToolSpec]:
+        """What the model is told of them, in a stable order."""
+        tools = self._tools()
+        return [tools[name].spec for name in sorted(tools)]
+
+    @property
+    def own(self) -> frozenset[str]:
+        """The names of the tools that are always here."""
+        return frozenset(self._own)
+
+    @property
+    def off(self) -> dict[str, str]:
+        """The tools that exist and cannot be used now, with the reason."""
+        return {name: reason for source in self._sources for name, reason in source.off().items()} | dict(self._own_off)
+
+    def _tools(self) -> dict[str, Tool]:
+        return {tool.spec.name: tool for source in self._sources for tool in source.tools()} | self._own
+
+    def untrusted(self, name: str) -> bool:
+        """Whether what this tool returns was written by somebody else."""
+        tool = self._tools().get(name)
+        return tool is not None and tool.spec.untrusted
+
+    def taints(self, name: str) -> bool:
+        """The same for a call in the history; of a tool that is gone nobody knows."""
+        return name not in self._tools() or self.untrusted(name)
+
+    async def run(self, call: ToolCall, context: ToolContext) -> ToolResult | ApprovalRequest:
+        """Run the call, or have it wait for a person. Never raises but for cancellation: what went wrong is a result
+        that the model can read."""
+        try:
+            tool = self._fit(call)
+            if tool.spec.risk is not Risk.READ:
+                asked = await self._asked(tool, call, context)
+                if asked is not None:
+                    return asked
+        except ToolError as error:
+            with self.told(call, context) as outcome:
+                outcome.result = failure(str(error))
+            return outcome.result
+        by = "agent" if tool.spec.risk is Risk.READ else "session"
+        return await self._carry_out(tool, call, context, by)
+
+    async def carry_out(self, request: ApprovalRequest, context: ToolContext) -> ToolResult:
+        """Run what a person said yes to, once. Never raises but for cancellation."""
+        call = ToolCall(request.id, request.tool, request.arguments)
+        try:
+            tool = self._fit(call)
+            if self._gate is None:
+                raise ToolError("nobody can say yes here")
+            if digest_of_spec(tool.spec) != request.spec_digest:
+                raise ToolError(f"{call.name} is not the tool any more that the yes was for, so it was not used")
+            await self._gate.begin(request.id)
+        except (ToolError, ApprovalError, StorageError) as error:
+            with self.told(call, context) as outcome:
+                outcome.result = failure(str(error))
+            return outcome.result
+        return await self._carry_out(tool, call, context, request.by)
+
+    async def preview(self, name: str, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
+        """What a call with these arguments would do.
+
+        Raises:
+            ToolError: it cannot be made.
+        """
+        return await self._preview(self._fit(ToolCall("", name, arguments)), arguments, context)
+
+    async def aclose(self) -> None:
+        """Wait for what is still being written down, and end what its own tools have running."""
+        while self._noting:
+            await asyncio.wait(set(self._noting))
+        closing = [tool for tool in self._own.values() if isinstance(tool, ClosingTool)]
+        for ended in await asyncio.gather(*(tool.aclose() for tool in closing), return_exceptions=True):
+            if isinstance(ended, BaseException):
+                logger.error("a tool could not be ended", exc_info=ended)
+
+    @contextmanager
+    def told(self, call: ToolCall, context: ToolContext, outcome: Outcome | None = None) -> Iterator[Outcome]:
+        """Emits the events around a call; whoever runs it puts the result into the outcome."""
+        self._sink.emit(
+            ToolStarted(
+                conversation=context.conversation,
+                turn=context.turn,
+                call_id=call.id,
+                tool=call.name,
+                arguments=masked(call.arguments),
+            )
+        )
+        started = time.monotonic()
+        outcome = outcome or Outcome()
+        try:
+            yield outcome
+        finally:
+            self._sink.emit(
+                ToolFinished(
+                    conversation=context.conversation,
+                    turn=context.turn,
+                    call_id=call.id,
+                    tool=call.name,
+                    ok=outcome.result.ok,
+                    text=outcome.result.text,
+                    detail=outcome.result.detail,
+                    seconds=time.monotonic() - started,
+                )
+            )
+
+    def _fit(self, call: ToolCall) -> Tool:
+        """The tool of a call that can be made.
+
+        Raises:
+            ToolError: there is no such tool, or the arguments are wrong.
+        """
+        tools = self._tools()
+        tool = tools.get(call.name)
+        if tool is None:
+            if (reason := self.off.get(call.name)) is not None:
+                raise ToolError(f"{call.name} is off: {reason}")
+            raise ToolError(f"there is no tool {call.name}; there are: {_listed(sorted(tools))}")
+        try:
+            json.dumps(dict(call.arguments), ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, RecursionError) as error:
+            raise ToolError(f"{call.name}: the arguments cannot be written as JSON ({error})") from error
+        if (problem := self._problem(tool.spec, call.arguments)) is not None:
+            raise ToolError(f"{call.name}: {problem}")
+        return tool
+
+    async def _asked(self, tool: Tool, call: ToolCall, context: ToolContext) -> ApprovalRequest | None:
+        """The request that waits for a person now, or None: such calls are allowed for this session."""
+        if self._gate is None:
+            raise ToolError(f"{call.name} acts on the world, and that is not allowed here")
+        if not context.conversation:
+            await self._gate.auditor.call(call, tool.spec, context, "refused", "api")
+            raise ToolError(f"{call.name} needs a person's yes, and nobody can be asked here; ask for it on the page")
+        preview = await self._preview(tool, call.arguments, context)
+        try:
+            if _own_wish(call, context) and await self._gate.allowed(call, tool.spec, preview, context):
+                return None
+            return await self._gate.ask(call, tool.spec, preview, context)
+        except (StorageError, OSError) as error:
+            logger.exception("a request for approval could not be kept")
+            raise ToolError(f"{call.name} cannot be asked for: what waits for an answer cannot be kept") from error
+
+    async def _preview(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
+        if not isinstance(tool, PreviewingTool):
+            return Preview(default_sentence(tool.spec.name, arguments))
+        try:
+            async with asyncio.timeout(tool.spec.timeout_s):
+                return await tool.preview(arguments, context)
+        except ToolError:
+            raise
+        except TimeoutError as error:
+            raise ToolError(f"{tool.spec.name} took longer than {tool.spec.timeout_s:g} seconds to look") from error
+        except Exception as error:
+            logger.exception("the preview of tool %s failed", tool.spec.name)
+            raise ToolError(f"{tool.spec.name} failed; the reason is in the log") from error
+
+    async def _carry_out(self, tool: Tool, call: ToolCall, context: ToolContext, by: str) -> ToolResult:
+        def progress(text: str) -> None:
+            self._sink.emit(
+                ToolProgress(conversation=context.conversation, turn=context.turn, call_id=call.id, text=text)
+            )
+
+        began = time.monotonic()
+        outcome = Outcome()
+        try:
+            with self.told(call, context, outcome):
+                outcome.result = await self._run(tool, call, replace(context, progress=progress))
+        finally:
+            if self._gate is not None:
+                seconds = time.monotonic() - began
+                self._note(self._gate.auditor.executed(call, tool.spec, context, by, outcome.result, seconds))
+        return outcome.result
+
+    async def _run(self, tool: Tool, call: ToolCall, context: ToolContext) -> ToolResult:
+        try:
+            async with asyncio.timeout(tool.spec.timeout_s):
+                return await tool.run(call.arguments, context)
+        except ToolError as error:
+            return failure(str(error))
+        except TimeoutError:
+            return failure(f"{call.name} took longer than {tool.spec.timeout_s:g} seconds")
+        except Exception:
+            logger.exception("tool %s failed", call.name)
+            return failure(f"{call.name} failed; the reason is in the log")
+
+    def _note(self, work: Coroutine[Any, Any, None]) -> None:
+        """Write it down without waiting: also when the turn was cancelled."""
+
+        async def noted() -> None:
+            try:
+                await work
+            except Exception:
+                logger.exception("the audit log could not be written")
+
+        task = asyncio.create_task(noted())
+        self._noting.add(task)
+        task.add_done_callback(self._noting.discard)
+
+    def _problem(self, spec: ToolSpec, arguments: Mapping[str, Any]) -> str | None:
+        """What is wrong with the arguments, as a sentence, or None. What nobody declared is wrong too."""
+        known, check = self._checks.get(spec.name, (None, None))
+        if check is None or known is not spec:
+            check = _compiled(json.dumps({"additionalProperties": False, **spec.parameters}))
+            self._checks[spec.name] = (spec, check)
+        try:
+            check(arguments)
+        except fastjsonschema.JsonSchemaValueException as error:
+            return str(error.message).replace("data.", "").replace("data ", "the arguments ")
+        return None
+
+
+@lru_cache(maxsize=512)
+def _compiled(schema: str) -> _Check:
+    """A checker of arguments; compiling one takes 10 ms on a slow PC."""
+    return cast("_Check", fastjsonschema.compile(json.loads(schema)))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED_TOOLS
+    return ", ".join(names[:_NAMED_TOOLS]) + (f" and {more} more" if more > 0 else "") if names else "none"
+
+
+def failure(reason: str) -> ToolResult:
+    """A result that says why the tool did not do its work."""
+    return ToolResult(f"error: {reason}", ok=False)
+
+
+def _own_wish(call: ToolCall, context: ToolContext) -> bool:
+    """Whether the call can only be the person's own wish: what they allowed for the session covers nothing else.
+
+    Never where text that somebody else wrote stands in the prompt; where memories do, each value must have been said.
+    """
+    if context.tainted:
+        return False
+    said = " ".join(context.words.split()).casefold()
+    values = [" ".join(str(value).split()).casefold() for value in call.arguments.values()]
+    return not context.recalled or all(
+        re.search(rf"(?<!\w){re.escape(value)}(?!\w)", said) is not None for value in values
+    )

@@ -1,0 +1,1 @@
+"""The conversation's history, and what of it is worth keeping."""

@@ -1,0 +1,1 @@
+"""The mind in words: prompt, model, tool loop."""

@@ -1,0 +1,106 @@
+"""Puts a request's prompt together out of what there is: persona, tools, experts, history, what was found for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pipecatapp.domain import Message, ToolSpec
+from pipecatapp.ports import ModelProfile, ToolChooser, ToolContext
+from pipecatapp.twin.act.tool_selection import ToolSelection
+from pipecatapp.twin.act.toolbox import Toolbox
+from pipecatapp.twin.remember.history import History
+from pipecatapp.twin.speak.protocol import compact_system, full_system, observed, recalls
+from pipecatapp.twin.speak.tool_loop import TurnRequest
+from pipecatapp.twin.turn_progress import TurnProgress
+from pipecatapp.twin.understand.routing import ROUTE, Routing, route_spec
+
+
+class PromptBuilder:
+    """The prompts of all conversations.
+
+    Args:
+        persona: the text in front of everything, asked at every turn.
+        toolbox: the tools that exist now.
+        routing: the experts that exist now.
+        chooser: finds the tools that fit a request; None: the model is told of all every time.
+        observe: what the camera sees now, in a sentence; empty where there is nothing to say.
+    """
+
+    def __init__(
+        self,
+        persona: Callable[[], str],
+        toolbox: Toolbox,
+        routing: Routing,
+        chooser: ToolChooser | None,
+        observe: Callable[[], str],
+    ) -> None:
+        self.observe = observe
+        self._persona = persona
+        self._toolbox = toolbox
+        self._routing = routing
+        self._chooser = chooser
+
+    @property
+    def tools(self) -> list[ToolSpec]:
+        """The tools as the model is told of them now."""
+        experts = self._routing.experts()
+        specs = self._toolbox.specs + ([route_spec(experts)] if experts else [])
+        return sorted(specs, key=lambda spec: spec.name)
+
+    def offer(self, profile: ModelProfile) -> ToolSelection:
+        """Which of the tools stand in every prompt of this model."""
+        return ToolSelection(self.tools, self._toolbox.own | {ROUTE}, self._chooser, profile)
+
+    async def new_tools(self, offer: ToolSelection, words: str, history: Sequence[Message]) -> list[ToolSpec]:
+        """The tools that fit these words and that the model does not see yet."""
+        seen = {tool.name for tool in offer.shown(history)}
+        return [tool for tool in await offer.fitting(words) if tool.name not in seen]
+
+    def system(self, offer: ToolSelection, added: str = "") -> Message:
+        """The front of every prompt: the same text as long as persona, tools and experts stay."""
+        experts = self._routing.experts()
+        if offer.profile.prompt_style == "compact":
+            return Message("system", compact_system([t.name for t in offer.fixed], [e.name for e in experts]))
+        persona = "\n\n".join(part for part in (self._persona().strip(), added.strip()) if part)
+        return Message("system", full_system(persona, offer.fixed, experts, more_tools=offer.many))
+
+    def news(self, told: str) -> str:
+        """What the camera sees, unless it is what the model was told last: an old PC reads every word again."""
+        now = self.observe()
+        return "" if observed(now) == observed(told) else now
+
+    def context(self, conversation: str, turn: str, words: str, history: History) -> ToolContext:
+        """Who asks, and what stands in the prompt already."""
+        names = {call.name for record in history.turns for call in record.turn.tool_calls}
+        return ToolContext(
+            conversation,
+            turn,
+            words,
+            tainted=any(self._toolbox.taints(name) for name in names if name != ROUTE),
+            # The descriptions of other servers' tools are other people's text too.
+            recalled=any(tool.untrusted and tool.name not in self._toolbox.own for tool in self._toolbox.specs)
+            or any(recalls(message.content) for message in history.messages() if message.role == "user"),
+        )
+
+    def exchange(
+        self,
+        offer: ToolSelection,
+        words: str,
+        progress: TurnProgress,
+        context: ToolContext,
+        history: History,
+        added: str = "",
+    ) -> TurnRequest:
+        """A request at its beginning, without its own message; ``added`` stands behind the persona."""
+        return TurnRequest(
+            words=words,
+            context=context,
+            profile=offer.profile,
+            system=self.system(offer, added),
+            system_for=lambda profile: self.system(self.offer(profile), added),
+            history=history,
+            tools=[*offer.fixed, *offer.shown(history.messages())],
+            experts=self._routing.experts(),
+            progress=progress,
+            messages=[],
+        )

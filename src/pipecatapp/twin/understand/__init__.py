@@ -1,0 +1,1 @@
+"""What is wanted? In milliseconds, before any big model."""

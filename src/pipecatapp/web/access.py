@@ -1,0 +1,229 @@
+"""The gate in front of every route: security headers out, token or cookie in, Origin checked, size bounded.
+
+It is plain ASGI and denies by default, so that a route added later cannot forget to ask.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Literal
+from urllib.parse import urlsplit
+
+from fastapi import HTTPException
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipecatapp.web.auth import SESSION_S, Access
+
+log = logging.getLogger(__name__)
+
+# The page runs its files as written and talks to its own server alone; nothing is ever parsed as HTML from a string.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+SECURITY_HEADERS = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    # Other sites learn nothing. Not "no-referrer": forms of ours would then send "Origin: null".
+    "referrer-policy": "same-origin",
+    "permissions-policy": "microphone=(self), camera=(), geolocation=()",
+    "cross-origin-resource-policy": "same-origin",
+}
+MAX_BODY = 2 * 1024 * 1024
+# Where more may come.
+LARGE_BODIES = {"/api/memory/import": 20 * 1024 * 1024}
+
+# What the login page is made of. /health tells no secrets and is asked by supervisors.
+PUBLIC_PATHS = frozenset(
+    {
+        "/health",
+        "/login",
+        "/logout",
+        "/favicon.ico",
+        "/static/favicon.svg",
+        "/static/js/login.js",
+        "/static/js/theme.js",
+    }
+)
+PROGRAMS = "/mcp"  # other programs, with a token that opens nothing else
+PUBLIC_PREFIXES = ("/static/css/", "/static/vendor/fonts/")
+
+Pass = Literal["public", "cookie", "bearer"]
+
+
+def cookie_name(secure: bool) -> str:
+    """The session cookie's name. Ports share cookies, and plain http may not replace a Secure one: two names."""
+    return "__Host-pipecatapp" if secure else "pipecatapp"
+
+
+def session_cookie(value: str, secure: bool, max_age: int = SESSION_S) -> str:
+    """The ``Set-Cookie`` header of a session; ``max_age`` 0 ends it."""
+    parts = [f"{cookie_name(secure)}={value}", "Path=/", f"Max-Age={max_age}", "HttpOnly", "SameSite=Strict"]
+    return "; ".join([*parts, "Secure"] if secure else parts)
+
+
+def is_secure(scope: Scope) -> bool:
+    """Whether the request came over TLS."""
+    return scope.get("scheme") in ("https", "wss")
+
+
+def client_address(scope: Scope) -> str:
+    """The address that a request came from."""
+    client = scope.get("client")
+    return client[0] if client else "local"
+
+
+class AccessMiddleware:
+    """ASGI middleware. ``denied`` answers a person's browser that came without a session (the login page)."""
+
+    def __init__(self, app: ASGIApp, *, access: Access, allowed_hosts: tuple[str, ...], denied: ASGIApp) -> None:
+        self._app = app
+        self._access = access
+        self._allowed_hosts = frozenset(host.lower() for host in allowed_hosts)
+        self._denied = denied
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request through, or answer it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        send = _with_headers(send, cacheable=scope["path"].startswith("/static/"), secure=is_secure(scope))
+        headers = Headers(scope=scope)
+        admitted = self._admit(scope, headers)
+        if isinstance(admitted, _Refusal):
+            await self._refuse(admitted, scope, receive, send, headers)
+            return
+        if scope["type"] == "http" and admitted != "public":
+            log.debug("%s %s", scope["method"], scope["path"])
+        try:
+            await self._app(scope, _bounded(receive, headers, LARGE_BODIES.get(scope["path"], MAX_BODY)), send)
+        except _TooLargeError as error:
+            refusal = _Refusal(error.status_code, "invalid_request_error", error.detail)
+            await self._refuse(refusal, scope, receive, send, headers)
+
+    def _admit(self, scope: Scope, headers: Headers) -> Pass | _Refusal:
+        path, client = scope["path"], client_address(scope)
+        writes = scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD", "OPTIONS")
+        origin_fits = self._origin_fits(scope, headers)
+        if _is_public(path):
+            foreign = writes and "origin" in headers and not origin_fits
+            return _Refusal(403, "forbidden", "this request comes from another site") if foreign else "public"
+        scheme, _, presented = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            if path == PROGRAMS and "origin" in headers and not origin_fits:
+                return _Refusal(403, "forbidden", "this request comes from another site")
+            wait = self._access.must_wait(client)
+            if path == PROGRAMS and self._access.program_token_fits(presented.strip()):
+                return "bearer"
+            if self._access.token_fits(presented.strip(), client):
+                return "bearer"
+            if wait:
+                return _Refusal(429, "rate_limit_error", f"too many wrong tokens; try again in {wait} s", wait)
+            return _Refusal(401, "authentication_error", "wrong token; `pipecatapp link` prints the right one")
+        if not self._has_session(scope, headers):
+            return _Refusal(401, "authentication_error", "no token; `pipecatapp link` prints the link that logs in")
+        if writes and not origin_fits:
+            return _Refusal(
+                403, "forbidden", "this request comes from another site; WEB_ALLOWED_HOSTS lists further names"
+            )
+        return "cookie"
+
+    def _has_session(self, scope: Scope, headers: Headers) -> bool:
+        # Other programs on this host share the jar: one ill-formed cookie of theirs must not hide ours.
+        jar = cookie_parser(headers.get("cookie", ""))
+        return self._access.session_fits(jar.get(cookie_name(is_secure(scope)), ""))
+
+    def _origin_fits(self, scope: Scope, headers: Headers) -> bool:
+        """Whether the page that sends this was served by us: same host and port, or a name we were told of."""
+        origin = urlsplit(headers.get("origin", ""))
+        if origin.scheme not in ("http", "https") or not origin.netloc:
+            return False
+        if origin.netloc.lower() == headers.get("host", "").lower():
+            return (origin.scheme == "https") == is_secure(scope)
+        return (origin.hostname or "") in self._allowed_hosts
+
+    async def _refuse(self, refusal: _Refusal, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 4401 if refusal.status == 401 else 4403})
+            return
+        wants_page = scope["method"] == "GET" and "text/html" in headers.get("accept", "")
+        if refusal.status == 401 and (wants_page or scope["path"] == "/"):
+            await self._denied(scope, receive, send)
+            return
+        await refusal.answer(send)
+
+
+class _Refusal:
+    """Why a request goes no further."""
+
+    def __init__(self, status: int, kind: str, text: str, retry_after: int = 0) -> None:
+        self.status, self.kind, self.text, self.retry_after = status, kind, text, retry_after
+
+    async def answer(self, send: Send) -> None:
+        """Say so, in the shape of OpenAI's errors (any client can read it)."""
+        body = json.dumps({"error": {"message": self.text, "type": self.kind, "param": None, "code": None}}).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        if self.status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
+        if self.retry_after:
+            headers.append((b"retry-after", str(self.retry_after).encode()))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+class _TooLargeError(HTTPException):
+    """More bytes came than a request may have. FastAPI lets no other kind of exception out of reading a body."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(413, f"the request is larger than {limit} bytes")
+
+
+def _is_public(path: str) -> bool:
+    return path in PUBLIC_PATHS or (path.startswith(PUBLIC_PREFIXES) and ".." not in path)
+
+
+def _bounded(receive: Receive, headers: Headers, limit: int) -> Receive:
+    """Count the body's bytes as they come: a Content-Length may lie or be missing."""
+    seen = 0
+    declared = headers.get("content-length", "")
+
+    async def counting() -> Message:
+        nonlocal seen
+        message = await receive()
+        if message["type"] == "http.request":
+            seen += len(message.get("body", b""))
+            if seen > limit or (declared.isdigit() and int(declared) > limit):
+                raise _TooLargeError(limit)
+        return message
+
+    return counting
+
+
+def _with_headers(send: Send, *, cacheable: bool, secure: bool) -> Send:
+    """Add the security headers to whatever answer is sent."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in SECURITY_HEADERS.items():
+                headers[name] = value
+            if secure:  # browsers ignore it elsewhere, and complain
+                headers["cross-origin-opener-policy"] = "same-origin"
+            # Files are revalidated by their ETag, so that an update takes effect at once; all else is never stored.
+            headers["cache-control"] = "no-cache" if cacheable else "no-store"
+        await send(message)
+
+    return sending

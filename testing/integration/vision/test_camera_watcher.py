@@ -1,0 +1,351 @@
+"""The eyes as a whole: a video, a real detector, observations, pictures, descriptions."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from pipecatapp.domain import VisionAnswer
+from pipecatapp.errors import ConfigurationError
+from pipecatapp.events import Observation
+from pipecatapp.ports import ToolContext
+from pipecatapp.tools.vision import Observation as ObservationTool
+from pipecatapp.vision.camera import Camera, Timeouts
+from pipecatapp.vision.camera_watcher import CameraWatcher, NoCamera
+from pipecatapp.vision.capture import CameraError, Capture
+from pipecatapp.vision.moondream import Moondream
+from pipecatapp.vision.pictures import Detector, Picture, Thing
+from pipecatapp.vision.registry import create_camera_watcher
+from pipecatapp.vision.source import Source, parse_source
+from pipecatapp.vision.yolov8 import YOLOv8Detector
+from testing.fakes.agent_harness import RecordingSink
+from testing.fakes.cameras import (
+    COLOURS,
+    SQUARES,
+    HttpCamera,
+    ScriptedCapture,
+    ScriptedDetector,
+    number_of,
+    squares,
+    write_video,
+)
+from testing.fakes.mission import Mission
+from testing.fakes.moondream import Mood, MoondreamServer
+
+pytestmark = pytest.mark.integration
+
+CONTEXT = ToolContext("c", "t", words="what am I holding")
+CUP, PERSON = ("cup", 96, 64), ("person", 320, 240)
+
+
+class Looking:
+    """Camera watchers that are open, and what they have said so far."""
+
+    def __init__(self, eyes: CameraWatcher, sink: RecordingSink) -> None:
+        self.eyes, self.sink = eyes, sink
+        eyes.start()
+
+    @property
+    def observations(self) -> list[str]:
+        return [event.text for event in self.sink.of(Observation)]
+
+    async def until(self, what: Callable[[], object], seconds: float = 40.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not what():
+            assert time.monotonic() < deadline, f"{self.eyes.trouble or self.eyes.view()} {self.observations}"
+            await asyncio.sleep(0.02)
+
+
+Open = Callable[..., Looking]
+
+
+@pytest.fixture
+def look() -> Iterator[Open]:
+    opened: list[Looking] = []
+
+    def open_eyes(
+        camera: Camera | str,
+        load: Callable[[], Detector] | None = lambda: YOLOv8Detector(SQUARES),
+        describer: Moondream | None = None,
+        busy: Callable[[], bool] = lambda: False,
+    ) -> Looking:
+        sink = RecordingSink()
+        if isinstance(camera, str):
+            camera = Camera(parse_source(camera), patience=Timeouts(hangs_after=1.0, grace=0.2))
+        eyes = CameraWatcher(camera, load, "squares" if load else "none", sink, describer=describer, busy=busy)
+        opened.append(Looking(eyes, sink))
+        return opened[-1]
+
+    yield open_eyes
+    for looking in opened:
+        looking.eyes.stop()
+
+
+async def test_what_comes_and_goes_in_a_video_is_observed_once_each(look: Open, tmp_path: Path) -> None:
+    scenes: list[tuple[int, list[tuple[str, int, int]]]] = [
+        (60, [CUP]), (60, [CUP, PERSON]), (60, [CUP, ("cup", 480, 64), PERSON]), (60, [PERSON]), (80, []),
+    ]  # fmt: skip
+    eyes = look(str(write_video(tmp_path / "room.avi", scenes, rate=15)))
+    told = [
+        "I see a cup.",
+        "I see a person and a cup.",
+        "I see a person and two cups.",
+        "I see a person.",
+        "I see nothing that I know.",
+    ]
+    await eyes.until(lambda: len(eyes.observations) >= len(told))
+    assert eyes.observations[: len(told)] == told
+    first, second = eyes.sink.of(Observation)[:2]
+    assert (list(first.things), list(second.things)) == (["cup"], ["person", "cup"])
+
+
+async def test_what_stays_is_no_news(look: Open, tmp_path: Path) -> None:
+    import cv2
+
+    cv2.imwrite(str(tmp_path / "desk.png"), squares(CUP, PERSON))
+    eyes = look(str(tmp_path / "desk.png"))
+    await eyes.until(lambda: eyes.observations)
+    await asyncio.sleep(2.0)
+    assert eyes.observations == ["I see a person and a cup."]
+    assert eyes.eyes.glance() == "I see a person and a cup."
+    state = await eyes.eyes.health()
+    assert (state.ok, state.vital, state.reason) == (True, False, f"squares, {tmp_path / 'desk.png'}")
+
+
+async def test_a_slow_detector_gets_the_latest_picture_and_never_one_twice(look: Open) -> None:
+    capture = ScriptedCapture(every_s=0.01)
+    ages: list[int] = []
+
+    def found(picture: Picture) -> list[Thing]:
+        ages.append(capture.grabbed - number_of(picture))
+        time.sleep(0.15)
+        return []
+
+    detector = ScriptedDetector(found)
+    eyes = look(Camera(parse_source("0"), lambda _: capture), lambda: detector)
+    await eyes.until(lambda: len(detector.pictures) >= 4)
+    numbers = [number_of(picture) for picture in detector.pictures]
+    assert numbers == sorted(set(numbers))
+    assert max(ages) <= 10  # it came while the detector was about to begin
+    assert capture.grabbed > 4 * len(numbers)  # the others were passed over
+
+
+async def test_a_camera_that_vanishes_is_trouble_and_what_is_still_there_is_no_news(look: Open) -> None:
+    with HttpCamera() as http:
+        http.show = squares(CUP)
+        eyes = look(http.url)
+        await eyes.until(lambda: eyes.observations == ["I see a cup."])
+        http.vanish()
+        await eyes.until(lambda: eyes.eyes.trouble)
+        state = await eyes.eyes.health()
+        assert not state.ok
+        assert "http://127.0.0.1" in state.reason
+        assert "secret" not in state.reason
+        assert eyes.eyes.glance() == "The camera shows me nothing now."
+        assert (await eyes.eyes.look()).text.startswith("I cannot see anything now: http://127.0.0.1")
+        http.return_()
+        await eyes.until(lambda: not eyes.eyes.trouble)
+        http.show = squares(CUP, PERSON)
+        await eyes.until(lambda: len(eyes.observations) == 2)
+        assert eyes.observations == ["I see a cup.", "I see a person and a cup."]
+
+
+async def test_a_camera_that_hangs_is_told_by_health(look: Open) -> None:
+    with HttpCamera() as http:
+        eyes = look(http.url)
+        await eyes.until(lambda: eyes.eyes.view().at)
+        http.hanging.set()
+        await eyes.until(lambda: "hangs: no picture for" in eyes.eyes.trouble)
+        state = await eyes.eyes.health()
+        assert (state.component, state.ok) == ("vision", False)
+        assert "hangs" in eyes.eyes.view().trouble
+
+
+async def test_a_look_that_is_asked_for_is_fresh_also_while_the_voice_is_busy(look: Open) -> None:
+    with HttpCamera() as http:
+        busy = False
+        http.show = squares(CUP)
+        eyes = look(http.url, busy=lambda: busy)
+        await eyes.until(lambda: eyes.observations)
+        busy = True
+        await asyncio.sleep(1.0)
+        http.show = squares(PERSON)
+        await asyncio.sleep(1.0)
+        assert eyes.observations == ["I see a cup."]
+        assert await eyes.eyes.look() == VisionAnswer("I see a person.", "squares")
+
+
+async def test_a_detector_that_breaks_is_trouble_and_the_eyes_go_on(look: Open) -> None:
+    def broken() -> Detector:
+        raise ConfigurationError("the model is damaged; run: pipecatapp models pull yolov8n")
+
+    eyes = look(Camera(parse_source("0"), lambda _: ScriptedCapture()), broken)
+    await eyes.until(lambda: eyes.eyes.trouble)
+    assert "pipecatapp models pull yolov8n" in (await eyes.eyes.health()).reason
+    assert (await eyes.eyes.look()).text.startswith("I cannot see anything now: the model is damaged")
+
+    def unsure(_: Picture) -> list[Thing]:
+        raise RuntimeError("out of memory")
+
+    eyes = look(Camera(parse_source("0"), lambda _: ScriptedCapture()), lambda: ScriptedDetector(unsure))
+    await eyes.until(lambda: eyes.eyes.trouble)
+    assert eyes.eyes.trouble == "looking failed: RuntimeError: out of memory"
+
+
+# --- the tool, and a model that describes
+
+
+async def test_without_a_camera_the_tool_says_so() -> None:
+    result = await ObservationTool(NoCamera()).run({}, CONTEXT)
+    assert (result.text, result.ok) == ("There is no camera.", True)
+
+
+async def test_a_camera_that_cannot_be_opened_is_said_with_its_reason(look: Open) -> None:
+    def absent(_: Source) -> Capture:
+        raise CameraError("there is no camera 0 (/dev/video0); plug one in, or set CAMERA")
+
+    eyes = look(Camera(parse_source("0"), absent))
+    text = (await ObservationTool(eyes.eyes).run({}, CONTEXT)).text
+    assert text == "I cannot see anything now: there is no camera 0 (/dev/video0); plug one in, or set CAMERA."
+
+
+async def test_moondream_describes_the_picture_for_the_question(look: Open) -> None:
+    with HttpCamera() as http, MoondreamServer() as server:
+        http.show = squares(CUP)
+        eyes = look(http.url, describer=Moondream(f"{server.url}/v1/"))
+        tool = ObservationTool(eyes.eyes)
+        assert tool.spec.untrusted
+        result = await tool.run({}, CONTEXT)
+        assert (result.text, result.detail) == ("A person sits at a desk with a red cup.", "moondream")
+        ((words, picture),) = server.asked
+        assert "what am I holding" in words
+        left, top = CUP[1], CUP[2]
+        seen = picture[top + 20 : top + 40, left + 20 : left + 40].mean(axis=(0, 1))
+        assert np.abs(seen - COLOURS["cup"]).max() < 30
+
+
+@pytest.mark.parametrize(
+    ("mood", "note"),
+    [
+        ("hangs", "did not answer within"),
+        ("trickles", "did not answer within"),
+        ("loads", "answered 503: Loading model"),
+        ("no projector", "answered 500: image input is not supported"),
+        ("nonsense", "cannot be understood"),
+        ("no text", "cannot be understood"),
+        ("endless", "cannot be understood"),
+        ("silent", "had nothing to say"),
+    ],
+)
+async def test_when_moondream_fails_the_detectors_words_are_the_answer(look: Open, mood: Mood, note: str) -> None:
+    with HttpCamera() as http, MoondreamServer() as server:
+        http.show = squares(CUP)
+        server.mood = mood
+        eyes = look(http.url, describer=Moondream(server.url, within_s=1.0 if "within" in note else 60.0))
+        result = await ObservationTool(eyes.eyes).run({}, CONTEXT)
+        assert result.text == "I see a cup."
+        assert note in result.detail
+
+
+async def test_a_moondream_that_hung_is_not_waited_for_again_at_once(look: Open) -> None:
+    now = 0.0
+    with HttpCamera() as http, MoondreamServer() as server:
+        http.show = squares(CUP)
+        server.mood = "hangs"
+        eyes = look(http.url, describer=Moondream(server.url, within_s=5.0, clock=lambda: now))
+        await eyes.eyes.look()
+        server.mood = "answers"
+        assert (await eyes.eyes.look()).by == "squares"
+        assert len(server.asked) == 1
+        now += 61
+        assert (await eyes.eyes.look()).by == "moondream"
+
+
+async def test_an_absent_moondream_is_noticed_at_once(look: Open) -> None:
+    with MoondreamServer() as server:
+        url = server.url
+    with HttpCamera() as http:
+        http.show = squares(CUP)
+        sight = await look(http.url, describer=Moondream(url)).eyes.look()
+        assert sight.text == "I see a cup."
+        assert "cannot be reached" in sight.note
+
+
+async def test_moondream_alone_describes_and_says_when_it_cannot(look: Open) -> None:
+    with HttpCamera() as http, MoondreamServer(answer="word " * 200) as server:
+        eyes = look(http.url, None, Moondream(server.url, within_s=60.0))
+        sight = await eyes.eyes.look()
+        assert sight.by == "moondream"
+        assert len(sight.text) <= 403
+        server.mood = "loads"
+        assert "Loading model" in (await eyes.eyes.look()).text
+        assert eyes.eyes.glance() == ""
+
+
+# --- the page
+
+
+@pytest.fixture
+async def mission(tmp_path: Path) -> AsyncIterator[Mission]:
+    mission = Mission(tmp_path / "state")
+    yield mission
+    await mission.stop()
+
+
+def client(mission: Mission) -> httpx.AsyncClient:
+    headers = {"authorization": f"Bearer {mission.token}"}
+    return httpx.AsyncClient(base_url=mission.url, headers=headers, trust_env=False)
+
+
+async def test_without_a_camera_the_page_is_told_so(mission: Mission) -> None:
+    await mission.start()
+    async with client(mission) as http:
+        assert (await http.get("/api/camera")).json()["on"] is False
+        missing = await http.get("/api/camera/picture")
+        assert missing.status_code == 404
+        assert "there is no camera" in missing.json()["error"]["message"]
+    async with httpx.AsyncClient(base_url=mission.url, trust_env=False) as stranger:
+        assert (await stranger.get("/api/camera/picture")).status_code == 401
+
+
+async def test_the_page_gets_the_annotated_picture(look: Open, mission: Mission, tmp_path: Path) -> None:
+    import cv2
+
+    large = cv2.resize(squares(CUP), (1600, 1200), interpolation=cv2.INTER_NEAREST)
+    cv2.imwrite(str(tmp_path / "desk.png"), large)
+    eyes = create_camera_watcher("yolov8", str(tmp_path / "desk.png"), _models(tmp_path), RecordingSink())
+    assert isinstance(eyes, CameraWatcher)
+    mission.camera = eyes  # type: ignore[assignment]
+    await mission.start()
+    async with client(mission) as http:
+        assert (await http.get("/api/camera/picture")).status_code == 404
+        eyes.start()
+        try:
+            async with asyncio.timeout(40):
+                while (await http.get("/api/camera")).json()["text"] == "":
+                    await asyncio.sleep(0.05)
+            state = (await http.get("/api/camera")).json()
+            response = await http.get("/api/camera/picture")
+        finally:
+            await asyncio.to_thread(eyes.stop)
+    assert response.headers["content-type"] == "image/jpeg"
+    assert response.headers["cache-control"] == "no-store"
+    assert (state["on"], state["detector"], state["text"]) == (True, "yolov8n", "I see a cup.")
+    assert (state["things"], state["trouble"]) == (["cup"], "")
+    assert abs(state["at"] - time.time()) < 300
+    picture = cv2.imdecode(np.frombuffer(response.content, np.uint8), 1)
+    assert picture.shape == (720, 960, 3)
+    plain = cv2.resize(large, (960, 720), interpolation=cv2.INTER_AREA)
+    assert (np.abs(picture.astype(int) - plain).max(axis=2) > 100).sum() > 300  # a box and a name were drawn
+
+
+def _models(folder: Path) -> Path:
+    (folder / "models/yolov8n").mkdir(parents=True)
+    (folder / "models/yolov8n/yolov8n.onnx").write_bytes(SQUARES.read_bytes())
+    return folder / "models"

@@ -1,0 +1,123 @@
+"""What a person states is kept without a model; what they ask, order or chat is not."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from pipecatapp.domain import Fact, Turn
+from pipecatapp.memory.statement_rules import stated
+
+pytestmark = pytest.mark.unit
+
+
+def turn(words: str, answer: str = "All right.") -> Turn:
+    return Turn("t", words, answer, "typed", 0.0)
+
+
+def texts(words: str) -> list[str]:
+    return [note.text for note in stated(turn(words), [], [])]
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ("my daughter is called anna and my dog is called rex", ["my daughter is called anna", "my dog is called rex"]),
+        ("I live in Bristol.", ["I live in Bristol"]),
+        ("well, my name is joe", ["my name is joe"]),
+        ("by the way i am allergic to peanuts", ["i am allergic to peanuts"]),
+        ("remember that the spare key is under the blue pot", ["the spare key is under the blue pot"]),
+        ("please note that the printer is broken", ["the printer is broken"]),
+        ("my dentist appointment is on wednesday can you remind me", ["my dentist appointment is on wednesday"]),
+        ("I'm a nurse. My husband works at the harbour.", ["I'm a nurse", "My husband works at the harbour"]),
+        ("we moved to leeds in 2020", ["we moved to leeds in 2020"]),
+        ("i like strong coffee", ["i like strong coffee"]),
+        ("the meeting is on friday", ["the meeting is on friday"]),
+        ("the wifi password is hunter2", ["the wifi password is hunter2"]),
+        ("call me captain please", ["call me captain"]),
+        ("i have two children", ["i have two children"]),
+    ],
+)
+def test_a_statement_is_kept_in_the_persons_words(words: str, kept: list[str]) -> None:
+    assert texts(words) == kept
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "what is my name",
+        "where is the spare key",
+        "is the meeting on friday",
+        "my meeting is on friday, isn't it?",
+        "my question is what time it is",
+        "tell me a joke",
+        "i like that",
+        "i love you",
+        "i am fine thanks",
+        "i have a question",
+        "i want to know the weather",
+        "remember what i said",
+        "run df -h on node3",
+        "turn on the light",
+        "my god",
+        "no thanks",
+        "",
+    ],
+)
+def test_what_is_no_statement_is_not_kept(words: str) -> None:
+    assert texts(words) == []
+
+
+DENTIST = Fact("7", "my dentist appointment is on wednesday at three")
+KEY = Fact("8", "the spare key is under the blue pot")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("no, it is Thursday", "my dentist appointment is on Thursday at three"),
+        ("no it's on thursday at four", "my dentist appointment is on thursday at four"),
+        ("no, thursday", "my dentist appointment is on thursday at three"),
+        ("sorry i meant thursday", "my dentist appointment is on thursday at three"),
+        ("actually it is thursday not wednesday", "my dentist appointment is on thursday at three"),
+        ("my dentist appointment is on friday at two", "my dentist appointment is on friday at two"),
+    ],
+)
+def test_a_correction_replaces_what_was_just_said(words: str, text: str) -> None:
+    before = [turn("my dentist appointment is on wednesday at three", "I will remember that.")]
+    (note,) = stated(turn(words), before, [KEY, DENTIST])
+    assert (note.text, note.replaces) == (text, "7")
+
+
+def test_a_correction_replaces_what_was_just_answered() -> None:
+    before = [turn("where is the spare key", "The spare key is under the blue pot.")]
+    (note,) = stated(turn("no, it is in the drawer"), before, [DENTIST, KEY])
+    assert (note.text, note.replaces) == ("the spare key is in the drawer", "8")
+
+
+@pytest.mark.parametrize("words", ["no thanks", "no", "no i don't think so", "actually tell me a joke", "wait, stop"])
+def test_a_no_that_corrects_nothing_changes_nothing(words: str) -> None:
+    before = [turn("where is the spare key", "The spare key is under the blue pot.")]
+    assert stated(turn(words), before, [KEY, DENTIST]) == []
+
+
+def test_a_correction_of_something_else_changes_nothing() -> None:
+    before = [turn("how is the weather", "It is sunny.")]
+    assert stated(turn("no, it is Thursday"), before, [DENTIST]) == []
+
+
+def test_two_things_that_are_both_true_stand_beside_each_other() -> None:
+    tea = Fact("1", "i like tea")
+    tall = Fact("2", "my daughter is called anna")
+    assert [note.replaces for note in stated(turn("i like coffee"), [], [tea])] == [""]
+    assert [note.replaces for note in stated(turn("my daughter is very tall now"), [], [tall])] == [""]
+
+
+@pytest.mark.parametrize("run", [" ", ",", " ,", ".", ". ", "; ", "\n", "\t", "no, ", "and ", "um ", "my "])
+def test_no_words_take_long(run: str) -> None:
+    # Tables and rulers are pasted too. Time that grows with the square of the length would be half a minute.
+    began = time.process_time()
+    words = f"my dog is called rex{run * (8000 // len(run))}x"
+    stated(turn(words), [turn("my dog is old")], [Fact("1", "My dog is old.")])
+    assert time.process_time() - began < 2
