@@ -39,6 +39,7 @@ from pipecatapp.events import HealthChanged
 from pipecatapp.hub import EventHub
 from pipecatapp.ports import EventSink, HealthSource
 from pipecatapp.settings import Settings
+from pipecatapp.storage.atomic import replace_file
 from pipecatapp.storage.event_log import EventLog
 from pipecatapp.twin.turn_queue import TurnRunner
 from pipecatapp.vision.attention import Attention
@@ -287,7 +288,7 @@ class App:
             "port": self.servers.port,
             "tls_port": self.servers.tls_port,
         }
-        self._settings.serving_file.write_text(json.dumps(serving))
+        await asyncio.to_thread(replace_file, self._settings.serving_file, json.dumps(serving), 0o644)
         self._memory.start()
         if self._cluster is not None:
             await self._cluster.start()

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from pipecatapp.cli.client import Client
 from pipecatapp.errors import ConfigurationError
+from pipecatapp.storage.atomic import replace_file
 
 _PAGE = 500
 
@@ -45,8 +46,10 @@ class MemoryClient:
             return 0
         path = Path(file)
         try:
-            path.touch(mode=0o600)
-            path.write_bytes(content)
+            if path.is_file() or not path.exists():
+                replace_file(path.resolve(), content)
+            else:  # a pipe, a device
+                path.write_bytes(content)
         except OSError as error:
             raise ConfigurationError(f"{path} cannot be written: {error.strerror}; name another file") from error
         print(f"{len(content.splitlines())} facts are in {path}")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pipecatapp.errors import EngineError
 from pipecatapp.llm.engines import DebianPin, Engine, Progress
+from pipecatapp.storage.atomic import move
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ def unpack(folder: Path, pin: DebianPin, progress: Progress, check: Callable[[Pa
         target = folder / f"debian-{pin.version if _all_pinned(have, pin) else 'latest'}"
         tree.chmod(0o755)
         shutil.rmtree(target, ignore_errors=True)
-        tree.rename(target)
+        move(tree, target)
     shutil.rmtree(folder / ".debian", ignore_errors=True)
     return target
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from pipecatapp.errors import ChecksumError, DownloadError, SourceUnreachableError
+from pipecatapp.storage.atomic import move, replace_file
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Downloader:
         if sha256 and found != sha256:
             _forget(part)
             raise ChecksumError(f"{target.name} does not match its checksum: expected {sha256}, got {found}")
-        part.replace(target)
+        move(part, target)
         _forget(part)
         return found
 
@@ -136,7 +137,7 @@ def _etag_file(part: Path) -> Path:
 def _keep_etag(file: Path, etag: str) -> None:
     # A weak tag does not promise the same bytes.
     if etag and not etag.startswith("W/"):
-        file.write_text(etag)
+        replace_file(file, etag, 0o644)
     else:
         file.unlink(missing_ok=True)
 

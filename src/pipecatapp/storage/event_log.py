@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pipecatapp.errors import ConfigurationError
+from pipecatapp.storage.atomic import append_lines, replace_file
 from pipecatapp.storage.conversations import valid_id
 
 log = logging.getLogger(__name__)
@@ -77,8 +78,7 @@ class EventLog:
         path = self._path(conversation)
 
         def job() -> None:
-            with path.open("a", encoding="utf-8", errors="replace") as file:
-                file.write(line + "\n")
+            append_lines(path, f"{line}\n".encode("utf-8", "replace"), sync=False)
 
         self._jobs.put(job)
 
@@ -88,12 +88,7 @@ class EventLog:
         text = "".join(line + "\n" for line in lines)
 
         def job() -> None:
-            fresh = path.with_suffix(".new")
-            with fresh.open("w", encoding="utf-8", errors="replace") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())  # or a power cut may leave the new name with nothing in it
-            fresh.replace(path)
+            replace_file(path, text.encode("utf-8", "replace"))
 
         self._jobs.put(job)
 

@@ -12,9 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import re
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pipecatapp.domain import Preview, Risk, ToolResult, ToolSpec
 from pipecatapp.errors import ToolError, ToolOffError
 from pipecatapp.ports import Tool, ToolContext
+from pipecatapp.storage.atomic import move, replace_file
 from pipecatapp.tools.registry import ToolServices
 
 logger = logging.getLogger(__name__)
@@ -101,7 +100,7 @@ class IdleThreshold:
             policy = self._read()
             if policy is None:
                 aside = self._file.with_name(f"{self._file.name}.damaged-{self._now():.0f}")
-                self._file.rename(aside)
+                move(self._file, aside)
                 logger.error("%s is no power policy; it is now %s", self._file, aside)
                 policy, note = _Policy(), f" The old policy was damaged; it is kept as {aside.name}."
             service = _known_as(name, policy)
@@ -129,25 +128,8 @@ class IdleThreshold:
 
     def _write(self, policy: _Policy) -> None:
         """Whole or not at all, whenever the power goes."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(policy.model_dump(exclude_unset=True) | {"version": _VERSION}, indent=2, ensure_ascii=False)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=self._file.parent, prefix=f".{self._file.name}-", delete=False
-        ) as new:
-            try:
-                new.write(f"{text}\n")
-                new.flush()
-                os.fchmod(new.fileno(), 0o644)  # the power agent is another user
-                os.fsync(new.fileno())
-                Path(new.name).replace(self._file)
-            except BaseException:
-                Path(new.name).unlink()
-                raise
-        folder = os.open(self._file.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        replace_file(self._file, f"{text}\n", 0o644)  # the power agent is another user
 
 
 def create(services: ToolServices) -> Tool:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import getpass
 import ipaddress
-import os
 import re
 import socket
-import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter, ValidationError
 
 from pipecatapp.errors import ToolError
+from pipecatapp.storage.atomic import make_folder, replace_file
 
 if TYPE_CHECKING:
     from paramiko import HostKeys, PKey
@@ -230,18 +229,8 @@ class SshFolder:
     def _write(self, name: str, text: str) -> None:
         """Whole or not at all, for us alone."""
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Made with 0600.
-            number, path = tempfile.mkstemp(dir=self.folder, prefix=f".{name}-")
-            try:
-                with os.fdopen(number, "w", encoding="utf-8") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(number)
-                Path(path).replace(self.folder / name)
-            except BaseException:
-                Path(path).unlink()
-                raise
+            make_folder(self.folder, 0o700)
+            replace_file(self.folder / name, text)
         except OSError as error:
             raise ToolError(f"{self.folder / name} cannot be written: {error.strerror}") from error
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipecatapp.errors import ConfigurationError
+from pipecatapp.storage.atomic import create_file, make_folder
 
 log = logging.getLogger(__name__)
 
@@ -50,23 +51,11 @@ def load_token(state_dir: Path) -> str:
 
 def _write_once(path: Path, token: str) -> None:
     """Create ``path`` whole or not at all, also when two processes start at once."""
-    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    fresh = path.with_name(f".token.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(descriptor, token.encode() + b"\n")
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    if os.geteuid() == 0:  # `pipecatapp link` run by root before the first start: the token is the service's
-        owner = path.parent.stat()
-        os.chown(fresh, owner.st_uid, owner.st_gid)
-    try:
-        path.hardlink_to(fresh)
-    except FileExistsError:
+    make_folder(path.parent)
+    # `pipecatapp link` run by root before the first start: the token is the service's.
+    owner = path.parent.stat() if os.geteuid() == 0 else None
+    if not create_file(path, f"{token}\n", owner=owner):
         log.debug("another process made the token")
-    finally:
-        fresh.unlink()
 
 
 def program_token(token: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import logging
-import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pipecatapp.errors import ConfigurationError
+from pipecatapp.storage.atomic import replace_file
 
 log = logging.getLogger(__name__)
 
@@ -89,8 +89,8 @@ class LocalAuthority:
             .add_extension(_key_usage(signs_certificates=True), critical=True)
             .sign(key, hashes.SHA256())
         )
-        _write(self._ca_key, _key_pem(key), 0o600)
-        _write(self.files.ca_certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+        replace_file(self._ca_key, _key_pem(key), 0o600)
+        replace_file(self.files.ca_certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
         return key, certificate
 
     def _still_fits(self, ca: x509.Certificate, names: set[str], addresses: set[str], now: datetime.datetime) -> bool:
@@ -132,9 +132,9 @@ class LocalAuthority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
             .sign(ca_key, hashes.SHA256())
         )
-        _write(self.files.key, _key_pem(key), 0o600)
+        replace_file(self.files.key, _key_pem(key), 0o600)
         chain = certificate.public_bytes(serialization.Encoding.PEM) + ca.public_bytes(serialization.Encoding.PEM)
-        _write(self.files.certificate, chain, 0o644)
+        replace_file(self.files.certificate, chain, 0o644)
 
 
 def fingerprint(certificate: Path) -> str:
@@ -179,15 +179,3 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    """Replace ``path`` whole; a key is never readable by others, not even for a moment."""
-    fresh = path.with_suffix(path.suffix + ".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    try:
-        os.write(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    fresh.replace(path)

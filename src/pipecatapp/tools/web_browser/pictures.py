@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from pipecatapp.storage.atomic import replace_file
+
 
 class Pictures:
     """Keeps PNG pictures; Mission Control serves them at ``/api/pictures/<name>.png``.
@@ -22,10 +24,7 @@ class Pictures:
         """Keep a picture; returns the path of its URL. Blocks on the disk."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"{secrets.token_hex(16)}.png"
-        file = self._folder / f"{name}.part"
-        file.touch(mode=0o600)
-        file.write_bytes(png)
-        file.rename(self._folder / name)
+        replace_file(self._folder / name, png)
         kept = sorted(self._folder.glob("*.png"), key=lambda picture: picture.stat().st_mtime_ns, reverse=True)
         for old in kept[self._most :]:
             old.unlink(missing_ok=True)
