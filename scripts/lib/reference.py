@@ -1,6 +1,6 @@
 """Writes the reference pages that code can print, or checks that they are up to date.
 
-scripts/docs            # write docs/reference/{settings,events,cli,tools}.md
+scripts/docs            # write docs/reference/{settings,events,cli,tools}.md and the READMEs of the roles
 scripts/docs --check    # fail when one differs from the code
 """
 
@@ -18,6 +18,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from role_readmes import readmes
 
 from pipecatapp import events
 from pipecatapp.__main__ import build_parser
@@ -222,8 +223,8 @@ def main() -> int:
     check = parser.parse_args().check
     stale = False
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, page in PAGES.items():
-        path, text = FOLDER / name, page().rstrip() + "\n"
+    pages = {FOLDER / name: page().rstrip() + "\n" for name, page in PAGES.items()} | readmes(table)
+    for path, text in pages.items():
         old = path.read_text(encoding="utf-8") if path.exists() else ""
         if old == text:
             continue
@@ -237,7 +238,7 @@ def main() -> int:
             path.write_text(text, encoding="utf-8")
             print(f"wrote {path.relative_to(ROOT)}")
     if stale:
-        print("docs/reference is out of date: run scripts/docs", file=sys.stderr)
+        print("generated pages are out of date: run scripts/docs", file=sys.stderr)
     return int(stale)
 
 

@@ -18,7 +18,7 @@ from testing.docs.pages import ROOT
 # Made by scripts/setup, too large to copy.
 LINKED = (".venv", ".cache", "node_modules")
 
-# Does for one program in a namespace what the role `common` installs under this name for systemd and runit.
+# Does for one program in a namespace what the role `service` installs under this name for systemd and runit.
 SERVICES = """#!/bin/sh
 set -eu
 start() {

@@ -1,0 +1,102 @@
+"""What the role `service` writes: units that systemd accepts and that leave little open, and words that stay words."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLES = ROOT / "ansible/roles"
+ANSIBLE = ROOT / ".cache/provision/bin/ansible"
+# What systemd-analyze gives for "medium" begins at 5.0; a unit without any of it has 9.6. In tenths.
+MOST_EXPOSED = {"pipecatapp": 44, "pipecatapp-engine": 25}
+
+
+def variables(role: str) -> dict[str, Any]:
+    """The service that a role defines, with the defaults of the role `service` under it."""
+    tasks = yaml.safe_load((ROLES / role / "tasks/service.yaml").read_text(encoding="utf-8"))
+    given = next(task["vars"] for task in tasks if task["ansible.builtin.include_role"].keys() == {"name"})
+    defaults = yaml.safe_load((ROLES / "service/defaults/main.yaml").read_text(encoding="utf-8"))
+    shared = yaml.safe_load((ROOT / "group_vars/all.yaml").read_text(encoding="utf-8"))
+    return {**shared, **defaults, **given, "service_manager": "systemd"}
+
+
+def render(template: str, values: dict[str, Any], target: Path) -> Path:
+    """A template of the role, as Ansible fills it in."""
+    extra = target.with_name(f"{target.name}.json")
+    extra.write_text(json.dumps(values))
+    words = f"src={ROLES / 'service/templates' / template} dest={target}"
+    command = [str(ANSIBLE), "-i", "localhost,", "-c", "local", "localhost", "-m", "template", "-a", words]
+    done = subprocess.run([*command, "-e", f"@{extra}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return target
+
+
+@pytest.fixture(params=[("pipecatapp", "pipecatapp"), ("llamacpp", "pipecatapp-engine")], ids=lambda pair: pair[1])
+def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The unit file of a service."""
+    role, name = request.param
+    # systemd-analyze looks whether the program is there.
+    values = {**variables(role), "app_home": str(tmp_path), "app_user": "daemon"}
+    (tmp_path / "venv/bin").mkdir(parents=True)
+    shutil.copy("/bin/true", tmp_path / "venv/bin/pipecatapp")
+    return render("unit.j2", values, tmp_path / f"{name}.service")
+
+
+def test_systemd_accepts_the_unit(unit: Path) -> None:
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, check=False)
+    ours = [line for line in done.stderr.splitlines() if unit.name in line]
+    # Lines that an older systemd does not know are newer than it; they say so themselves in the unit.
+    unknown = ("RestartSteps", "RestartMaxDelaySec", "DelegateSubgroup")
+    assert [line for line in ours if not any(name in line for name in unknown)] == []
+
+
+def test_the_unit_leaves_little_open(unit: Path) -> None:
+    most = MOST_EXPOSED[unit.stem]
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", f"--threshold={most}", "--no-pager", unit],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    text = unit.read_text(encoding="utf-8")
+    for rule in (
+        "SystemCallFilter=@system-service",
+        "ProtectProc=invisible",
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+    ):
+        assert re.search(rf"^{rule}", text, re.M), rule
+
+
+def test_the_agent_may_limit_the_memory_of_what_it_runs(tmp_path: Path) -> None:
+    unit = render("unit.j2", variables("pipecatapp"), tmp_path / "pipecatapp.service").read_text(encoding="utf-8")
+    assert "Delegate=memory pids\n" in unit
+    assert "ProtectControlGroups" not in unit
+
+
+def test_only_the_agent_makes_namespaces(tmp_path: Path) -> None:
+    unit = render("unit.j2", variables("llamacpp"), tmp_path / "pipecatapp-engine.service").read_text(encoding="utf-8")
+    assert "RestrictNamespaces=yes\n" in unit
+    assert "SystemCallFilter=~@privileged\n" in unit
+
+
+def test_words_of_a_command_stay_words_under_the_supervisor(tmp_path: Path) -> None:
+    values = {**variables("llamacpp"), "service_command": ["printf", "%s|", "two words", "$HOME"]}
+    values |= {"service_folder": str(tmp_path), "service_user": "nobody", "service_environment": {"A": "b 'c'"}}
+    script = render("run.j2", {**values, "app_home": str(tmp_path)}, tmp_path / "run").read_text(encoding="utf-8")
+    (tmp_path / "services/pipecatapp-engine/supervise").mkdir(parents=True)
+    # Without the change of user, which needs root.
+    plain = re.sub(r"setpriv .*\\\n *--no-new-privs ", "", script)
+    done = subprocess.run(["sh", "-c", plain], capture_output=True, text=True, check=True)
+    assert done.stdout == "two words|$HOME|"
