@@ -53,7 +53,9 @@ links() {
 }
 
 install_agent() {
-  mkdir -p "$HOME_DIR" "$(dirname "$LOG")"
+  mkdir -p "$HOME_DIR"
+  # Root's, whoever had it before: only then nobody can put a link in the log's place.
+  install -d -o root -g root -m 0755 "$(dirname "$LOG")"
   [[ -e $HOME_DIR/packages.before ]] ||
     dpkg-query --show --showformat '${Package}\n' | sort -u >"$HOME_DIR/packages.before"
   BOOTSTRAP_LOG=$LOG
@@ -126,6 +128,8 @@ main() {
   done
   become_root "${original[@]}"
   umask 022
+  # Python looks for modules where it is started, and that folder may be anybody's.
+  cd /
   # shellcheck source=ansible/get_ansible.sh
   source "$REPO/ansible/get_ansible.sh"
   exec 9>/run/pipecatapp-bootstrap.lock

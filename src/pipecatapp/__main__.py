@@ -26,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = build_parser(arguments).parse_args(arguments)
     command: Command = options.command
     try:
+        if command not in (_extras_list, _extras_install):  # the extras belong to root
+            _leave_root()
         code = command(options)
         sys.stdout.flush()  # here a reader that is gone can still be told from a failure
         return code
@@ -41,6 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader (head, grep -q) has seen enough. Python flushes once more at its end: let that go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+
+
+def _leave_root() -> None:
+    from pipecatapp.cli.privileges import become_owner
+    from pipecatapp.settings import load_settings
+
+    if os.geteuid() == 0:
+        become_owner(load_settings().state_dir)
 
 
 def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

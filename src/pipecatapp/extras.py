@@ -58,7 +58,8 @@ def install(name: str) -> int:
         raise UnknownChoiceError("extra", name, list(EXTRAS))
     if not os.access(sys.prefix, os.W_OK):
         raise ConfigurationError(f"{sys.prefix} cannot be written; run: sudo pipecatapp extras install {name}")
-    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes"]
+    # Isolated: root runs this, and the folder it is typed in may be anybody's.
+    command = [sys.executable, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes"]
     command += ["--no-deps"] if EXTRAS[name].closed else []
     done = subprocess.run([*command, "--requirement", str(lock_file(name))], check=False)
     if done.returncode == 0:

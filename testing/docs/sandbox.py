@@ -101,10 +101,11 @@ class Sandbox:
         for name in LINKED:
             if (ROOT / name).exists():
                 (self.tree / name).symlink_to(ROOT / name)
-        # The pages write `sudo` where an installed node wants it; here everything belongs to whoever runs the tests.
+        # The pages write `sudo` where an installed node wants it, for the agent's own files `sudo -u pipecatapp`; here
+        # everything belongs to whoever runs the tests.
         sudo = self._folder / "bin" / "sudo"
         sudo.parent.mkdir()
-        sudo.write_text('#!/bin/sh\nexec "$@"\n')
+        sudo.write_text('#!/bin/sh\n[ "$1" != -u ] || shift 2\nexec "$@"\n')
         sudo.chmod(0o755)
 
     def _enter_namespace(self) -> None:

@@ -7,6 +7,7 @@ fails in a variable whose name ends in ``_next_step``.
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import threading
 import time
@@ -51,6 +52,31 @@ def reasons(result: dict[str, Any]) -> list[str]:
         if said and said != lines:
             return lines + said
     return lines
+
+
+def open_log(path: Path) -> TextIO:
+    """A log to append to: a plain file of ours with no second name. What else lies in its place is replaced.
+
+    Only safe in a folder that nobody else may write; where somebody may, there is no log.
+    """
+    device = path == Path(os.devnull)
+    if not device:
+        folder = path.parent.stat()
+        if folder.st_uid != os.geteuid() or folder.st_mode & 0o022:
+            print(f"warning: others may write {path.parent}, so there is no log of this run", file=sys.stderr)
+            return open_log(Path(os.devnull))
+        if not _is_own_file(path):
+            path.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | (0 if device else os.O_CREAT)
+    return os.fdopen(os.open(path, flags, 0o640), "a", encoding="utf-8")
+
+
+def _is_own_file(path: Path) -> bool:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return True
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1
 
 
 class Ticker:
@@ -118,7 +144,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     @staticmethod
     def _open_log() -> TextIO | None:
         path = os.environ.get("PIPECATAPP_BOOTSTRAP_LOG", "")
-        return Path(path).open("a", encoding="utf-8") if path else None
+        return open_log(Path(path)) if path else None
 
     def _say(self, text: str) -> None:
         self._out.write(text + "\n")
