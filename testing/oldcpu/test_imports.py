@@ -49,6 +49,13 @@ def test_default_dependencies_load(cpu: str) -> None:
     assert result.stdout.strip().endswith("loaded"), f"exit {result.returncode}\n{result.stderr[-2000:]}"
 
 
+@pytest.mark.parametrize("cpu", CPUS)
+def test_the_addresses_of_this_machine_are_found(cpu: str) -> None:
+    program = "from pipecatapp.web.addresses import local_addresses; print(*local_addresses())"
+    result = run_python(cpu, ["-c", program], timeout=60)
+    assert "127.0.0.1" in result.stdout.split(), result.stderr
+
+
 # A video is written and read, things are found in its pictures, the annotated one becomes a JPEG.
 SEE = """
 import sys

@@ -36,6 +36,7 @@ MODULES = {
     "pydantic-settings": ["pydantic_settings"],
     "PyYAML": ["yaml"],
     "cryptography": ["cryptography.x509"],
+    "ifaddr": ["ifaddr"],
     "prometheus-client": ["prometheus_client"],
     "sounddevice": ["sounddevice"],
     "fastjsonschema": ["fastjsonschema"],

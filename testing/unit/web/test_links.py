@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 
-from pipecatapp.web.addresses import host_names
+from pipecatapp.web.addresses import host_names, local_addresses
 from pipecatapp.web.links import open_links
 
 pytestmark = pytest.mark.unit
@@ -40,3 +42,11 @@ def test_the_machine_knows_its_own_names_and_those_it_was_told() -> None:
     assert "assistant.example" in names
     assert names[-1] == "localhost"
     assert len(names) == len(set(names))
+
+
+def test_the_machine_knows_its_own_addresses_with_the_loopback_last() -> None:
+    addresses = [ipaddress.ip_address(text) for text in local_addresses()]
+
+    assert ipaddress.ip_address("127.0.0.1") in addresses
+    assert [address.is_loopback for address in addresses] == sorted(address.is_loopback for address in addresses)
+    assert not any(address.is_link_local for address in addresses if address.version == 6)
