@@ -192,8 +192,8 @@ class App:
         started = time.monotonic()
         _prepare_state(settings.state_dir)
         token = load_token(settings.state_dir)
-        journal = EventLog(settings.state_dir / "events")
-        self.hub = EventHub(journal, version=__version__)
+        event_log = EventLog(settings.state_dir / "events")
+        self.hub = EventHub(event_log, version=__version__)
         self._speech = _speech(settings)
         self._cluster = create_cluster(settings, self.hub)
         self._engine = create_engine(settings, self._cluster)
@@ -237,7 +237,7 @@ class App:
         services = WebServices(
             access=Access(token),
             hub=self.hub,
-            journal=journal,
+            event_log=event_log,
             runner=self.runner,
             voice=self._voice,
             completions=self.agent,
@@ -247,7 +247,7 @@ class App:
             choose=self.agent.choose,
             chosen=self.agent.chosen,
             approvals=self.agent,
-            desk=self.agent.desk,
+            external_calls=self.agent.desk,
             audit=self._approvals.audit,
             health=board,
             metrics=Metrics(version=__version__, pages=self.hub.pages),

@@ -66,20 +66,20 @@ class _Line:
     def __init__(
         self, record: dict[str, Any], *, kept: bool, passing: bool, stored: dict[str, Any] | None = None
     ) -> None:
-        self.text = _encoded(record)
-        self.stored = self.text if stored is None else _encoded(stored)
+        self.text = _encode(record)
+        self.stored = self.text if stored is None else _encode(stored)
         self.seq: int = record["seq"]
         self.kept = kept
         self.passing = passing
 
 
-def _encoded(record: dict[str, Any]) -> str:
+def _encode(record: dict[str, Any]) -> str:
     text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
     # Half of a character (a model may write one) can be neither stored nor sent.
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _masked(event: Event) -> dict[str, Any]:
+def _mask(event: Event) -> dict[str, Any]:
     """The fields of an event that hold a call as it is, for the person who is asked; here without its secrets."""
     match event:
         case ApprovalRequested():
@@ -179,7 +179,7 @@ class EventHub:
 
     def __init__(
         self,
-        journal: EventLog,
+        event_log: EventLog,
         *,
         keep: int = 400,
         compact_at: int = 1200,
@@ -190,7 +190,7 @@ class EventHub:
         version: str = "",
     ) -> None:
         self.boot = secrets.token_hex(6)
-        self._journal = journal
+        self._event_log = event_log
         self._keep = keep
         self._compact_at = compact_at
         self._queue_limit = queue_limit
@@ -269,7 +269,7 @@ class EventHub:
         for channel in self._channels.values():
             for page in channel.pages:
                 page.close()
-        self._journal.close()
+        self._event_log.close()
 
     def _emit(self, event: Event) -> None:
         try:
@@ -320,22 +320,22 @@ class EventHub:
             channel.history.clear()
         channel.history.append(line)
         if cleared or channel.lines_on_disk >= self._compact_at:
-            self._journal.replace(event.conversation, [kept.stored for kept in channel.history])
+            self._event_log.replace(event.conversation, [kept.stored for kept in channel.history])
             channel.lines_on_disk = len(channel.history)
         else:
-            self._journal.append(event.conversation, line.stored)
+            self._event_log.append(event.conversation, line.stored)
             channel.lines_on_disk += 1
 
     def _line(self, event: Event, seq: int) -> _Line:
         record = {**event.to_json(), "seq": seq, "at": round(self._clock(), 3)}
         kept = isinstance(event, KEPT)
-        stored = {**record, **_masked(event)} if kept else None
+        stored = {**record, **_mask(event)} if kept else None
         return _Line(record, kept=kept, passing=isinstance(event, PASSING), stored=stored)
 
     def _channel(self, conversation: str) -> _Channel:
         channel = self._channels.get(conversation)
         if channel is None:
-            records = self._journal.load(conversation)
+            records = self._event_log.load(conversation)
             channel = _Channel([_Line(record, kept=True, passing=False) for record in records], self._keep)
             channel.lines_on_disk = len(records)
             self._channels[conversation] = channel

@@ -213,8 +213,8 @@ class Mission:
         self.token = load_token(state_dir)
 
     async def start(self) -> None:
-        journal = EventLog(self.state_dir / "events")
-        self.hub = EventHub(journal, version="test")
+        event_log = EventLog(self.state_dir / "events")
+        self.hub = EventHub(event_log, version="test")
         store = JsonlConversations(self.state_dir / "conversations")
         audit = AuditFile(self.state_dir / "audit/audit.jsonl")
         store_of_gate = ApprovalFile(self.state_dir / "approvals.json")
@@ -242,14 +242,14 @@ class Mission:
         self.services = WebServices(
             access=self.access,
             hub=self.hub,
-            journal=journal,
+            event_log=event_log,
             runner=self.runner,
             voice=self.voice,
             completions=self.agent,
             memory=self.memory,
             states=States(self.state_dir / "states", self.memory, store, self.agent.reread),
             approvals=self.agent,
-            desk=self.agent.desk,
+            external_calls=self.agent.desk,
             audit=audit,
             health=self.board,
             metrics=Metrics(version="test", pages=self.hub.pages),

@@ -16,6 +16,7 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipecatapp.web.auth import SESSION_S, Access
+from pipecatapp.web.errors import Problem, error_body
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class AccessMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        send = _with_headers(send, cacheable=scope["path"].startswith("/static/"), secure=is_secure(scope))
+        send = _add_headers(send, cacheable=scope["path"].startswith("/static/"), secure=is_secure(scope))
         headers = Headers(scope=scope)
         admitted = self._admit(scope, headers)
         if isinstance(admitted, _Refusal):
@@ -108,7 +109,7 @@ class AccessMiddleware:
         if scope["type"] == "http" and admitted != "public":
             log.debug("%s %s", scope["method"], scope["path"])
         try:
-            await self._app(scope, _bounded(receive, headers, LARGE_BODIES.get(scope["path"], MAX_BODY)), send)
+            await self._app(scope, _limit_body(receive, headers, LARGE_BODIES.get(scope["path"], MAX_BODY)), send)
         except _TooLargeError as error:
             refusal = _Refusal(error.status_code, "invalid_request_error", error.detail)
             await self._refuse(refusal, scope, receive, send, headers)
@@ -174,7 +175,7 @@ class _Refusal:
 
     async def answer(self, send: Send) -> None:
         """Say so, in the shape of OpenAI's errors (any client can read it)."""
-        body = json.dumps({"error": {"message": self.text, "type": self.kind, "param": None, "code": None}}).encode()
+        body = json.dumps(error_body(self.text, Problem(self.status, self.kind))).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         if self.status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
@@ -195,12 +196,12 @@ def _is_public(path: str) -> bool:
     return path in PUBLIC_PATHS or (path.startswith(PUBLIC_PREFIXES) and ".." not in path)
 
 
-def _bounded(receive: Receive, headers: Headers, limit: int) -> Receive:
+def _limit_body(receive: Receive, headers: Headers, limit: int) -> Receive:
     """Count the body's bytes as they come: a Content-Length may lie or be missing."""
     seen = 0
     declared = headers.get("content-length", "")
 
-    async def counting() -> Message:
+    async def receive_counted() -> Message:
         nonlocal seen
         message = await receive()
         if message["type"] == "http.request":
@@ -209,13 +210,13 @@ def _bounded(receive: Receive, headers: Headers, limit: int) -> Receive:
                 raise _TooLargeError(limit)
         return message
 
-    return counting
+    return receive_counted
 
 
-def _with_headers(send: Send, *, cacheable: bool, secure: bool) -> Send:
+def _add_headers(send: Send, *, cacheable: bool, secure: bool) -> Send:
     """Add the security headers to whatever answer is sent."""
 
-    async def sending(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in SECURITY_HEADERS.items():
@@ -226,4 +227,4 @@ def _with_headers(send: Send, *, cacheable: bool, secure: bool) -> Send:
             headers["cache-control"] = "no-cache" if cacheable else "no-store"
         await send(message)
 
-    return sending
+    return send_with_headers

@@ -83,15 +83,15 @@ class Metrics:
             case HealthChanged():
                 self._health.labels(event.component).set(1 if event.ok else 0)
             case ExpertsChanged():
-                self._experts(event)
+                self._show_experts(event)
             case TurnFinished():
-                self._cost(event)
+                self._add_cost(event)
 
-    def api_request(self) -> None:
+    def count_api_request(self) -> None:
         """A client asked over the OpenAI-compatible API (it tells no events)."""
         self._requests.labels("api").inc()
 
-    def voice_session(self, change: int) -> None:
+    def count_voice_session(self, change: int) -> None:
         """A voice session began (1) or ended (-1)."""
         self._voice.inc(change)
 
@@ -105,7 +105,7 @@ class Metrics:
             self._tool_names.add(name)
         return name if name in self._tool_names else "other"
 
-    def _experts(self, event: ExpertsChanged) -> None:
+    def _show_experts(self, event: ExpertsChanged) -> None:
         """The instances that are there now; those that are gone leave no trace."""
         gauges = (self._expert_up, self._expert_busy, self._expert_failures)
         for gauge in gauges:
@@ -116,7 +116,7 @@ class Metrics:
                 for gauge, value in zip(gauges, values, strict=True):
                     gauge.labels(expert["name"], instance["id"]).set(value)
 
-    def _cost(self, event: TurnFinished) -> None:
+    def _add_cost(self, event: TurnFinished) -> None:
         steps = {
             "stt": event.stt_s,
             "first_token": event.first_token_s,

@@ -110,14 +110,14 @@ class WebServices:
 
     access: Access
     hub: EventHub
-    journal: EventLog
+    event_log: EventLog
     runner: Runner
     voice: VoiceEndpoint
     completions: Completions
     memory: FaissMemory
     states: States
     approvals: Approvals
-    desk: ExternalCalls
+    external_calls: ExternalCalls
     audit: AuditLog
     health: HealthBoard
     metrics: Metrics

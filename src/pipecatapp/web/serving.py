@@ -93,14 +93,14 @@ class Servers:
         """
         plain = _listen(self._host, self._ports[0], "WEB_PORT")
         self._ports = (plain.getsockname()[1], self._ports[1])
-        await self._serve(self._config(lifespan="on"), plain)
+        await self._serve(self._make_config(lifespan="on"), plain)
         if self._authority is None:
             return
         await asyncio.to_thread(self._authority.ensure, host_names(self._extra_names), local_addresses())
         secure = _listen(self._host, self._ports[1], "WEB_TLS_PORT")
         self._ports = (self._ports[0], secure.getsockname()[1])
         files = self._authority.files
-        config = self._config(lifespan="off", ssl_certfile=str(files.certificate), ssl_keyfile=str(files.key))
+        config = self._make_config(lifespan="off", ssl_certfile=str(files.certificate), ssl_keyfile=str(files.key))
         await self._serve(config, secure)
         self._tasks.append(asyncio.create_task(self._renew(config), name="certificate check"))
 
@@ -115,7 +115,7 @@ class Servers:
         self._servers.clear()
         self._tasks.clear()
 
-    def _config(
+    def _make_config(
         self, *, lifespan: str, ssl_certfile: str | None = None, ssl_keyfile: str | None = None
     ) -> uvicorn.Config:
         return uvicorn.Config(

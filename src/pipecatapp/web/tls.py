@@ -58,7 +58,7 @@ class LocalAuthority:
         now = now or datetime.datetime.now(datetime.UTC)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            ca_key, ca = self._authority(now)
+            ca_key, ca = self._load_authority(now)
             if self._still_fits(ca, set(names), set(addresses), now):
                 return False
             self._issue(ca_key, ca, names, addresses, now)
@@ -70,7 +70,7 @@ class LocalAuthority:
         log.info("made a server certificate for %s", ", ".join([*names, *addresses]))
         return True
 
-    def _authority(self, now: datetime.datetime) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    def _load_authority(self, now: datetime.datetime) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
         if self._ca_key.exists() and self.files.ca_certificate.exists():
             key = serialization.load_pem_private_key(self._ca_key.read_bytes(), password=None)
             if not isinstance(key, ec.EllipticCurvePrivateKey):
@@ -84,12 +84,12 @@ class LocalAuthority:
             ]
         )
         certificate = (
-            _builder(name, name, key.public_key(), now, CA_DAYS)
+            _begin_certificate(name, name, key.public_key(), now, CA_DAYS)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(signs_certificates=True), critical=True)
             .sign(key, hashes.SHA256())
         )
-        replace_file(self._ca_key, _key_pem(key), 0o600)
+        replace_file(self._ca_key, _encode_key(key), 0o600)
         replace_file(self.files.ca_certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
         return key, certificate
 
@@ -124,7 +124,7 @@ class LocalAuthority:
         alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
         alternatives += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
         certificate = (
-            _builder(subject, ca.subject, key.public_key(), now, SERVER_DAYS)
+            _begin_certificate(subject, ca.subject, key.public_key(), now, SERVER_DAYS)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
@@ -132,7 +132,7 @@ class LocalAuthority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
             .sign(ca_key, hashes.SHA256())
         )
-        replace_file(self.files.key, _key_pem(key), 0o600)
+        replace_file(self.files.key, _encode_key(key), 0o600)
         chain = certificate.public_bytes(serialization.Encoding.PEM) + ca.public_bytes(serialization.Encoding.PEM)
         replace_file(self.files.certificate, chain, 0o644)
 
@@ -145,7 +145,7 @@ def fingerprint(certificate: Path) -> str:
     return digest.hex(":").upper()
 
 
-def _builder(
+def _begin_certificate(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime.datetime, days: int
 ) -> x509.CertificateBuilder:
     return (
@@ -175,7 +175,7 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _encode_key(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

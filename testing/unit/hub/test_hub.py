@@ -311,13 +311,13 @@ async def test_closing_the_hub_ends_every_page(hub: EventHub) -> None:
 
 
 def test_recent_conversations_are_named_by_their_first_request(folder: Path) -> None:
-    journal = EventLog(folder)
-    hub = EventHub(journal)
+    event_log = EventLog(folder)
+    hub = EventHub(event_log)
     hub.emit(asked("what can\nyou do", ONE))
     hub.emit(asked("later", ONE, turn="t2"))
     hub.emit(asked("another", TWO))
 
-    found = journal.recent()
+    found = event_log.recent()
     hub.close()
 
     assert {summary.id: summary.title for summary in found} == {ONE: "what can you do", TWO: "another"}

@@ -112,7 +112,7 @@ def test_turns_tools_tokens_and_errors_are_counted() -> None:
         ),
     ):  # fmt: skip
         metrics.observe(event)
-    metrics.voice_session(1)
+    metrics.count_voice_session(1)
 
     values = counted(metrics)
 

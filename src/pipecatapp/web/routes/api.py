@@ -42,30 +42,30 @@ class Pause(Interrupt):
     paused: bool = True
 
 
-def routes(services: WebServices) -> APIRouter:
-    """The routes."""
+def create_router(services: WebServices) -> APIRouter:
+    """Make the routes."""
     router = APIRouter(prefix="/api")
 
     @router.post("/messages", status_code=202)
-    async def message(body: Typed) -> dict[str, str]:
+    async def submit_message(body: Typed) -> dict[str, str]:
         return {"turn": await services.runner.submit(body.conversation, body.text, "typed")}
 
     @router.post("/interrupt")
-    async def interrupt(body: Interrupt) -> dict[str, bool]:
+    async def interrupt_turn(body: Interrupt) -> dict[str, bool]:
         await services.runner.interrupt(body.conversation)
         return {"ok": True}
 
     @router.post("/pause")
-    async def pause(body: Pause) -> dict[str, bool]:
+    async def pause_turns(body: Pause) -> dict[str, bool]:
         await services.runner.pause(body.conversation, body.paused)
         return {"paused": body.paused}
 
     @router.post("/ticket")
-    async def ticket() -> dict[str, str]:
+    async def make_ticket() -> dict[str, str]:
         return {"ticket": services.access.new_ticket()}
 
     @router.get("/status")
-    async def status(request: Request) -> dict[str, object]:
+    async def show_status(request: Request) -> dict[str, object]:
         states = await services.health.fresh()
         return {
             "version": services.version,
@@ -79,7 +79,7 @@ def routes(services: WebServices) -> APIRouter:
         }
 
     @router.get("/tools")
-    async def tools() -> dict[str, object]:
+    async def list_tools() -> dict[str, object]:
         offered = services.tools_offered()
         return {
             "tools": [
@@ -96,15 +96,15 @@ def routes(services: WebServices) -> APIRouter:
         }
 
     @router.get("/pictures/{name}.png")
-    async def picture(name: PictureName) -> Response:
+    async def show_picture(name: PictureName) -> Response:
         file = services.pictures / f"{name}.png" if services.pictures is not None else None
         if file is None or not await asyncio.to_thread(file.is_file):
             raise HTTPException(404, "there is no such picture; only the latest are kept")
         return FileResponse(file, media_type="image/png")
 
     @router.get("/conversations")
-    async def conversations() -> dict[str, object]:
-        recent = await asyncio.to_thread(services.journal.recent)
+    async def list_conversations() -> dict[str, object]:
+        recent = await asyncio.to_thread(services.event_log.recent)
         return {"conversations": [asdict(summary) for summary in recent]}
 
     return router

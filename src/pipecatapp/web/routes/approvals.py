@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from pipecatapp.errors import SettledError, StorageError, UnfitDecisionError, UnknownRequestError
 from pipecatapp.twin.act.approvals import approval_event
 from pipecatapp.web.services import WebServices
 
@@ -22,34 +21,25 @@ class Answer(BaseModel):
     arguments: dict[str, Any] | None = None
 
 
-def routes(services: WebServices) -> APIRouter:
-    """The routes."""
+def create_router(services: WebServices) -> APIRouter:
+    """Make the routes."""
     router = APIRouter(prefix="/api")
 
     @router.get("/approvals")
-    async def waiting() -> dict[str, object]:
+    async def list_pending() -> dict[str, object]:
         requests = services.approvals.pending()
         return {"approvals": [approval_event(request).to_json() for request in requests]}
 
     @router.post("/approvals/{approval}")
     async def decide(approval: str, answer: Answer, request: Request) -> dict[str, str]:
         by = "terminal" if "authorization" in request.headers else "page"
-        try:
-            decided = await services.approvals.decide(
-                approval, answer.digest, answer.decision, by=by, scope=answer.scope, arguments=answer.arguments
-            )
-        except UnknownRequestError as error:
-            raise HTTPException(404, str(error)) from error
-        except SettledError as error:
-            raise HTTPException(409, str(error)) from error
-        except UnfitDecisionError as error:
-            raise HTTPException(400, str(error)) from error
-        except StorageError as error:
-            raise HTTPException(507, str(error)) from error
+        decided = await services.approvals.decide(
+            approval, answer.digest, answer.decision, by=by, scope=answer.scope, arguments=answer.arguments
+        )
         return {"id": decided.id, "decision": answer.decision, "state": str(decided.state)}
 
     @router.get("/audit")
-    async def audit(
+    async def list_audit(
         before: Annotated[int | None, Query(ge=1)] = None, limit: Annotated[int, Query(ge=1, le=500)] = 50
     ) -> dict[str, object]:
         entries, more = await services.audit.entries(before, limit)

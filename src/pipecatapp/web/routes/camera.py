@@ -10,16 +10,16 @@ from starlette.responses import Response
 from pipecatapp.web.services import WebServices
 
 
-def routes(services: WebServices) -> APIRouter:
-    """The routes."""
+def create_router(services: WebServices) -> APIRouter:
+    """Make the routes."""
     router = APIRouter(prefix="/api/camera")
 
     @router.get("")
-    async def camera() -> dict[str, object]:
+    async def show_camera() -> dict[str, object]:
         return asdict(services.camera.view())
 
     @router.get("/picture")
-    async def picture() -> Response:
+    async def show_picture() -> Response:
         if (image := await services.camera.picture()) is not None:
             return Response(image, media_type="image/jpeg")
         view = services.camera.view()

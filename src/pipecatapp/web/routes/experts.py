@@ -20,12 +20,12 @@ class Choice(BaseModel):
     expert: Annotated[str, StringConstraints(max_length=64)] = ""
 
 
-def routes(services: WebServices) -> APIRouter:
-    """The routes."""
+def create_router(services: WebServices) -> APIRouter:
+    """Make the routes."""
     router = APIRouter(prefix="/api/experts")
 
     @router.get("")
-    async def experts(conversation: ConversationId = "") -> dict[str, object]:
+    async def list_experts(conversation: ConversationId = "") -> dict[str, object]:
         table = services.experts
         return {
             "experts": list(table.table()) if table is not None else [],

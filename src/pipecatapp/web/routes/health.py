@@ -12,12 +12,12 @@ from pipecatapp.web.health import can_answer
 from pipecatapp.web.services import WebServices
 
 
-def routes(services: WebServices) -> APIRouter:
-    """The routes."""
+def create_router(services: WebServices) -> APIRouter:
+    """Make the routes."""
     router = APIRouter()
 
     @router.get("/health")
-    async def health() -> Response:
+    async def show_health() -> Response:
         states = await services.health.fresh()
         ok = can_answer(states)
         body = {
@@ -28,7 +28,7 @@ def routes(services: WebServices) -> APIRouter:
         return JSONResponse(body, 200 if ok else 503)
 
     @router.get("/metrics")
-    async def metrics() -> Response:
+    async def show_metrics() -> Response:
         return Response(services.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     return router

@@ -21,9 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from pipecatapp.domain import Message
-from pipecatapp.errors import ContextOverflowError, ModelError
+from pipecatapp.errors import ModelError
 from pipecatapp.twin.streams import closing
 from pipecatapp.twin.turn_progress import TurnProgress
+from pipecatapp.web.errors import SERVER, BadRequestError, Problem, error_body, error_response, find_problem
 from pipecatapp.web.services import WebServices
 
 log = logging.getLogger(__name__)
@@ -67,59 +68,42 @@ class ChatCompletionRequest(BaseModel):
     stop: str | list[str] | None = None
 
 
-class _BadRequestError(Exception):
-    """What the client sent cannot be answered."""
-
-    def __init__(self, text: str, param: str, status: int = 400, code: str | None = None) -> None:
-        super().__init__(text)
-        self.param, self.status, self.code = param, status, code
-
-
-def openai_error(status: int, text: str, kind: str, param: str | None = None, code: str | None = None) -> JSONResponse:
-    """An error in OpenAI's format."""
-    return JSONResponse({"error": {"message": text, "type": kind, "param": param, "code": code}}, status)
-
-
-def routes(services: WebServices) -> APIRouter:
-    """The routes."""
+def create_router(services: WebServices) -> APIRouter:
+    """Make the routes."""
     router = APIRouter(prefix="/v1")
     started = int(time.time())
 
-    def names() -> list[str]:
+    def list_names() -> list[str]:
         table = services.experts.table() if services.experts is not None else ()
         return [MODEL, *(str(row["name"]) for row in table if not row["stands_in"])]
 
-    def described(name: str) -> dict[str, object]:
+    def describe(name: str) -> dict[str, object]:
         return {"id": name, "object": "model", "created": started, "owned_by": "pipecatapp"}
 
     @router.get("/models")
-    async def models() -> dict[str, object]:
-        return {"object": "list", "data": [described(name) for name in names()]}
+    async def list_models() -> dict[str, object]:
+        return {"object": "list", "data": [describe(name) for name in list_names()]}
 
     @router.get("/models/{name}")
-    async def one_model(name: str) -> Response:
-        if name not in names():
-            error = _unknown_model(name, names())
-            return openai_error(error.status, str(error), "invalid_request_error", error.param, error.code)
-        return JSONResponse(described(name))
+    async def show_model(name: str) -> Response:
+        if name not in list_names():
+            raise _unknown_model(name, list_names())
+        return JSONResponse(describe(name))
 
     @router.post("/chat/completions")
-    async def chat_completions(body: ChatCompletionRequest, request: Request) -> Response:
-        try:
-            messages = _messages(body, names())
-        except _BadRequestError as error:
-            return openai_error(error.status, str(error), "invalid_request_error", error.param, error.code)
+    async def complete_chat(body: ChatCompletionRequest, request: Request) -> Response:
+        messages = _read_messages(body, list_names())
         expert = "" if body.model == MODEL else body.model
         for state in await services.health.fresh() if not expert else ():
             if state.component == ENGINE and not state.ok:
-                return openai_error(
-                    503, f"the engine is not ready: {state.reason}", "server_error", code="engine_not_ready"
+                return error_response(
+                    f"the engine is not ready: {state.reason}", Problem(503, SERVER, "engine_not_ready")
                 )
-        services.metrics.api_request()
+        services.metrics.count_api_request()
         stops = [body.stop] if isinstance(body.stop, str) else body.stop or []
         answer = _Answer(services, messages, [stop for stop in stops if stop], expert)
         if not body.stream:
-            return await _unless_gone(request, answer.whole())
+            return await _answer_unless_gone(request, answer.whole())
         include_usage = body.stream_options is not None and body.stream_options.include_usage
         return StreamingResponse(answer.chunks(include_usage), media_type="text/event-stream")
 
@@ -135,16 +119,11 @@ class _Answer:
         self._created = int(time.time())
         self._progress = TurnProgress(conversation=f"api-{secrets.token_hex(8)}", source="api")
         pieces = services.completions.complete(messages, self._progress, expert)
-        self._pieces = _until(pieces, stops) if stops else pieces
+        self._pieces = _cut_at(pieces, stops) if stops else pieces
 
     async def whole(self) -> Response:
         """Wait for the end, answer once."""
-        try:
-            text = "".join([piece async for piece in self._pieces])
-        except ContextOverflowError as error:
-            return openai_error(400, str(error), "invalid_request_error", "messages", "context_length_exceeded")
-        except ModelError as error:
-            return openai_error(503, str(error), "server_error", code="engine_failed")
+        text = "".join([piece async for piece in self._pieces])
         message = {"role": "assistant", "content": text, "refusal": None}
         choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
         return JSONResponse({**self._head("chat.completion"), "choices": [choice], "usage": self._usage()})
@@ -158,12 +137,10 @@ class _Answer:
                 yield self._chunk({"content": piece}, None, rest)
             yield self._chunk({}, "stop", rest)
             if include_usage:
-                yield _event({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()})
+                yield _encode_event({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()})
             yield "data: [DONE]\n\n"
         except ModelError as error:
-            yield _event(
-                {"error": {"message": str(error), "type": "server_error", "param": None, "code": "engine_failed"}}
-            )
+            yield _encode_event(error_body(str(error), find_problem(error) or Problem(503, SERVER)))
         finally:
             close = getattr(self._pieces, "aclose", None)
             if close is not None:
@@ -176,7 +153,7 @@ class _Answer:
 
     def _chunk(self, delta: dict[str, str], finish_reason: str | None, rest: dict[str, Any]) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
-        return _event({**self._head("chat.completion.chunk"), "choices": [choice], **rest})
+        return _encode_event({**self._head("chat.completion.chunk"), "choices": [choice], **rest})
 
     def _usage(self) -> dict[str, object]:
         usage = self._progress.usage
@@ -188,7 +165,7 @@ class _Answer:
         }
 
 
-async def _until(pieces: AsyncIterator[str], stops: Sequence[str]) -> AsyncIterator[str]:
+async def _cut_at(pieces: AsyncIterator[str], stops: Sequence[str]) -> AsyncIterator[str]:
     """The text up to the first of ``stops``; what may be the beginning of one is held back."""
     held, longest = "", max(map(len, stops)) - 1
     async with closing(pieces):
@@ -205,9 +182,9 @@ async def _until(pieces: AsyncIterator[str], stops: Sequence[str]) -> AsyncItera
         yield held
 
 
-async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response]) -> Response:
+async def _answer_unless_gone(request: Request, answer: Coroutine[Any, Any, Response]) -> Response:
     """The answer; a client that goes away while it is made cancels the turn, for the next one waits for the engine."""
-    answering, gone = asyncio.create_task(answer), asyncio.create_task(_gone(request))
+    answering, gone = asyncio.create_task(answer), asyncio.create_task(_wait_until_gone(request))
     try:
         await asyncio.wait([answering, gone], return_when=asyncio.FIRST_COMPLETED)
         if answering.done():
@@ -220,57 +197,57 @@ async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response]) 
         await asyncio.wait([answering, gone])
 
 
-async def _gone(request: Request) -> None:
+async def _wait_until_gone(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
-def _event(data: dict[str, object]) -> str:
+def _encode_event(data: dict[str, object]) -> str:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
-def _unknown_model(name: str, names: Sequence[str]) -> _BadRequestError:
-    return _BadRequestError(f"no model {name!r} here; there is: {', '.join(names)}", "model", 404, "model_not_found")
+def _unknown_model(name: str, names: Sequence[str]) -> BadRequestError:
+    return BadRequestError(f"no model {name!r} here; there is: {', '.join(names)}", "model", 404, "model_not_found")
 
 
-def _messages(body: ChatCompletionRequest, models: Sequence[str]) -> list[Message]:
+def _read_messages(body: ChatCompletionRequest, models: Sequence[str]) -> list[Message]:
     """The client's messages as the brain's; the last one must be a request."""
     if body.model not in models:
         raise _unknown_model(body.model, models)
     if body.n not in (None, 1):
-        raise _BadRequestError("only n=1 is supported", "n")
+        raise BadRequestError("only n=1 is supported", "n")
     if not body.messages:
-        raise _BadRequestError("messages is empty: send at least one message with role 'user'", "messages")
+        raise BadRequestError("messages is empty: send at least one message with role 'user'", "messages")
     messages = []
     for index, message in enumerate(body.messages):
         if message.role in ("tool", "function"):
-            raise _BadRequestError(
+            raise BadRequestError(
                 f"role {message.role!r} is not supported: tools run on this node", f"messages.{index}.role"
             )
-        text = _text(message, index)
+        text = _read_text(message, index)
         role: Literal["system", "user", "assistant"] = "system"
         if message.role in ("user", "assistant"):
             role = "user" if message.role == "user" else "assistant"
         if text:
             messages.append(Message(role, text))
     if not messages or messages[-1].role != "user" or body.messages[-1].role != "user":
-        raise _BadRequestError("the last message must have role 'user' and some text", "messages")
+        raise BadRequestError("the last message must have role 'user' and some text", "messages")
     return messages
 
 
-def _text(message: ChatMessage, index: int) -> str:
-    text = _joined(message, index)
+def _read_text(message: ChatMessage, index: int) -> str:
+    text = _join_parts(message, index)
     if not text.isascii() and text != text.encode("utf-8", "replace").decode("utf-8"):
-        raise _BadRequestError("the text holds half of a character", f"messages.{index}.content")
+        raise BadRequestError("the text holds half of a character", f"messages.{index}.content")
     return text
 
 
-def _joined(message: ChatMessage, index: int) -> str:
+def _join_parts(message: ChatMessage, index: int) -> str:
     if message.content is None or isinstance(message.content, str):
         return (message.content or "").strip()
     for part in message.content:
         if part.type not in ("text", "input_text"):
-            raise _BadRequestError(
+            raise BadRequestError(
                 f"a part of type {part.type!r} cannot be read: send text", f"messages.{index}.content"
             )
     return "\n".join(part.text for part in message.content).strip()

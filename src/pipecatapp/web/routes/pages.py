@@ -10,22 +10,22 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from pipecatapp.web.services import WebServices
 
 
-def routes(services: WebServices, static: Path) -> APIRouter:
-    """The routes."""
+def create_router(services: WebServices, static: Path) -> APIRouter:
+    """Make the routes."""
     router = APIRouter()
 
     @router.get("/")
-    async def index(request: Request) -> Response:
+    async def show_page(request: Request) -> Response:
         if request.query_params:  # logged in already: only take the token out of the address line
             return RedirectResponse("/", 303)
         return FileResponse(static / "index.html")
 
     @router.get("/ca")
-    async def about_certificate() -> Response:
+    async def explain_certificate() -> Response:
         return FileResponse(static / "ca.html")
 
     @router.get("/ca.crt")
-    async def certificate() -> Response:
+    async def give_certificate() -> Response:
         if services.ca_certificate is None or not services.ca_certificate.exists():
             return Response("TLS is off here (WEB_TLS_PORT=0)", 404, media_type="text/plain")
         return FileResponse(
@@ -33,7 +33,7 @@ def routes(services: WebServices, static: Path) -> APIRouter:
         )
 
     @router.get("/favicon.ico")
-    async def favicon() -> Response:
+    async def show_favicon() -> Response:
         return FileResponse(static / "favicon.svg", media_type="image/svg+xml")
 
     return router

@@ -66,22 +66,22 @@ class LoginPages:
         await answer(scope, receive, send)
 
 
-def routes(pages: LoginPages) -> APIRouter:
-    """The routes."""
+def create_router(pages: LoginPages) -> APIRouter:
+    """Make the routes."""
     router = APIRouter()
 
     @router.get("/login")
-    async def login_form(request: Request) -> Response:
+    async def show_login(request: Request) -> Response:
         token = request.query_params.get("token")
         return pages.try_token(request, token) if token else pages.page(status=200)
 
     @router.post("/login")
-    async def login(request: Request) -> Response:
+    async def log_in(request: Request) -> Response:
         form = parse_qs((await request.body()).decode("utf-8", "replace"))
         return pages.try_token(request, form.get("token", [""])[0].strip())
 
     @router.post("/logout")
-    async def logout(request: Request) -> Response:
+    async def log_out(request: Request) -> Response:
         redirect = RedirectResponse("/login", 303)
         redirect.headers.append("set-cookie", session_cookie("", is_secure(request.scope), max_age=0))
         return redirect

@@ -21,19 +21,19 @@ GOING_AWAY = 1001
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
-def routes(services: WebServices) -> APIRouter:
-    """The routes."""
+def create_router(services: WebServices) -> APIRouter:
+    """Make the routes."""
     router = APIRouter()
 
     @router.websocket("/ws")
-    async def events(socket: WebSocket, conversation: str = "", after: str = "0", boot: str = "") -> None:
+    async def send_events(socket: WebSocket, conversation: str = "", after: str = "0", boot: str = "") -> None:
         await socket.accept()
         if not valid_id(conversation):
             await socket.close(BAD_CONVERSATION, "not a conversation id")
             return
         seen = int(after) if _NUMBER.fullmatch(after) else 0
         with services.hub.subscribe(conversation, seen, boot) as page:
-            gone = asyncio.create_task(_until_gone(socket))
+            gone = asyncio.create_task(_wait_until_gone(socket))
             try:
                 sender = asyncio.create_task(_send_all(socket, page))
                 await asyncio.wait([gone, sender], return_when=asyncio.FIRST_COMPLETED)
@@ -46,23 +46,23 @@ def routes(services: WebServices) -> APIRouter:
             await socket.close(GOING_AWAY)
 
     @router.websocket("/ws/voice")
-    async def voice(socket: WebSocket, conversation: str = "") -> None:
+    async def talk(socket: WebSocket, conversation: str = "") -> None:
         await socket.accept()
         if not valid_id(conversation):
             await socket.close(BAD_CONVERSATION, "not a conversation id")
             return
-        services.metrics.voice_session(1)
+        services.metrics.count_voice_session(1)
         try:
             await services.voice.serve(socket, conversation)
         except WebSocketDisconnect:
             log.debug("a voice session ended with its socket")
         finally:
-            services.metrics.voice_session(-1)
+            services.metrics.count_voice_session(-1)
 
     return router
 
 
-async def _until_gone(socket: WebSocket) -> None:
+async def _wait_until_gone(socket: WebSocket) -> None:
     """Pages say nothing here; reading notices when they go."""
     while (await socket.receive())["type"] != "websocket.disconnect":
         pass

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipecatapp.errors import ConfigurationError, StorageError, UnknownChoiceError
 from pipecatapp.web.services import WebServices
 
 
@@ -20,43 +17,27 @@ class Named(BaseModel):
     save_name: str = Field(max_length=200)
 
 
-def routes(services: WebServices) -> APIRouter:
-    """The routes."""
+def create_router(services: WebServices) -> APIRouter:
+    """Make the routes."""
     router = APIRouter(prefix="/api/state")
     states = services.states
 
     @router.get("")
-    async def saved() -> dict[str, object]:
+    async def list_states() -> dict[str, object]:
         return {"states": [asdict(info) for info in await states.all()]}
 
     @router.post("/save")
-    async def save(body: Named) -> dict[str, object]:
-        with _answered():
-            return asdict(await states.save(body.save_name))
+    async def save_state(body: Named) -> dict[str, object]:
+        return asdict(await states.save(body.save_name))
 
     @router.post("/load")
-    async def load(body: Named) -> dict[str, object]:
-        with _answered():
-            before = await states.load(body.save_name)
+    async def load_state(body: Named) -> dict[str, object]:
+        before = await states.load(body.save_name)
         return {"loaded": body.save_name, "before": before, "facts": len(services.memory)}
 
     @router.delete("/{name}")
-    async def delete(name: str) -> dict[str, object]:
-        with _answered():
-            await states.delete(name)
+    async def delete_state(name: str) -> dict[str, object]:
+        await states.delete(name)
         return {"deleted": name}
 
     return router
-
-
-@contextmanager
-def _answered() -> Iterator[None]:
-    """What went wrong, as a status with its sentence."""
-    try:
-        yield
-    except UnknownChoiceError as error:
-        raise HTTPException(404, str(error)) from error
-    except ConfigurationError as error:
-        raise HTTPException(400, str(error)) from error
-    except StorageError as error:
-        raise HTTPException(507, str(error)) from error

@@ -1,0 +1,61 @@
+"""From exception to status."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from pipecatapp import errors
+from pipecatapp.errors import (
+    ContextOverflowError,
+    MissingExtraError,
+    ModelNotReadyError,
+    PipecatAppError,
+    SettledError,
+    ToolError,
+    UnknownChoiceError,
+)
+from pipecatapp.web.errors import PROBLEMS, BadRequestError, error_body, find_problem
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (UnknownChoiceError("state", "x", ["y"]), 404),
+        (MissingExtraError("it", "whisper"), 400),
+        (SettledError("gone"), 409),
+        (ContextOverflowError("too long"), 400),
+        (ModelNotReadyError("loading"), 503),
+        (BadRequestError("no such model", "model", 404, "model_not_found"), 404),
+    ],
+)
+def test_an_exception_is_answered_like_its_nearest_ancestor(error: Exception, status: int) -> None:
+    problem = find_problem(error)
+    assert problem is not None
+    assert problem.status == status
+
+
+def test_what_nobody_expects_has_no_entry() -> None:
+    assert find_problem(ToolError("x")) is None
+    assert find_problem(KeyError("x")) is None
+
+
+def test_every_exception_of_the_table_is_one_of_ours() -> None:
+    ours = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, PipecatAppError)}
+    assert set(PROBLEMS) <= ours
+
+
+def test_the_body_is_one_that_clients_of_openai_read() -> None:
+    problem = find_problem(ContextOverflowError("too long"))
+    assert problem is not None
+    assert error_body("too long", problem) == {
+        "error": {
+            "message": "too long",
+            "type": "invalid_request_error",
+            "param": "messages",
+            "code": "context_length_exceeded",
+        }
+    }
