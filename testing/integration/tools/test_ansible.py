@@ -11,7 +11,8 @@ import pytest
 
 from pipecatapp.errors import ToolError, ToolOffError
 from pipecatapp.ports import ToolContext
-from pipecatapp.tools.ansible import RunPlaybook, find_playbook, find_program
+from pipecatapp.tools.ansible import RunPlaybook, find_program
+from pipecatapp.tools.playbooks import find_playbook
 from testing.fakes.processes import running, until
 
 pytestmark = pytest.mark.integration
@@ -20,10 +21,10 @@ CONTEXT = ToolContext("c", "t")
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = ROOT / ".cache/provision/bin/ansible-playbook"
 
-HEAD = "- hosts: {hosts}\n  connection: local\n  gather_facts: false\n  tasks:\n"
+HEAD = "- hosts: {hosts}\n  connection: local\n  gather_facts: false\n  vars: {{word: hello}}\n  tasks:\n"
 WRITE = """    - name: Write the note
       ansible.builtin.copy:
-        content: "{{ word | default('hello') }}\\n"
+        content: "{{ word }}\\n"
         dest: "{{ playbook_dir }}/note"
         mode: "0644"
       tags: [note]
@@ -56,8 +57,13 @@ def tool(folder: Path, tmp_path: Path) -> RunPlaybook:
     return RunPlaybook(PROGRAM, folder, tmp_path / "home")
 
 
+async def test_nothing_is_started_before_a_yes(tool: RunPlaybook, folder: Path) -> None:
+    await tool.preview({"playbook": "note.yaml", "extra_vars": {"word": "x"}}, CONTEXT)
+    assert not (folder.parent / "home").exists()
+
+
 async def test_the_card_shows_a_dry_run_and_nothing_has_changed(tool: RunPlaybook, folder: Path) -> None:
-    preview = await tool.preview({"playbook": "note.yaml"}, CONTEXT)
+    preview = await tool.look({"playbook": "note.yaml"}, CONTEXT)
     assert preview.sentence == "Run note.yaml. The dry run would change: Write the note."
     assert "+hello" in preview.detail
     assert preview.scope == ""
@@ -73,7 +79,7 @@ async def test_a_run_ends_with_its_recap(tool: RunPlaybook, folder: Path, monkey
     assert (folder / "note").read_text() == "hello\n"
     assert lines
     assert "very-secret" not in result.detail
-    assert "would change nothing" in (await tool.preview({"playbook": "note"}, CONTEXT)).sentence
+    assert "would change nothing" in (await tool.look({"playbook": "note"}, CONTEXT)).sentence
 
 
 async def test_variables_limit_and_tags(tool: RunPlaybook, folder: Path) -> None:
@@ -81,21 +87,23 @@ async def test_variables_limit_and_tags(tool: RunPlaybook, folder: Path) -> None
     result = await tool.run(arguments, CONTEXT)
     assert result.text == "note.yaml on attic with tags note is done. localhost: 1 ok, 1 changed."
     assert (folder / "note").read_text() == "@/etc/passwd\n"
-    assert list((folder.parent / "home").glob("*.json")) == []
+    assert list((folder.parent / "home").glob("*.yaml")) == []
 
 
 async def test_a_failure_says_where_and_why(tool: RunPlaybook) -> None:
     result = await tool.run({"playbook": "broken.yaml"}, CONTEXT)
     assert not result.ok
     assert result.text.startswith("broken.yaml failed. 'Fall over' failed on localhost: the disk is full.")
-    preview = await tool.preview({"playbook": "broken.yaml"}, CONTEXT)
-    assert "The dry run failed: 'Fall over' failed on localhost: the disk is full." in preview.sentence
+    preview = await tool.look({"playbook": "broken.yaml"}, CONTEXT)
+    # What a host says is on the card, and never in what the agent says itself.
+    assert preview.sentence == "Run broken.yaml. The dry run failed at 'Fall over' on localhost."
+    assert "the disk is full" in preview.detail
 
 
 @pytest.mark.parametrize("arguments", [{"playbook": "wrong.yaml"}, {"playbook": "note.yaml", "limit": "nowhere"}])
-async def test_what_cannot_run_is_not_asked_for(tool: RunPlaybook, arguments: dict[str, Any]) -> None:
+async def test_what_cannot_run_is_said(tool: RunPlaybook, arguments: dict[str, Any]) -> None:
     with pytest.raises(ToolError, match="cannot run"):
-        await tool.preview(arguments, CONTEXT)
+        await tool.look(arguments, CONTEXT)
 
 
 async def test_a_dry_run_that_takes_long_is_cut_off(folder: Path, tmp_path: Path) -> None:
@@ -103,7 +111,7 @@ async def test_a_dry_run_that_takes_long_is_cut_off(folder: Path, tmp_path: Path
         HEAD.format(hosts="localhost")
         + "    - name: Wait\n      ansible.builtin.command: sleep 600\n      check_mode: false\n"
     )
-    preview = await RunPlaybook(PROGRAM, folder, tmp_path / "home", check_s=6).preview({"playbook": "slow"}, CONTEXT)
+    preview = await RunPlaybook(PROGRAM, folder, tmp_path / "home", check_s=6).look({"playbook": "slow"}, CONTEXT)
     assert "The dry run did not end within 6 seconds" in preview.sentence
 
 
@@ -146,14 +154,16 @@ def test_only_playbooks_inside_the_folder(folder: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        {"limit": "@/etc/shadow"}, {"limit": "-i"}, {"limit": "a b"}, {"tags": "--flush-cache"}, {"tags": "a;b"},
+        {"limit": "@/etc/shadow"}, {"limit": "-i"}, {"limit": "a b"}, {"limit": "caf\u00e9"},
+        {"limit": "a,@/etc/shadow"}, {"limit": "~.*"},
+        {"limit": "{{ x }}"}, {"tags": "{{ x }}"}, {"tags": "--flush-cache"}, {"tags": "a;b"},
         {"extra_vars": {"word": "{{ lookup('pipe', 'id') }}"}}, {"extra_vars": {"a": {"b": ["{% x %}"]}}},
         {"extra_vars": {"ansible_connection": "local"}}, {"extra_vars": {"a": {"__ansible_unsafe": "x"}}},
         {"extra_vars": {"a": {"{{ x }}": 1}}}, {"extra_vars": {"-i": 1}},
     ],
 )  # fmt: skip
 async def test_arguments_that_are_more_than_values_are_refused(tool: RunPlaybook, more: dict[str, Any]) -> None:
-    for attempt in (tool.preview, tool.run):
+    for attempt in (tool.preview, tool.look, tool.run):
         with pytest.raises(ToolError):
             await attempt({"playbook": "note.yaml", **more}, CONTEXT)
 
