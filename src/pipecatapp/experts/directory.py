@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any
 
+from pipecatapp.background import BackgroundTasks
 from pipecatapp.domain import ComponentHealth, Expert
 from pipecatapp.errors import ModelError
 from pipecatapp.events import ExpertsChanged
@@ -62,7 +63,7 @@ class Experts:
         self._pools: dict[str, Pool] = {}
         self._gone: list[Instance] = []
         self._last_resort: Pool | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks("looking after the experts failed")
         self._told: tuple[list[dict[str, Any]], bool] = ([], False)
         self._news = asyncio.Event()
         self._looked_at: set[str] = set()
@@ -85,9 +86,7 @@ class Experts:
 
     async def aclose(self) -> None:
         """End it and close all connections."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.cancel()
         for instance in [*self._gone, *self._instances()]:
             await instance.aclose()
 
@@ -171,9 +170,7 @@ class Experts:
         return [*self._instances(), *own]
 
     def _keep(self, work: Any, name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(work, name)
 
     async def _probe_forever(self) -> None:
         while True:

@@ -30,6 +30,7 @@ from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
+from pipecatapp.background import BackgroundTasks
 from pipecatapp.errors import MissingExtraError, SpeechError
 from pipecatapp.events import HealthChanged
 from pipecatapp.ports import EventSink
@@ -172,7 +173,7 @@ class LocalAudioTransport(BaseTransport):
         self._register_event_handler("on_client_disconnected")
         self._in = _Input(card, params, listening)
         self._out = _Output(card, params, self._played)
-        self._telling: set[asyncio.Task[None]] = set()
+        self._telling = BackgroundTasks("what was played could not be told")
 
     def input(self) -> BaseInputTransport:
         """The microphone."""
@@ -183,9 +184,7 @@ class LocalAudioTransport(BaseTransport):
         return self._out
 
     def _played(self, message: Any) -> None:
-        task = asyncio.create_task(self._in.push_frame(InputTransportMessageFrame(message=message)))
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+        self._telling.start(self._in.push_frame(InputTransportMessageFrame(message=message)))
 
 
 class Sessions(Protocol):

@@ -28,6 +28,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from pipecatapp.background import BackgroundTasks
 from pipecatapp.domain import Source
 from pipecatapp.events import AssistantSpoke, ErrorSpoken, PartialTranscript, State, StateChanged
 from pipecatapp.ports import EventSink
@@ -123,7 +124,7 @@ class TwinService(FrameProcessor):
         self._hold_ends: asyncio.TimerHandle | None = None
         self._one_at_a_time = asyncio.Lock()
         self._person_done = asyncio.Event()
-        self._preparing: set[asyncio.Task[None]] = set()
+        self._preparing = BackgroundTasks("preparing a turn failed; it only costs time")
         self._state_now: State | None = None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -155,8 +156,7 @@ class TwinService(FrameProcessor):
     async def cleanup(self) -> None:
         """End what runs."""
         await self._interrupt()
-        for task in list(self._preparing):
-            await self.cancel_task(task)
+        await self._preparing.cancel()
         await super().cleanup()
 
     # A turn that was not spoken, through twin/turn_queue.py.
@@ -273,9 +273,7 @@ class TwinService(FrameProcessor):
         return " ".join(part for part in (self._continued, *self._words, growing) if part)
 
     def _prepare(self, words: str) -> None:
-        task = self.create_task(self._agent.prepare(self._conversation, words), "prepare")
-        self._preparing.add(task)
-        task.add_done_callback(self._preparing.discard)
+        self._preparing.start(self._agent.prepare(self._conversation, words), "prepare")
 
     # Answering.
 

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from pipecatapp.background import BackgroundTasks
 from pipecatapp.tools.web_browser.addresses import Rule, as_address, plain_host
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class FilterProxy:
         self._resolve = self._look_up if resolve is None else resolve
         self._connect: Connect = asyncio.open_connection if connect is None else connect
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.Task[None]] = set()
+        self._open = BackgroundTasks("a connection of the browser failed")
         self._troubles: OrderedDict[tuple[str, int], str] = OrderedDict()
         self.asked: deque[tuple[str, int]] = deque(maxlen=_REMEMBERED)
         self.port = 0
@@ -73,27 +74,25 @@ class FilterProxy:
         """End it and every connection through it."""
         if self._server is not None:
             self._server.close()
-        for task in list(self._open):
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        await self._open.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def trouble(self, host: str, port: int) -> str:
         """Why the last connection to this host was not made; empty when it was."""
         return self._troubles.get((plain_host(host), port), "")
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._serve(reader, writer))
-        self._open.add(task)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.start(self._serve(reader, writer))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await task
+            await self._connect_through(reader, writer)
         except (OSError, EOFError, TimeoutError) as error:  # either side went away
             logger.debug("a connection of the browser ended: %r", error)
         finally:
-            self._open.discard(task)
             writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connect_through(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         their_port = writer.get_extra_info("peername")[1]
         if not await asyncio.to_thread(belongs_to_us, their_port, self.port, os.geteuid()):
             logger.warning("another user's program tried the browser's proxy; it was refused")

@@ -16,6 +16,7 @@ from playwright.async_api import BrowserContext, CDPSession, Dialog, Download, F
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
+from pipecatapp.background import BackgroundTasks
 from pipecatapp.errors import ToolError
 from pipecatapp.tools.web_browser.errors import endpoint_of, explain, host_of
 from pipecatapp.tools.web_browser.reading import Element, Reading, clipped
@@ -79,7 +80,7 @@ class Tab:
         self._downloads = 0
         self._failed: tuple[str, str] | None = None
         self._popup = ""
-        self._background: set[asyncio.Task[None]] = set()
+        self._background = BackgroundTasks("an event of a page could not be dealt with")
         self.previews: dict[str, Found] = {}
         self.lock = asyncio.Lock()
         page.on("crash", lambda _: self._lose(CRASHED))
@@ -342,7 +343,7 @@ class Tab:
         self._dialogs += 1
         if self._dialogs > _MOST_DIALOGS and not self._gone:
             self._lose(NAGGING)
-            self._later(self.aclose())
+            self._background.start(self.aclose())
         with suppress(PlaywrightError):
             # "Leave this page?" is answered by leaving: otherwise a page could keep the browser for ever.
             await (dialog.accept() if dialog.type == "beforeunload" else dialog.dismiss())
@@ -376,11 +377,6 @@ class Tab:
             if page.url.startswith("http"):
                 self._popup = page.url
             await page.close()
-
-    def _later(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
 
 
 def _leads_page(request: Request, page: Page) -> bool:
