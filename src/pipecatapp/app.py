@@ -247,7 +247,7 @@ class App:
             choose=self.agent.choose,
             chosen=self.agent.chosen,
             approvals=self.agent,
-            external_calls=self.agent.desk,
+            external_calls=self.agent.external_calls,
             audit=self._approvals.audit,
             health=board,
             metrics=Metrics(version=__version__, pages=self.hub.pages),

@@ -293,7 +293,7 @@ _MARKER = re.compile(
 )
 
 
-def defused(text: str) -> str:
+def defuse(text: str) -> str:
     """Text from outside without our markers and the control tokens of chat templates: it is data.
 
     A server reads control tokens wherever they stand in a message: typed ones would end it and begin another role's.

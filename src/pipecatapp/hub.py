@@ -45,7 +45,7 @@ from pipecatapp.events import (
 )
 from pipecatapp.storage.conversations import valid_id
 from pipecatapp.storage.event_log import EventLog
-from pipecatapp.twin.act.masking import masked, masked_text
+from pipecatapp.twin.act.masking import mask, mask_text
 
 log = logging.getLogger(__name__)
 
@@ -83,11 +83,11 @@ def _mask(event: Event) -> dict[str, Any]:
     """The fields of an event that hold a call as it is, for the person who is asked; here without its secrets."""
     match event:
         case ApprovalRequested():
-            call, detail = masked_text(event.sentence), masked_text(event.detail)
-            return {"arguments": masked(event.arguments), "sentence": call, "detail": detail}
+            call, detail = mask_text(event.sentence), mask_text(event.detail)
+            return {"arguments": mask(event.arguments), "sentence": call, "detail": detail}
         case ToolFinished():
             call, newline, rest = event.detail.partition("\n")  # what was printed is kept as it is
-            return {"text": masked_text(event.text), "detail": f"{masked_text(call)}{newline}{rest}"}
+            return {"text": mask_text(event.text), "detail": f"{mask_text(call)}{newline}{rest}"}
         case _:
             return {}
 

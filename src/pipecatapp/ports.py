@@ -72,6 +72,11 @@ class ModelProfile:
     grammars: bool = True
     continues: bool = False
 
+    @property
+    def summarises(self) -> bool:
+        """Whether it can be asked what of a turn is worth keeping."""
+        return self.prompt_style == "full"
+
 
 class ChatModel(Protocol):
     """A language model over messages.

@@ -187,9 +187,9 @@ class Timed:
         raw = self.wire.arrivals[-1][0] if self.wire.arrivals else 0
         self.measured += delays(self.wire.arrivals, done, max(0, raw - characters))
 
-    async def heard(self, conversation: str, turn_id: str, text: str) -> None:
+    async def record_heard(self, conversation: str, turn_id: str, text: str) -> None:
         """As it is."""
-        await self.agent.heard(conversation, turn_id, text)
+        await self.agent.record_heard(conversation, turn_id, text)
 
     def finish(self, progress: TurnProgress) -> None:
         """As it is."""

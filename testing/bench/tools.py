@@ -27,6 +27,7 @@ from pipecatapp.ports import ChatRequest, ModelProfile
 from pipecatapp.tools.choice.chooser import MeaningChooser
 from pipecatapp.tools.registry import TOOLS, spec_of
 from pipecatapp.twin.act.tool_selection import ToolSelection
+from pipecatapp.twin.speak.dialect import dialect_of
 from pipecatapp.twin.speak.protocol import full_system, request_text
 from pipecatapp.twin.speak.tool_calls import MalformedCallError, ToolCallParser, parse_call
 
@@ -154,18 +155,18 @@ _OFFERED: list[int] = []
 async def _ask(
     chooser: MeaningChooser, tools: list[ToolSpec], asked: Sequence[Asked], tally: Tally, seconds: list[float]
 ) -> None:
-    offer = ToolSelection(tools, (), chooser, ANY_MODEL)
-    await offer.fitting("hello")  # the index is made when the set of tools changes, not when somebody asks
+    selection = ToolSelection(tools, (), chooser, dialect_of(ANY_MODEL))
+    await selection.choose("hello")  # the index is made when the set of tools changes, not when somebody asks
     for request in asked:
         took = []
         for _ in range(_TIMES):
             began = time.perf_counter()
-            fitting = await offer.fitting(request.text)
+            fitting = await selection.choose(request.text)
             took.append(time.perf_counter() - began)
         seconds.append(min(took))  # others on this machine are not what is measured
         _OFFERED.append(len(fitting))
         tally.asked += 1
-        if request.tool not in {tool.name for tool in [*offer.fixed, *fitting]}:
+        if request.tool not in {tool.name for tool in [*selection.fixed, *fitting]}:
             assert tally.missed is not None
             tally.missed.append((request.tool, request.text))
 
@@ -180,10 +181,10 @@ async def _exact(
     try:
         profile = replace(await model.profile(), prompt_style="full")
         tools, _ = next(iter(houses(50, own, [], 0)))
-        offer = ToolSelection(tools, (), MeaningChooser(), profile)
-        system = Message("system", full_system(PERSONA, offer.fixed, [], more_tools=offer.many))
+        selection = ToolSelection(tools, (), MeaningChooser(), dialect_of(profile))
+        system = Message("system", full_system(PERSONA, selection.fixed, [], more_tools=selection.many))
         for request in known:
-            content = request_text(request.text, tools=await offer.fitting(request.text))
+            content = request_text(request.text, tools=await selection.choose(request.text))
             parser = ToolCallParser()
             chat = ChatRequest([system, Message("user", content)], max_tokens=200, temperature=0.0)
             async for chunk in model.stream(chat):

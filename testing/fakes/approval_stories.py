@@ -255,7 +255,7 @@ class Story:
             if (not whole or cut) and not run.dead:
                 heard = said[: self.random.randint(0, max(0, len(said) - 3))]
                 self._heard[conversation] = heard
-                await run.agent.heard(conversation, progress.id, heard)
+                await run.agent.record_heard(conversation, progress.id, heard)
                 run.agent.finish(progress)
 
     async def _answer_on_the_page(self) -> None:

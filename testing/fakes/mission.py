@@ -249,7 +249,7 @@ class Mission:
             memory=self.memory,
             states=States(self.state_dir / "states", self.memory, store, self.agent.reread),
             approvals=self.agent,
-            external_calls=self.agent.desk,
+            external_calls=self.agent.external_calls,
             audit=audit,
             health=self.board,
             metrics=Metrics(version="test", pages=self.hub.pages),

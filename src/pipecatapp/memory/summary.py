@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Sequence
 
-from pipecatapp.domain import Fact, Message, Turn, defused
+from pipecatapp.domain import Fact, Message, Turn, defuse
 from pipecatapp.errors import ModelError
 from pipecatapp.memory.keywords import words
 from pipecatapp.memory.notes import Note
@@ -61,7 +61,7 @@ class Summariser:
             return []
         try:
             profile = await self._model.profile()
-            if profile.prompt_style != "compact":
+            if profile.summarises:
                 written = await self._ask(_prompt(turn, before, related), constrained=profile.grammars)
                 return [note for note in _parse(written, related) if _carried(note, turn, before, related)]
         except ModelError as error:
@@ -92,7 +92,7 @@ def _prompt(turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> list
     for earlier in before[-1:]:
         lines += ["Said before:", *_exchange(earlier)]
     lines += ["Said now:", *_exchange(turn)]
-    return [Message("system", _SYSTEM), Message("user", "\n".join(defused(line) for line in lines))]
+    return [Message("system", _SYSTEM), Message("user", "\n".join(defuse(line) for line in lines))]
 
 
 def _exchange(turn: Turn) -> list[str]:

@@ -21,3 +21,8 @@ class closing(Generic[T]):  # noqa: N801 - used like contextlib.aclosing
         close = getattr(self._stream, "aclose", None)
         if close is not None:
             await close()
+
+
+async def one(piece: T) -> AsyncIterator[T]:
+    """A stream of one piece."""
+    yield piece

@@ -71,7 +71,7 @@ class Brain(Protocol):
     ) -> AsyncGenerator[str, None]:
         """What came of a call that a person decided, piece by piece."""
 
-    async def heard(self, conversation: str, turn_id: str, text: str) -> None:
+    async def record_heard(self, conversation: str, turn_id: str, text: str) -> None:
         """Only this came out of the speaker."""
 
     def finish(self, progress: TurnProgress) -> None:
@@ -372,7 +372,7 @@ class TwinService(FrameProcessor):
             running.task.cancel()
             await asyncio.wait([running.task])
         if running.text or running.approval:
-            await self._agent.heard(self._conversation, running.progress.id, heard)
+            await self._agent.record_heard(self._conversation, running.progress.id, heard)
             self._report(running.progress)
         self._state("idle")
         return heard

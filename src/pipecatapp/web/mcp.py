@@ -56,13 +56,13 @@ class McpEndpoint:
     """The ASGI app behind ``/mcp``.
 
     Args:
-        desk: the tools.
+        calls: the tools.
         memory: what its facts are read from.
         version: of this program.
     """
 
-    def __init__(self, desk: ExternalCalls, memory: FaissMemory, version: str) -> None:
-        self._desk = desk
+    def __init__(self, calls: ExternalCalls, memory: FaissMemory, version: str) -> None:
+        self._calls = calls
         self._memory = memory
         self._version = version
         self._running: asyncio.Task[None] | None = None
@@ -104,10 +104,10 @@ class McpEndpoint:
         from mcp.shared.exceptions import MCPError
 
         async def tools(ctx: object, params: object) -> types.ListToolsResult:
-            return types.ListToolsResult(tools=[_described(types, spec) for spec in self._desk.tools])
+            return types.ListToolsResult(tools=[_described(types, spec) for spec in self._calls.tools])
 
         async def call(ctx: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
-            running = asyncio.create_task(self._desk.call(params.name, params.arguments or {}))
+            running = asyncio.create_task(self._calls.call(params.name, params.arguments or {}))
             try:
                 waited = 0.0
                 while not (await asyncio.wait([running], timeout=_PROGRESS_S))[0]:

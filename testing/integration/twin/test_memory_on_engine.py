@@ -34,7 +34,7 @@ class AgentHarness:
 
     async def ask(self, text: str, conversation: str) -> str:
         said = "".join([piece async for piece in self.agent.respond(conversation, text, "typed")])
-        await self.agent.kept()
+        await self.agent.wait_kept()
         return said.strip()
 
     async def texts(self) -> list[str]:

@@ -149,7 +149,7 @@ async def test_a_state_is_saved_and_loaded_with_its_conversations(mission: Missi
 async def ask(mission: Mission, words: str) -> None:
     async for _ in mission.agent.respond("c-1", words, "typed"):
         pass
-    await mission.agent.kept()
+    await mission.agent.wait_kept()
 
 
 async def test_states_are_listed_and_deleted(http: httpx.AsyncClient) -> None:

@@ -31,8 +31,9 @@ from pipecatapp.events import (
 )
 from pipecatapp.ports import ChatChunk, ChatRequest
 from pipecatapp.storage.conversations import JsonlConversations
-from pipecatapp.twin.agent import OPEN_CONVERSATIONS, Agent
-from pipecatapp.twin.speak.protocol import late_text, request_text, without_tools
+from pipecatapp.twin.agent import Agent
+from pipecatapp.twin.open_conversations import OPEN_CONVERSATIONS
+from pipecatapp.twin.speak.protocol import late_text, request_text, strip_tools
 from pipecatapp.twin.speak.tool_loop import MAX_CALLS
 from pipecatapp.twin.turn_progress import TurnProgress
 from testing.fakes.agent_harness import RecordingSink, ScriptedMemory, ScriptedTool
@@ -350,7 +351,7 @@ async def test_after_barge_in_the_history_keeps_what_was_heard(house: Callable[.
     h = house("One two three four.", "Yes?")
     progress = TurnProgress("c", "voice", spoken=True)
     await h.ask("count", progress=progress)
-    await h.agent.heard("c", progress.id, "One two")
+    await h.agent.record_heard("c", progress.id, "One two")
     assert (h.sink.of(AssistantMessage)[-1].text, h.sink.of(AssistantMessage)[-1].interrupted) == ("One two", True)
     await h.ask("stop")
     assert h.model.requests[1].messages[2] == Message("assistant", "One two")
@@ -362,7 +363,7 @@ async def test_who_goes_on_before_a_word_was_heard_says_one_request(house: Calla
     h = house("Which one?", "Off it goes.", "Bye.")
     progress = TurnProgress("c", "voice", spoken=True)
     await h.ask("turn off the", progress=progress)
-    await h.agent.heard("c", progress.id, "")
+    await h.agent.record_heard("c", progress.id, "")
     await h.agent.prepare("c", "turn off the lamp")
     assert [m.content for m in h.model.prefilled[-1][1:]] == ["turn off the lamp"]
     await h.ask("turn off the lamp")
@@ -373,7 +374,7 @@ async def test_who_goes_on_before_a_word_was_heard_says_one_request(house: Calla
 async def test_heard_of_an_unknown_turn_changes_nothing(house: Callable[..., AgentHarness]) -> None:
     h = house("Hello.")
     await h.ask("hi")
-    await h.agent.heard("c", "nobody", "He")
+    await h.agent.record_heard("c", "nobody", "He")
     assert len(h.sink.of(AssistantMessage)) == 1
 
 
@@ -527,7 +528,7 @@ async def test_without_preparation_all_facts_stand_before_the_words(house: Calla
     memory = ScriptedMemory({"key": [Fact("1", "the key is under the pot")]})
     h = house("Under the pot.", memory=memory)
     await h.ask("where is the key")
-    await h.agent.kept()
+    await h.agent.wait_kept()
     assert h.model.requests[0].messages[-1].content.startswith("[remembered]\n- the key is under the pot\n[request]\n")
     assert [turn.user_text for turn in memory.kept] == ["where is the key"]
 
@@ -537,7 +538,7 @@ async def test_what_was_said_is_kept_though_the_answer_was_cut_short(house: Call
     h = house(["Good ", Gate(), "day."], memory=memory, pause_s=0.0)
     async with aclosing(h.agent.respond("c", "my name is Joe", "voice")) as pieces:
         assert await anext(pieces) == "Good "
-    await h.agent.kept()
+    await h.agent.wait_kept()
     assert [turn.user_text for turn in memory.kept] == ["my name is Joe"]
 
 
@@ -619,10 +620,10 @@ async def test_an_expert_is_told_what_is_known_for_the_request_and_the_talk(hous
 def test_an_expert_is_not_told_of_tools() -> None:
     tool = ScriptedTool("lamp.on").spec
     fact = Fact("1", "the lamp is green")
-    assert without_tools(request_text("light", [fact], tools=[tool])) == request_text("light", [fact])
-    assert without_tools(request_text("light", tools=[tool])) == "light"
+    assert strip_tools(request_text("light", [fact], tools=[tool])) == request_text("light", [fact])
+    assert strip_tools(request_text("light", tools=[tool])) == "light"
     late = late_text(request_text("light"), [fact], tools=[tool])
-    assert without_tools(late) == "light\n[remembered]\n- the lamp is green"
+    assert strip_tools(late) == "light\n[remembered]\n- the lamp is green"
 
 
 async def test_who_answered_is_kept_and_told(house: Callable[..., AgentHarness]) -> None:

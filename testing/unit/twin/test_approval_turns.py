@@ -346,7 +346,7 @@ async def test_a_yes_after_an_announcement_that_nobody_heard_does_not_count(hous
     async with aclosing(h.agent.respond("c", "lamp on", "voice", progress)) as pieces:
         async for _ in pieces:
             pass
-    await h.agent.heard("c", progress.id, "I am about to")
+    await h.agent.record_heard("c", progress.id, "I am about to")
     h.agent.finish(progress)
     assert await h.ask("yes", source="voice") == f"{MEANT_THIS} {ASKS_LAMP}"
     assert h.lamp.calls == []
@@ -624,7 +624,7 @@ async def test_an_announcement_that_was_cut_is_made_again_at_the_end_of_the_next
     async with aclosing(h.agent.respond("c", "lamp on", "voice", progress)) as pieces:
         async for _ in pieces:
             pass
-    await h.agent.heard("c", progress.id, "")
+    await h.agent.record_heard("c", progress.id, "")
     h.agent.finish(progress)
     said = await h.ask("what time is it")
     assert said.startswith("It is five.")
@@ -638,7 +638,7 @@ async def test_a_request_that_the_person_goes_on_with_takes_its_call_back(house:
     async with aclosing(h.agent.respond("c", "lamp on", "voice", progress)) as pieces:
         async for _ in pieces:
             pass
-    await h.agent.heard("c", progress.id, "")
+    await h.agent.record_heard("c", progress.id, "")
     h.agent.finish(progress)
     assert await h.ask("lamp on no off") == "Off then."
     assert h.gate.pending() == []

@@ -27,7 +27,7 @@ from pipecatapp.errors import SettledError, ToolError, UnfitDecisionError, Unkno
 from pipecatapp.events import ApprovalDecided, ApprovalRequested
 from pipecatapp.ports import ApprovalStore, EventSink, ToolContext
 from pipecatapp.twin.act.audit import Auditor, digest_of, digest_of_spec
-from pipecatapp.twin.act.masking import masked
+from pipecatapp.twin.act.masking import mask
 
 logger = logging.getLogger(__name__)
 
@@ -357,7 +357,7 @@ class ApprovalGate:
                 turn=settled.turn,
                 id=settled.id,
                 tool=settled.tool,
-                arguments=masked(settled.arguments),
+                arguments=mask(settled.arguments),
                 decision=_DECISIONS[state],
                 by=by,
             )

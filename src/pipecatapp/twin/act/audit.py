@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pipecatapp.domain import ApprovalRequest, AuditEntry, ToolCall, ToolResult, ToolSpec
+from pipecatapp.domain import ApprovalRequest, AuditEntry, Risk, ToolCall, ToolResult, ToolSpec
 from pipecatapp.events import AuditRecorded
 from pipecatapp.ports import AuditLog, EventSink, ToolContext
-from pipecatapp.twin.act.masking import masked
+from pipecatapp.twin.act.masking import mask
 
 EXECUTED = "executed"
 
@@ -45,24 +45,12 @@ class Auditor:
 
     async def request(self, request: ApprovalRequest, decision: str, by: str) -> None:
         """A call was asked for, or decided."""
-        await self._record(
-            AuditEntry(
-                at=self._clock(),
-                conversation=request.conversation,
-                turn=request.turn,
-                tool=request.tool,
-                risk=str(request.risk),
-                arguments=masked(request.arguments),
-                decision=decision,
-                by=by,
-                digest=request.digest,
-                id=request.id,
-            )
-        )
+        call = ToolCall(request.id, request.tool, request.arguments)
+        await self._record(self._entry(call, request.risk, request, decision, by))
 
     async def call(self, call: ToolCall, spec: ToolSpec, context: ToolContext, decision: str, by: str) -> None:
         """A call was decided without asking a person: by a rule, or by what the person allowed before."""
-        await self._record(self._entry(call, spec, context, decision, by))
+        await self._record(self._entry(call, spec.risk, context, decision, by))
 
     async def executed(
         self, call: ToolCall, spec: ToolSpec, context: ToolContext, by: str, result: ToolResult, seconds: float
@@ -71,21 +59,23 @@ class Auditor:
         whole = f"{result.text}\n{result.detail}".encode("utf-8", "replace")
         await self._record(
             replace(
-                self._entry(call, spec, context, EXECUTED, by),
+                self._entry(call, spec.risk, context, EXECUTED, by),
                 result_digest=hashlib.sha256(whole).hexdigest(),
                 ok=result.ok,
                 seconds=round(seconds, 3),
             )
         )
 
-    def _entry(self, call: ToolCall, spec: ToolSpec, context: ToolContext, decision: str, by: str) -> AuditEntry:
+    def _entry(
+        self, call: ToolCall, risk: Risk, asked: ToolContext | ApprovalRequest, decision: str, by: str
+    ) -> AuditEntry:
         return AuditEntry(
             at=self._clock(),
-            conversation=context.conversation,
-            turn=context.turn,
+            conversation=asked.conversation,
+            turn=asked.turn,
             tool=call.name,
-            risk=str(spec.risk),
-            arguments=masked(call.arguments),
+            risk=str(risk),
+            arguments=mask(call.arguments),
             decision=decision,
             by=by,
             digest=digest_of(call.name, call.arguments),

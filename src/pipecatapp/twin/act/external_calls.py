@@ -7,17 +7,15 @@ outcome. It cannot answer for the person: it has nothing here to answer with.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipecatapp.background import BackgroundTasks
 from pipecatapp.domain import ApprovalRequest, ApprovalState, Risk, ToolCall, ToolResult, ToolSpec
 from pipecatapp.ports import ToolContext
 from pipecatapp.twin.act.approvals import ApprovalGate, outcome_of
 from pipecatapp.twin.act.toolbox import Toolbox
 from pipecatapp.twin.turn_progress import new_turn_id
-
-logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 1.0
 CALLERS = "other-programs"  # what they ask for stands under this conversation: on the cards, in the audit log
@@ -30,15 +28,15 @@ class ExternalCalls:
 
     Args:
         toolbox: runs them.
-        gate: where those that act wait; None: they are refused.
+        gate: where those that act wait.
     """
 
-    def __init__(self, toolbox: Toolbox, gate: ApprovalGate | None) -> None:
+    def __init__(self, toolbox: Toolbox, gate: ApprovalGate) -> None:
         self._toolbox = toolbox
         self._gate = gate
         self._turns: set[str] = set()
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing = BackgroundTasks("a request of another program could not be ended")
 
     @property
     def tools(self) -> Sequence[ToolSpec]:
@@ -58,8 +56,8 @@ class ExternalCalls:
             try:
                 result = await self._toolbox.run(ToolCall(f"call-{turn}", name, arguments), context)
             except asyncio.CancelledError:
-                if self._gate is not None and not self._shared(turn):  # it may have begun to wait already
-                    self._later(self._gate.withdraw(CALLERS, turn, decided=True))
+                if not self._shared(turn):  # it may have begun to wait already
+                    self._closing.start(self._gate.withdraw(CALLERS, turn, decided=True))
                 raise
             return result if isinstance(result, ToolResult) else await self._decided(result, context)
         finally:
@@ -73,11 +71,11 @@ class ExternalCalls:
             if not waiter.done():
                 waiter.set_result(None)
         if request.id not in self._waiting and request.turn not in self._turns:
-            self._later(self._close(request.id))  # who asked is gone, or it was before a restart: nothing is run
+            # Who asked is gone, or it was before a restart: nothing is run.
+            self._closing.start(self._gate.close(request.id))
         return True
 
     async def _decided(self, request: ApprovalRequest, context: ToolContext) -> ToolResult:
-        assert self._gate is not None  # noqa: S101 - somebody made the request
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(request.id, []).append(waiter)
         try:
@@ -88,7 +86,7 @@ class ExternalCalls:
                 now = self._gate.get(request.id)
         except asyncio.CancelledError:
             if len(self._waiting[request.id]) == 1:
-                self._later(self._gate.withdraw(CALLERS, request.turn, decided=True))
+                self._closing.start(self._gate.withdraw(CALLERS, request.turn, decided=True))
             raise
         finally:
             self._waiting[request.id].remove(waiter)
@@ -105,21 +103,5 @@ class ExternalCalls:
 
     def _shared(self, turn: str) -> bool:
         """Whether another program waits for what this turn asked for."""
-        assert self._gate is not None  # noqa: S101
         requests = [self._gate.get(each) for each in self._waiting]
         return any(request is not None and request.turn == turn for request in requests)
-
-    async def _close(self, request: str) -> None:
-        assert self._gate is not None  # noqa: S101
-        await self._gate.close(request)
-
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        async def logged() -> None:
-            try:
-                await work
-            except Exception:
-                logger.exception("a request of another program could not be ended")
-
-        task = asyncio.create_task(logged())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)

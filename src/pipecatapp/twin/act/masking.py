@@ -44,18 +44,18 @@ _LED_BY = (
 )
 
 
-def masked(value: Any, name: str = "") -> Any:
+def mask(value: Any, name: str = "") -> Any:
     """The value without its secrets. ``name`` is that of the argument it belongs to."""
     if value not in (None, "", True, False) and _is_secret(name):
         return MASK
     if isinstance(value, Mapping):
-        return {str(key): masked(inner, str(key)) for key, inner in value.items()}
+        return {str(key): mask(inner, str(key)) for key, inner in value.items()}
     if isinstance(value, str):
-        return masked_text(value)
+        return mask_text(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # Python writes it, and no page can read it
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        return [masked(inner, name) for inner in value]
+        return [mask(inner, name) for inner in value]
     return value
 
 
@@ -64,10 +64,10 @@ def _is_secret(name: str) -> bool:
     return not _PARTS.isdisjoint(parts) or parts[-1:] in (["key"], ["keys"])
 
 
-def masked_text(text: str) -> str:
+def mask_text(text: str) -> str:
     """The text without what looks like a secret."""
     if len(text) > _LONGEST:
-        return f"{masked_text(text[:_LONGEST])}\n({len(text) - _LONGEST} more characters are left out)"
+        return f"{mask_text(text[:_LONGEST])}\n({len(text) - _LONGEST} more characters are left out)"
     for pattern in _PATTERNS:
         text = pattern.sub(MASK, text)
     for pattern in _LED_BY:

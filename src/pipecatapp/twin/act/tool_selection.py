@@ -1,4 +1,4 @@
-"""Which tools a request is offered, when there are too many to describe them all to the model every time.
+"""Which tools the model is told of with a request, when there are too many to describe them all every time.
 
 Up to ``MANY`` all stand in the fixed part of the prompt. With more only the core stands there, the same bytes as long
 as the core stays, and each request brings the few that fit it (``ports.ToolChooser``) at the changing end, in a
@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from pipecatapp.domain import Message, ToolSpec
-from pipecatapp.ports import ModelProfile, ToolChooser
+from pipecatapp.ports import ToolChooser
+from pipecatapp.twin.speak.dialect import Dialect
 from pipecatapp.twin.speak.protocol import tool_line
 from pipecatapp.twin.understand.routing import ROUTE
 
@@ -42,23 +43,21 @@ class ToolSelection:
 
     Args:
         tools: all that can be called.
-        own: the names of those that the starter model may know.
+        own: the names of our own.
         chooser: finds those that fit; None: every tool is in the fixed part.
-        profile: what the model can read.
+        dialect: what the model can be told.
     """
 
     def __init__(
-        self, tools: Sequence[ToolSpec], own: Collection[str], chooser: ToolChooser | None, profile: ModelProfile
+        self, tools: Sequence[ToolSpec], own: Collection[str], chooser: ToolChooser | None, dialect: Dialect
     ) -> None:
-        self.profile = profile
+        self.dialect = dialect
         self._chooser = chooser
-        compact = profile.prompt_style == "compact"
-        # The starter knows the tools by name, and only those that it was trained on.
-        self._tools = [tool for tool in tools if tool.name in own] if compact else list(tools)
+        self._tools = dialect.known_tools(tools, own)
         # Characters: about two fifths of the context.
-        room = profile.context_tokens
+        room = dialect.profile.context_tokens
         large = len(self._tools) > MANY or sum(len(tool_line(tool)) for tool in self._tools) > room
-        self.many = chooser is not None and not compact and large
+        self.many = chooser is not None and dialect.many_tools and large
         self.fixed = self._core(room) if self.many else self._tools
 
     def _core(self, room: int) -> list[ToolSpec]:
@@ -73,13 +72,13 @@ class ToolSelection:
                 standing.add(name)
         return [tool for tool in self._tools if tool.name in standing]
 
-    async def fitting(self, words: str) -> list[ToolSpec]:
+    async def choose(self, words: str) -> list[ToolSpec]:
         """The tools beside the fixed ones that fit these words, best first, as many as there is room for."""
         if self._chooser is None or not self.many or not words.strip():
             return []
         standing = {tool.name for tool in self.fixed}
         others = [tool for tool in self._tools if tool.name not in standing]
-        room = self.profile.context_tokens // 2  # characters: about a fifth of the context
+        room = self.dialect.profile.context_tokens // 2  # characters: about a fifth of the context
         taken: list[ToolSpec] = []
         for tool in await self._chooser.choose(words, others, FITTING):
             room -= len(tool_line(tool, brief=True))

@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import fastjsonschema
 
+from pipecatapp.background import BackgroundTasks
 from pipecatapp.domain import ApprovalRequest, Preview, Risk, ToolCall, ToolResult, ToolSpec
 from pipecatapp.errors import ApprovalError, StorageError, ToolError
 from pipecatapp.events import ToolFinished, ToolProgress, ToolStarted
@@ -23,7 +24,7 @@ from pipecatapp.ports import ClosingTool, EventSink, PreviewingTool, Tool, ToolC
 from pipecatapp.twin.act.approval_prompts import default_sentence
 from pipecatapp.twin.act.approvals import ApprovalGate
 from pipecatapp.twin.act.audit import digest_of_spec
-from pipecatapp.twin.act.masking import masked
+from pipecatapp.twin.act.masking import mask
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Toolbox:
     Args:
         tools: each under its own name.
         sink: where tool events go.
-        gate: where calls that act wait for a person; without it they are refused.
+        gate: where calls that act wait for a person.
         off: the tools that cannot work here, with the reason.
         sources: tools that come and go; none of them takes the name of one of ``tools``.
     """
@@ -53,7 +54,7 @@ class Toolbox:
         self,
         tools: Sequence[Tool],
         sink: EventSink,
-        gate: ApprovalGate | None = None,
+        gate: ApprovalGate,
         off: Mapping[str, str] = MappingProxyType({}),
         sources: Sequence[ToolSource] = (),
     ) -> None:
@@ -63,7 +64,7 @@ class Toolbox:
         self._checks: dict[str, tuple[ToolSpec, _Check]] = {}
         self._sink = sink
         self._gate = gate
-        self._noting: set[asyncio.Task[None]] = set()
+        self._noting = BackgroundTasks("the audit log could not be written")
 
     @property
     def specs(self) -> list[ToolSpec]:
@@ -99,11 +100,11 @@ class Toolbox:
         try:
             tool = self._fit(call)
             if tool.spec.risk is not Risk.READ:
-                asked = await self._asked(tool, call, context)
+                asked = await self._ask(tool, call, context)
                 if asked is not None:
                     return asked
         except ToolError as error:
-            with self.told(call, context) as outcome:
+            with self.track(call, context) as outcome:
                 outcome.result = failure(str(error))
             return outcome.result
         by = "agent" if tool.spec.risk is Risk.READ else "session"
@@ -114,13 +115,11 @@ class Toolbox:
         call = ToolCall(request.id, request.tool, request.arguments)
         try:
             tool = self._fit(call)
-            if self._gate is None:
-                raise ToolError("nobody can say yes here")
             if digest_of_spec(tool.spec) != request.spec_digest:
                 raise ToolError(f"{call.name} is not the tool any more that the yes was for, so it was not used")
             await self._gate.begin(request.id)
         except (ToolError, ApprovalError, StorageError) as error:
-            with self.told(call, context) as outcome:
+            with self.track(call, context) as outcome:
                 outcome.result = failure(str(error))
             return outcome.result
         return await self._carry_out(tool, call, context, request.by)
@@ -135,15 +134,14 @@ class Toolbox:
 
     async def aclose(self) -> None:
         """Wait for what is still being written down, and end what its own tools have running."""
-        while self._noting:
-            await asyncio.wait(set(self._noting))
+        await self._noting.wait()
         closing = [tool for tool in self._own.values() if isinstance(tool, ClosingTool)]
         for ended in await asyncio.gather(*(tool.aclose() for tool in closing), return_exceptions=True):
             if isinstance(ended, BaseException):
                 logger.error("a tool could not be ended", exc_info=ended)
 
     @contextmanager
-    def told(self, call: ToolCall, context: ToolContext, outcome: Outcome | None = None) -> Iterator[Outcome]:
+    def track(self, call: ToolCall, context: ToolContext, outcome: Outcome | None = None) -> Iterator[Outcome]:
         """Emits the events around a call; whoever runs it puts the result into the outcome."""
         self._sink.emit(
             ToolStarted(
@@ -151,7 +149,7 @@ class Toolbox:
                 turn=context.turn,
                 call_id=call.id,
                 tool=call.name,
-                arguments=masked(call.arguments),
+                arguments=mask(call.arguments),
             )
         )
         started = time.monotonic()
@@ -183,19 +181,17 @@ class Toolbox:
         if tool is None:
             if (reason := self.off.get(call.name)) is not None:
                 raise ToolError(f"{call.name} is off: {reason}")
-            raise ToolError(f"there is no tool {call.name}; there are: {_listed(sorted(tools))}")
+            raise ToolError(f"there is no tool {call.name}; there are: {_list_names(sorted(tools))}")
         try:
             json.dumps(dict(call.arguments), ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError) as error:
             raise ToolError(f"{call.name}: the arguments cannot be written as JSON ({error})") from error
-        if (problem := self._problem(tool.spec, call.arguments)) is not None:
+        if (problem := self._find_problem(tool.spec, call.arguments)) is not None:
             raise ToolError(f"{call.name}: {problem}")
         return tool
 
-    async def _asked(self, tool: Tool, call: ToolCall, context: ToolContext) -> ApprovalRequest | None:
+    async def _ask(self, tool: Tool, call: ToolCall, context: ToolContext) -> ApprovalRequest | None:
         """The request that waits for a person now, or None: such calls are allowed for this session."""
-        if self._gate is None:
-            raise ToolError(f"{call.name} acts on the world, and that is not allowed here")
         if not context.conversation:
             await self._gate.auditor.call(call, tool.spec, context, "refused", "api")
             raise ToolError(f"{call.name} needs a person's yes, and nobody can be asked here; ask for it on the page")
@@ -231,12 +227,12 @@ class Toolbox:
         began = time.monotonic()
         outcome = Outcome()
         try:
-            with self.told(call, context, outcome):
+            with self.track(call, context, outcome):
                 outcome.result = await self._run(tool, call, replace(context, progress=progress))
         finally:
-            if self._gate is not None:
-                seconds = time.monotonic() - began
-                self._note(self._gate.auditor.executed(call, tool.spec, context, by, outcome.result, seconds))
+            seconds = time.monotonic() - began
+            # Without waiting, for it is written down also when the turn was cancelled.
+            self._noting.start(self._gate.auditor.executed(call, tool.spec, context, by, outcome.result, seconds))
         return outcome.result
 
     async def _run(self, tool: Tool, call: ToolCall, context: ToolContext) -> ToolResult:
@@ -251,24 +247,11 @@ class Toolbox:
             logger.exception("tool %s failed", call.name)
             return failure(f"{call.name} failed; the reason is in the log")
 
-    def _note(self, work: Coroutine[Any, Any, None]) -> None:
-        """Write it down without waiting: also when the turn was cancelled."""
-
-        async def noted() -> None:
-            try:
-                await work
-            except Exception:
-                logger.exception("the audit log could not be written")
-
-        task = asyncio.create_task(noted())
-        self._noting.add(task)
-        task.add_done_callback(self._noting.discard)
-
-    def _problem(self, spec: ToolSpec, arguments: Mapping[str, Any]) -> str | None:
+    def _find_problem(self, spec: ToolSpec, arguments: Mapping[str, Any]) -> str | None:
         """What is wrong with the arguments, as a sentence, or None. What nobody declared is wrong too."""
         known, check = self._checks.get(spec.name, (None, None))
         if check is None or known is not spec:
-            check = _compiled(json.dumps({"additionalProperties": False, **spec.parameters}))
+            check = _compile(json.dumps({"additionalProperties": False, **spec.parameters}))
             self._checks[spec.name] = (spec, check)
         try:
             check(arguments)
@@ -278,12 +261,12 @@ class Toolbox:
 
 
 @lru_cache(maxsize=512)
-def _compiled(schema: str) -> _Check:
+def _compile(schema: str) -> _Check:
     """A checker of arguments; compiling one takes 10 ms on a slow PC."""
     return cast("_Check", fastjsonschema.compile(json.loads(schema)))
 
 
-def _listed(names: Sequence[str]) -> str:
+def _list_names(names: Sequence[str]) -> str:
     more = len(names) - _NAMED_TOOLS
     return ", ".join(names[:_NAMED_TOOLS]) + (f" and {more} more" if more > 0 else "") if names else "none"
 

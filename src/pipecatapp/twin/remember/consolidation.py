@@ -67,7 +67,7 @@ class MemoryConsolidator:
             self._busy -= 1
             self._begin()
 
-    async def settled(self) -> None:
+    async def wait_kept(self) -> None:
         """Return when nothing waits any more."""
         while self._task is not None and not self._task.done():
             await asyncio.wait([self._task])
@@ -110,6 +110,6 @@ class MemoryConsolidator:
     async def _costs(self) -> bool:
         """Whether keeping a turn needs the engine."""
         try:
-            return (await self._model.profile()).prompt_style != "compact"
+            return (await self._model.profile()).summarises
         except ModelError:
             return True

@@ -43,7 +43,7 @@ class History:
         self._records = list(records)
 
     @classmethod
-    def resumed(cls, stored: Sequence[TurnRecord]) -> History:
+    def resume(cls, stored: Sequence[TurnRecord]) -> History:
         """The end of a stored conversation, cut where it was cut while it ran."""
         history = cls()
         for record in stored:
@@ -98,7 +98,7 @@ class History:
         del self._records[:dropped]
         return dropped > 0
 
-    def heard(self, turn_id: str, text: str) -> TurnRecord | None:
+    def record_heard(self, turn_id: str, text: str) -> TurnRecord | None:
         """After barge-in ``text`` is all that was said in this turn; gives back what is now on record."""
         for index, record in enumerate(self._records):
             if record.turn.id == turn_id:
@@ -112,7 +112,7 @@ class History:
 
     def become(self, stored: Sequence[TurnRecord]) -> None:
         """Go on with the end of this stored conversation instead."""
-        self._records = list(History.resumed(stored).turns)
+        self._records = list(History.resume(stored).turns)
 
 
 def _block(turns: int) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pipecatapp.domain import Message, ToolSpec
-from pipecatapp.ports import ModelProfile, ToolChooser, ToolContext
+from pipecatapp.ports import ToolChooser, ToolContext
 from pipecatapp.twin.act.tool_selection import ToolSelection
 from pipecatapp.twin.act.toolbox import Toolbox
 from pipecatapp.twin.remember.history import History
-from pipecatapp.twin.speak.protocol import compact_system, full_system, observed, recalls
-from pipecatapp.twin.speak.tool_loop import TurnRequest
+from pipecatapp.twin.speak.dialect import Dialect
+from pipecatapp.twin.speak.protocol import observation_text, recalls
+from pipecatapp.twin.speak.turn_request import TurnRequest
 from pipecatapp.twin.turn_progress import TurnProgress
 from pipecatapp.twin.understand.routing import ROUTE, Routing, route_spec
 
@@ -47,27 +48,26 @@ class PromptBuilder:
         specs = self._toolbox.specs + ([route_spec(experts)] if experts else [])
         return sorted(specs, key=lambda spec: spec.name)
 
-    def offer(self, profile: ModelProfile) -> ToolSelection:
+    def select_tools(self, dialect: Dialect) -> ToolSelection:
         """Which of the tools stand in every prompt of this model."""
-        return ToolSelection(self.tools, self._toolbox.own | {ROUTE}, self._chooser, profile)
+        return ToolSelection(self.tools, self._toolbox.own | {ROUTE}, self._chooser, dialect)
 
-    async def new_tools(self, offer: ToolSelection, words: str, history: Sequence[Message]) -> list[ToolSpec]:
+    async def new_tools(self, selection: ToolSelection, words: str, history: Sequence[Message]) -> list[ToolSpec]:
         """The tools that fit these words and that the model does not see yet."""
-        seen = {tool.name for tool in offer.shown(history)}
-        return [tool for tool in await offer.fitting(words) if tool.name not in seen]
+        seen = {tool.name for tool in selection.shown(history)}
+        return [tool for tool in await selection.choose(words) if tool.name not in seen]
 
-    def system(self, offer: ToolSelection, added: str = "") -> Message:
+    def system(self, selection: ToolSelection, added: str = "") -> Message:
         """The front of every prompt: the same text as long as persona, tools and experts stay."""
-        experts = self._routing.experts()
-        if offer.profile.prompt_style == "compact":
-            return Message("system", compact_system([t.name for t in offer.fixed], [e.name for e in experts]))
-        persona = "\n\n".join(part for part in (self._persona().strip(), added.strip()) if part)
-        return Message("system", full_system(persona, offer.fixed, experts, more_tools=offer.many))
+        front = selection.dialect.system(
+            self._persona(), selection.fixed, self._routing.experts(), added, more_tools=selection.many
+        )
+        return Message("system", front)
 
     def news(self, told: str) -> str:
         """What the camera sees, unless it is what the model was told last: an old PC reads every word again."""
         now = self.observe()
-        return "" if observed(now) == observed(told) else now
+        return "" if observation_text(now) == observation_text(told) else now
 
     def context(self, conversation: str, turn: str, words: str, history: History) -> ToolContext:
         """Who asks, and what stands in the prompt already."""
@@ -82,9 +82,9 @@ class PromptBuilder:
             or any(recalls(message.content) for message in history.messages() if message.role == "user"),
         )
 
-    def exchange(
+    def begin(
         self,
-        offer: ToolSelection,
+        selection: ToolSelection,
         words: str,
         progress: TurnProgress,
         context: ToolContext,
@@ -95,11 +95,11 @@ class PromptBuilder:
         return TurnRequest(
             words=words,
             context=context,
-            profile=offer.profile,
-            system=self.system(offer, added),
-            system_for=lambda profile: self.system(self.offer(profile), added),
+            dialect=selection.dialect,
+            system=self.system(selection, added),
+            system_for=lambda dialect: self.system(self.select_tools(dialect), added),
             history=history,
-            tools=[*offer.fixed, *offer.shown(history.messages())],
+            tools=[*selection.fixed, *selection.shown(history.messages())],
             experts=self._routing.experts(),
             progress=progress,
             messages=[],

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipecatapp.domain import Fact, Message, ToolSpec
 from pipecatapp.errors import ModelError
 from pipecatapp.ports import ChatModel, Memory
-from pipecatapp.twin.speak.protocol import request_text
+from pipecatapp.twin.remember.history import History
+from pipecatapp.twin.speak.builder import PromptBuilder
+from pipecatapp.twin.speak.current_dialect import CurrentDialect
+from pipecatapp.twin.speak.protocol import last_observation, request_text
 
 logger = logging.getLogger(__name__)
 
@@ -51,29 +54,29 @@ class Prefill:
     Args:
         model: whose cache is filled.
         memory: what is recalled from.
-        base: the prompt in front of these words (system message and history); may raise ModelError.
+        prompts: builds the prompt.
+        dialect: how the model wants to be spoken to.
+        history: of this conversation.
         slot_key: names the conversation to the engine.
-        fitting: the tools that come with a request of these words; None where all stand in the base.
-        observe: what the camera sees that these words' conversation does not know yet.
     """
 
     def __init__(
         self,
         model: ChatModel,
         memory: Memory | None,
-        base: Callable[[str], Awaitable[Sequence[Message]]],
+        prompts: PromptBuilder,
+        dialect: CurrentDialect,
+        history: History,
         slot_key: str,
-        fitting: Callable[[str], Awaitable[Sequence[ToolSpec] | None]],
-        observe: Callable[[str], str],
     ) -> None:
         self._model = model
         self._memory = memory
-        self._base = base
+        self._prompts = prompts
+        self._dialect = dialect
+        self._history = history
         self._slot_key = slot_key
-        self._observe = observe
         self._wanted: str | None = None
         self._task: asyncio.Task[None] | None = None
-        self._fitting = fitting
         self._frozen: PromptPrefix | None = None
 
     @property
@@ -120,15 +123,18 @@ class Prefill:
                 logger.exception("preparing a turn failed; it only costs time")
 
     async def _evaluate(self, words: str) -> None:
-        base = await self._base(words)
+        selection = self._prompts.select_tools(await self._dialect.now())
+        history = self._history.messages(words)
+        base = [self._prompts.system(selection), *history]
         if not words:
             await self._model.prefill(base, self._slot_key)
             return
         if self._frozen is None:
-            tools = await self._fitting(words)
-            if (self._memory is not None or tools is not None) and len(words.split()) < _WORDS_FOR_RECALL:
+            if (self._memory is not None or selection.many) and len(words.split()) < _WORDS_FOR_RECALL:
                 return
-            self._frozen = PromptPrefix(await recall(self._memory, words), tools or (), self._observe(words))
-        front = self._frozen
-        content = request_text(words, front.facts, front.observation, front.tools)
+            tools = await self._prompts.new_tools(selection, words, history) if selection.many else []
+            seen = self._prompts.news(last_observation(history))
+            self._frozen = PromptPrefix(await recall(self._memory, words), tools, seen)
+        prefix = self._frozen
+        content = request_text(words, prefix.facts, prefix.observation, prefix.tools)
         await self._model.prefill([*base, Message("user", content)], self._slot_key)

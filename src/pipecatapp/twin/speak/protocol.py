@@ -38,7 +38,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipecatapp.domain import Expert, Fact, Message, ToolCall, ToolSpec
-from pipecatapp.domain import defused as defused
+from pipecatapp.domain import defuse as defuse
 
 TOOL_CALL_OPEN = "<tool_call>"
 TOOL_CALL_CLOSE = "</tool_call>"
@@ -80,22 +80,22 @@ def full_system(persona: str, tools: Sequence[ToolSpec], experts: Sequence[Exper
 
 
 def tool_line(tool: ToolSpec, *, brief: bool = False) -> str:
-    """A tool as one line of the prompt. What another server wrote about it is data too, its markers defused.
+    """A tool as one line of the prompt. What another server wrote about it is data too, its markers defuse.
 
     ``brief``: bounded, for a tool that comes with a request; what is left out of a schema is said when a call is wrong.
     """
     description, parameters = tool.description, tool.parameters
     if brief:
-        description = _shortened(description, _BRIEF_DESCRIPTION)
+        description = _shorten(description, _BRIEF_DESCRIPTION)
         parameters = next(
-            (slim for slim in _slimmer(parameters) if len(json.dumps(slim, ensure_ascii=False)) <= _BRIEF_PARAMETERS),
+            (slim for slim in _slim_down(parameters) if len(json.dumps(slim, ensure_ascii=False)) <= _BRIEF_PARAMETERS),
             {"type": "object"},
         )
     line = {"name": tool.name, "description": description, "parameters": parameters}
-    return defused(json.dumps(line, ensure_ascii=False))
+    return defuse(json.dumps(line, ensure_ascii=False))
 
 
-def _slimmer(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _slim_down(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The schema, then with less and less in it."""
     yield schema
     properties: Mapping[str, Any] = schema.get("properties", {})
@@ -118,7 +118,7 @@ def _slimmer(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def request_text(words: str, facts: Sequence[Fact] = (), observation: str = "", tools: Sequence[ToolSpec] = ()) -> str:
     """The content of a user message: what is known for this request, then the words."""
     context = context_note(facts, observation, tools)
-    words = defused(words)
+    words = defuse(words)
     return f"{context}[request]\n{words}" if context else words
 
 
@@ -134,13 +134,13 @@ def context_note(facts: Sequence[Fact], observation: str = "", tools: Sequence[T
     if tools:
         note += "[tools]\n" + "".join(f"{tool_line(tool, brief=True)}\n" for tool in tools)
     if facts:
-        note += "[remembered]\n" + "".join(f"- {_one_line(defused(fact.text))}\n" for fact in facts)
+        note += "[remembered]\n" + "".join(f"- {_one_line(defuse(fact.text))}\n" for fact in facts)
     if observation:
-        note += f"[camera]\n- {observed(observation)}\n"
+        note += f"[camera]\n- {observation_text(observation)}\n"
     return note
 
 
-def without_tools(content: str) -> str:
+def strip_tools(content: str) -> str:
     """A user message as ``request_text`` and ``late_text`` make it, for a model that has no tools."""
     kept, in_tools = [], False
     for line in content.split("\n"):
@@ -169,14 +169,14 @@ def tool_call_text(call: ToolCall) -> str:
 def tool_response_text(text: str, *, untrusted: bool = False) -> str:
     """A tool's result as the user message that follows the call; ``untrusted``: somebody else wrote it."""
     note = f"{UNTRUSTED}\n" if untrusted else ""
-    return f"<tool_response>\n{note}{defused(text)}\n</tool_response>"
+    return f"<tool_response>\n{note}{defuse(text)}\n</tool_response>"
 
 
 def settled_text(call: ToolCall, answer: str, result: str, words: str = "") -> str:
     """The user message that goes on with a call that waited for a person: their words where they said any, what was
     decided about which call, and what came of it."""
-    said = f"{defused(words)}\n" if words else ""
-    what = defused(json.dumps({"name": call.name, "arguments": dict(call.arguments)}, ensure_ascii=False))
+    said = f"{defuse(words)}\n" if words else ""
+    what = defuse(json.dumps({"name": call.name, "arguments": dict(call.arguments)}, ensure_ascii=False))
     return f"{said}[{answer}]\n{what}\n{result}"
 
 
@@ -189,13 +189,13 @@ def recalls(content: str) -> bool:
     )
 
 
-def _shortened(text: str, limit: int) -> str:
+def _shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit].rsplit(' ', 1)[0]}\u2026"
 
 
-def observed(text: str) -> str:
+def observation_text(text: str) -> str:
     """What the camera sees as it stands in a prompt."""
-    return _one_line(defused(text))
+    return _one_line(defuse(text))
 
 
 def _one_line(text: str) -> str:

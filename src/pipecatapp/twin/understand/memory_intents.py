@@ -33,7 +33,7 @@ _QUESTION = re.compile(
 _ANSWERS = 0.75
 
 
-def plain_wish(words: str, tools: Collection[str], facts: Sequence[Fact] = ()) -> ToolCall | None:
+def match_intent(words: str, tools: Collection[str], facts: Sequence[Fact] = ()) -> ToolCall | None:
     """The call that a request clearly asks for; None when a model has to decide.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any
 from pipecatapp.domain import Expert, Message, ToolSpec, Usage
 from pipecatapp.errors import ModelUnreachableError
 from pipecatapp.ports import ChatChunk, ChatRequest, Classifier, ExpertDirectory
-from pipecatapp.twin.speak.protocol import defused
+from pipecatapp.twin.speak.protocol import defuse
 from pipecatapp.twin.speak.speakable import SpeakableFilter
 from pipecatapp.twin.speak.tool_calls import ToolCallParser
 from pipecatapp.twin.streams import closing
@@ -80,7 +80,7 @@ class Routing:
         """The expert that was chosen by hand, empty: none."""
         return self._chosen.get(conversation, "")
 
-    async def direct(self, conversation: str, words: str) -> str:
+    async def choose_directly(self, conversation: str, words: str) -> str:
         """The expert that answers without the model being asked: chosen by hand, or a clear case; else empty."""
         names = {expert.name for expert in self.experts()}
         if (chosen := self.chosen(conversation)) in names:
@@ -115,8 +115,8 @@ class Routing:
             raise ModelUnreachableError(str(error.args[0])) from error
         assert self._directory is not None  # noqa: S101 - or nobody would be known
         front = "\n\n".join(part for part in (self._persona(name).strip(), added.strip()) if part)
-        request = ChatRequest([Message("system", front), *(Message(m.role, defused(m.content)) for m in talk)])
-        async with closing(expert_words(self._directory.ask(name, request), progress)) as pieces:
+        request = ChatRequest([Message("system", front), *(Message(m.role, defuse(m.content)) for m in talk)])
+        async with closing(read_expert(self._directory.ask(name, request), progress)) as pieces:
             async for words in pieces:
                 yield words
 
@@ -127,7 +127,7 @@ class Routing:
         return name
 
 
-async def expert_words(chunks: AsyncIterator[ChatChunk], progress: TurnProgress) -> AsyncGenerator[str, None]:
+async def read_expert(chunks: AsyncIterator[ChatChunk], progress: TurnProgress) -> AsyncGenerator[str, None]:
     """What of an expert's answer can be spoken. A tool call in it is nobody's to run."""
     parser, clean = ToolCallParser(), SpeakableFilter()
     asked = time.monotonic()

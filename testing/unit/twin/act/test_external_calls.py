@@ -1,4 +1,4 @@
-"""Calls of other programs at the desk, where they meet what nobody can time from outside."""
+"""Calls of other programs of tools, where they meet what nobody can time from outside."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ async def test_a_program_that_goes_away_as_the_yes_comes_leaves_nothing_behind(w
     sink, audit, store = RecordingSink(), MemoryAudit(), MemoryStore()
     gate = ApprovalGate(store, Auditor(audit, sink), sink)
     lamp = ScriptedTool("lamp.switch", risk=Risk.ACT)
-    desk = ExternalCalls(Toolbox([lamp], sink, gate), gate)
-    calling = asyncio.create_task(desk.call("lamp.switch", {}))
+    calls = ExternalCalls(Toolbox([lamp], sink, gate), gate)
+    calling = asyncio.create_task(calls.call("lamp.switch", {}))
 
     def settled(request: ApprovalRequest) -> None:
-        assert desk.settled(request)
+        assert calls.settled(request)
         calling.cancel()
 
     gate.on_settled(settled)
@@ -51,8 +51,8 @@ async def test_a_program_whose_request_is_cleared_away_waits_no_longer() -> None
     sink, audit = RecordingSink(), MemoryAudit()
     gate = ApprovalGate(MemoryStore(), Auditor(audit, sink), sink)
     lamp = ScriptedTool("lamp.switch", risk=Risk.ACT)
-    desk = ExternalCalls(Toolbox([lamp], sink, gate), gate)
-    calling = asyncio.create_task(desk.call("lamp.switch", {}))
+    calls = ExternalCalls(Toolbox([lamp], sink, gate), gate)
+    calling = asyncio.create_task(calls.call("lamp.switch", {}))
     async with asyncio.timeout(10):
         while not gate.pending():
             await asyncio.sleep(0)

@@ -13,6 +13,7 @@ from pipecatapp.ports import ModelProfile
 from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.twin.act.tool_selection import CORE, FITTING, LATE, MANY, ToolSelection
 from pipecatapp.twin.agent import Agent
+from pipecatapp.twin.speak.dialect import dialect_of
 from pipecatapp.twin.speak.protocol import full_system, tool_line
 from testing.fakes.agent_harness import RecordingSink, ScriptedMemory, ScriptedTool
 from testing.fakes.chat_model import COMPACT, ScriptedChatModel
@@ -156,7 +157,7 @@ async def test_no_more_tools_than_there_is_room_for() -> None:
     tools = [ToolSpec(f"big{n}.do", "does " * 30, big) for n in range(20)]
     words = " ".join(f"big{n}" for n in range(20))
     roomy, tight = [
-        await ToolSelection(tools, (), Named(), ModelProfile("m", context_tokens=size)).fitting(words)
+        await ToolSelection(tools, (), Named(), dialect_of(ModelProfile("m", context_tokens=size))).choose(words)
         for size in (32768, 2048)
     ]
     assert len(roomy) == FITTING
@@ -189,7 +190,9 @@ def test_what_a_server_writes_about_its_tools_opens_nothing() -> None:
 
 def test_in_a_small_context_less_of_the_core_stands_in_front() -> None:
     tools = [ToolSpec(name, "does something that takes some words to describe " * 3) for name in sorted(CORE)]
-    small, roomy = (ToolSelection(tools, (), Named(), ModelProfile("m", context_tokens=size)) for size in (1024, 8192))
+    small, roomy = (
+        ToolSelection(tools, (), Named(), dialect_of(ModelProfile("m", context_tokens=size))) for size in (1024, 8192)
+    )
     assert not roomy.many
     assert roomy.fixed == tools
     assert small.many

@@ -53,7 +53,7 @@ async def test_a_turn_is_kept_in_a_pause_and_its_prompt_evaluated_again() -> Non
     keep, again = keeper(memory)
     keep.add("c", turn("1"), ())
     keep.add("d", turn("2"), ())
-    await keep.settled()
+    await keep.wait_kept()
     assert memory.kept == ["1", "2"]
     assert again == ["d"]
 
@@ -69,7 +69,7 @@ async def test_who_speaks_stops_it_and_it_goes_on_in_the_next_pause() -> None:
         memory.go_on.set()
         await asyncio.sleep(0.01)
         assert memory.kept == []
-    await keep.settled()
+    await keep.wait_kept()
     assert memory.begun == ["1", "1"]
     assert memory.kept == ["1"]
 
@@ -83,7 +83,7 @@ async def test_words_of_a_sentence_that_is_still_spoken_stop_it_too() -> None:
     await asyncio.sleep(0.01)
     assert memory.begun == ["1", "1"]
     memory.go_on.set()
-    await keep.settled()
+    await keep.wait_kept()
     assert memory.kept == ["1"]
 
 
@@ -95,7 +95,7 @@ async def test_nothing_is_kept_while_another_conversation_has_its_turn() -> None
             keep.add("c", turn("1"), ())
         await asyncio.sleep(0.01)
         assert memory.begun == []
-    await keep.settled()
+    await keep.wait_kept()
     assert memory.kept == ["1"]
 
 
@@ -104,7 +104,7 @@ async def test_what_cannot_be_kept_holds_nothing_up() -> None:
     keep, _ = keeper(memory)
     keep.add("c", turn("broken"), ())
     keep.add("c", turn("2"), ())
-    await keep.settled()
+    await keep.wait_kept()
     assert memory.kept == ["2"]
 
 
@@ -112,7 +112,7 @@ async def test_where_it_costs_nothing_there_is_no_pause() -> None:
     memory = SlowMemory(at_once=True)
     keep, again = keeper(memory, ScriptedChatModel(profile=COMPACT), pause_s=3600.0)
     keep.add("c", turn("1"), ())
-    await keep.settled()
+    await keep.wait_kept()
     assert memory.kept == ["1"]
     assert again == []
 
@@ -123,5 +123,5 @@ async def test_in_a_house_without_pauses_the_oldest_are_given_up() -> None:
     async with keep.busy():
         for number in range(WAITING + 3):
             keep.add("c", turn(str(number)), ())
-    await keep.settled()
+    await keep.wait_kept()
     assert memory.kept == [str(number) for number in range(3, WAITING + 3)]

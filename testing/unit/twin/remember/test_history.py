@@ -40,7 +40,7 @@ def test_a_resumed_history_is_cut_where_it_was_while_it_ran() -> None:
     running, stored = History(), [record(number) for number in range(33)]
     for each in stored:
         running.add(each)
-    assert History.resumed(stored).messages() == running.messages()
+    assert History.resume(stored).messages() == running.messages()
 
 
 def test_a_turn_without_messages_leaves_no_trace() -> None:
@@ -77,12 +77,12 @@ def test_the_estimate_learns_from_the_servers_count() -> None:
 
 def test_what_was_heard_replaces_the_answer() -> None:
     history = History([record(1), record(2)])
-    assert history.heard("t2", "a") is not None
+    assert history.record_heard("t2", "a") is not None
     assert history.messages()[-1] == Message("assistant", "a")
     assert history.turns[1].turn.interrupted
-    history.heard("t2", "")
+    history.record_heard("t2", "")
     assert history.messages()[-1] == Message("assistant", INTERRUPTED)
-    assert history.heard("t9", "a") is None
+    assert history.record_heard("t9", "a") is None
 
 
 def test_a_clients_messages_become_turns() -> None:
@@ -101,7 +101,7 @@ def test_a_resumed_history_has_no_first_half_of_a_request_that_was_said_again() 
     running = History([record(1), half])
     running.drop_unheard("turn off the light")
     running.add(whole)
-    assert History.resumed([record(1), half, whole]).messages() == running.messages()
+    assert History.resume([record(1), half, whole]).messages() == running.messages()
     assert len(running.turns) == 2
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pipecatapp.twin.act.masking import MASK, masked, masked_text
+from pipecatapp.twin.act.masking import MASK, mask, mask_text
 from pipecatapp.twin.understand.answers import yes_or_no
 
 pytestmark = pytest.mark.unit
@@ -48,7 +48,7 @@ def test_anything_else_is_no_answer(words: str) -> None:
      ("ssh_passphrase", "p"), ("key", "k"), ("client-secret", {"inner": "x"}), ("db_password", "x"), ("PIN", 1234)],
 )  # fmt: skip
 def test_arguments_with_a_secret_name_are_masked(name: str, value: object) -> None:
-    assert "hunter2" not in json.dumps(kept := masked({name: value, "host": "node3"}))
+    assert "hunter2" not in json.dumps(kept := mask({name: value, "host": "node3"}))
     assert kept["host"] == "node3"
     assert MASK in json.dumps(kept[name])
     assert all(part not in json.dumps(kept[name]) for part in ("abc", "1234"))
@@ -56,7 +56,7 @@ def test_arguments_with_a_secret_name_are_masked(name: str, value: object) -> No
 
 @pytest.mark.parametrize("name", ["keyword", "monkey", "keys_pressed", "tokenizer_note", "max_tokens", "passenger"])
 def test_arguments_with_a_harmless_name_are_kept(name: str) -> None:
-    assert masked({name: "value"}) == {name: "value"}
+    assert mask({name: "value"}) == {name: "value"}
 
 
 @pytest.mark.parametrize(
@@ -86,15 +86,15 @@ def test_arguments_with_a_harmless_name_are_kept(name: str) -> None:
     ],
 )
 def test_what_looks_like_a_secret_is_masked(text: str, secret: str) -> None:
-    assert secret not in masked_text(text)
-    assert MASK in masked_text(text)
+    assert secret not in mask_text(text)
+    assert MASK in mask_text(text)
 
 
 @pytest.mark.parametrize(
     "text", ["df -h", "https://example.org/a:b", "run df -h on node3", "the password is safe", "ls -la"]
 )
 def test_ordinary_text_is_kept(text: str) -> None:
-    assert masked_text(text) == text
+    assert mask_text(text) == text
 
 
 @pytest.mark.parametrize(
@@ -103,12 +103,12 @@ def test_ordinary_text_is_kept(text: str) -> None:
 def test_no_text_takes_long(run: str) -> None:
     # Time that grows with the square of the length would be minutes here, for a program, a key or a file in base64.
     began = time.process_time()
-    masked_text(run * (20_000 // len(run)))
+    mask_text(run * (20_000 // len(run)))
     assert time.process_time() - began < 5
 
 
 def test_of_a_huge_text_the_beginning_is_kept() -> None:
-    kept = masked({"code": "password=hunter2 " + "x" * 1_000_000})["code"]
+    kept = mask({"code": "password=hunter2 " + "x" * 1_000_000})["code"]
     assert kept.startswith(f"password={MASK} xxx")
     assert kept.endswith("more characters are left out)")
     assert len(kept) < 21_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipecatapp.twin.understand.memory_intents import FORGET, REMEMBER, plain_wish
+from pipecatapp.twin.understand.memory_intents import FORGET, REMEMBER, match_intent
 
 pytestmark = pytest.mark.unit
 
@@ -22,7 +22,7 @@ BOTH = {REMEMBER, FORGET}
     ],
 )
 def test_what_is_to_be_remembered_is_said(words: str, text: str) -> None:
-    call = plain_wish(words, BOTH)
+    call = match_intent(words, BOTH)
     assert call is not None
     assert (call.name, dict(call.arguments)) == (REMEMBER, {"text": text})
 
@@ -32,7 +32,7 @@ def test_what_is_to_be_remembered_is_said(words: str, text: str) -> None:
     ["forget that", "Forget that, please.", "no, forget what I just said", "please forget this", "forget that one"],
 )
 def test_what_was_just_said_is_to_be_forgotten(words: str) -> None:
-    call = plain_wish(words, BOTH)
+    call = match_intent(words, BOTH)
     assert call is not None
     assert (call.name, dict(call.arguments)) == (FORGET, {"query": "that"})
 
@@ -55,9 +55,9 @@ def test_what_was_just_said_is_to_be_forgotten(words: str) -> None:
     ],
 )
 def test_anything_else_is_left_to_the_model(words: str) -> None:
-    assert plain_wish(words, BOTH) is None
+    assert match_intent(words, BOTH) is None
 
 
 def test_only_tools_that_are_here_are_called() -> None:
-    assert plain_wish("remember that the bin goes out on monday", {FORGET}) is None
-    assert plain_wish("forget that", {REMEMBER}) is None
+    assert match_intent("remember that the bin goes out on monday", {FORGET}) is None
+    assert match_intent("forget that", {REMEMBER}) is None

@@ -1,0 +1,97 @@
+"""Answers a client's own messages (the OpenAI endpoint): nothing is stored, no event told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+
+from pipecatapp.domain import Message
+from pipecatapp.ports import Memory, ToolContext
+from pipecatapp.twin.remember.consolidation import MemoryConsolidator
+from pipecatapp.twin.remember.history import history_of
+from pipecatapp.twin.speak.builder import PromptBuilder
+from pipecatapp.twin.speak.current_dialect import CurrentDialect
+from pipecatapp.twin.speak.prefill import recall
+from pipecatapp.twin.speak.protocol import defuse, request_text
+from pipecatapp.twin.speak.tool_loop import SpeechlessError, ToolLoop
+from pipecatapp.twin.speak.turn_request import TurnRequest
+from pipecatapp.twin.streams import closing
+from pipecatapp.twin.turn_progress import TurnProgress
+from pipecatapp.twin.understand.routing import Routing
+
+_TELLING_WORDS = 5  # a request of fewer says little without the one before it
+
+
+class Completions:
+    """The API's way through the brain.
+
+    Args:
+        dialect: how the model wants to be spoken to.
+        prompts: builds the prompts.
+        loop: answers them; its tools tell no events.
+        routing: reaches the experts.
+        memory: long-term memory, or None.
+        consolidator: keeps still while the engine is needed.
+    """
+
+    def __init__(
+        self,
+        dialect: CurrentDialect,
+        prompts: PromptBuilder,
+        loop: ToolLoop,
+        routing: Routing,
+        memory: Memory | None,
+        consolidator: MemoryConsolidator,
+    ) -> None:
+        self._dialect = dialect
+        self._prompts = prompts
+        self._loop = loop
+        self._routing = routing
+        self._memory = memory
+        self._consolidator = consolidator
+
+    async def complete(
+        self, messages: Sequence[Message], progress: TurnProgress | None = None, expert: str = ""
+    ) -> AsyncGenerator[str, None]:
+        """Answer the last of the messages.
+
+        The client's system messages are added behind the persona. ``expert``: this one answers, without tools.
+        ``progress.usage`` is set when it ends; closing it early cancels.
+
+        Raises:
+            ValueError: the last message is not the user's.
+            ModelError: the model could not answer.
+        """
+        progress = progress or TurnProgress("", "api")
+        added = "\n".join(defuse(message.content) for message in messages if message.role == "system")
+        talk = [message for message in messages if message.role != "system"]
+        if not talk or talk[-1].role != "user":
+            raise ValueError("the last message must be the user's")
+        try:
+            async with self._consolidator.busy():
+                if expert:
+                    answer = self._routing.answer(expert, added, talk, progress)
+                else:
+                    answer = self._loop.run(await self._request(talk, added, progress))
+                async with closing(answer) as pieces:
+                    async for piece in pieces:
+                        progress.text += piece
+                        yield piece
+        except SpeechlessError as error:
+            progress.text += error.apology.text
+            yield error.apology.text
+
+    async def _request(self, talk: Sequence[Message], added: str, progress: TurnProgress) -> TurnRequest:
+        """The last message of the talk as a request, the others as its history."""
+        words = talk[-1].content
+        # Tools must not find a stored conversation behind this one.
+        context = ToolContext("", progress.id)
+        earlier = history_of([Message(message.role, defuse(message.content)) for message in talk[:-1]])
+        selection = self._prompts.select_tools(await self._dialect.now())
+        request = self._prompts.begin(selection, words, progress, context, earlier, added)
+        # Their history, which is the client's, shows no tools: a request that goes on with the last one says little.
+        asked = " ".join([*(message.content for message in talk[-3:-1] if message.role == "user"), words])
+        tools = await selection.choose(asked if len(words.split()) < _TELLING_WORDS else words)
+        request.tools += tools
+        facts = await recall(self._memory, words)
+        request.messages.append(Message("user", request_text(words, facts, self._prompts.observe(), tools)))
+        return request

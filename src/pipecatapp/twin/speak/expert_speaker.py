@@ -1,0 +1,80 @@
+"""Lets an expert speak in a turn: the call ``route_to_expert``, whose result is heard while it comes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, field
+
+from pipecatapp.domain import Message, ToolCall, ToolResult
+from pipecatapp.errors import ExpertBusyError, ModelError
+from pipecatapp.ports import ChatChunk
+from pipecatapp.twin.act.toolbox import Toolbox, failure
+from pipecatapp.twin.speak.protocol import defuse, strip_tools, tool_response_text
+from pipecatapp.twin.speak.turn_request import TurnRequest
+from pipecatapp.twin.streams import closing
+from pipecatapp.twin.understand.routing import Routing, read_expert
+
+
+@dataclass(slots=True)
+class ExpertAnswer:
+    """A call that goes to an expert: the message it came in, and how it ended."""
+
+    raw: str
+    call: ToolCall
+    result: ToolResult = field(default_factory=lambda: failure("it was stopped"))
+
+
+class ExpertSpeaker:
+    """Hands a request to an expert.
+
+    Args:
+        toolbox: writes the call down like that of a tool.
+        routing: reaches the experts.
+    """
+
+    def __init__(self, toolbox: Toolbox, routing: Routing) -> None:
+        self._toolbox = toolbox
+        self._routing = routing
+
+    async def speak(self, request: TurnRequest, answer: ExpertAnswer) -> AsyncGenerator[str, None]:
+        """The expert's words. A failure before the first is a result for the model, a later one is raised."""
+        said = ""
+        with self._toolbox.track(answer.call, request.context) as outcome:
+            try:
+                async with closing(read_expert(self._ask(request, answer.call), request.progress)) as pieces:
+                    async for words in pieces:
+                        said += words
+                        yield words
+                outcome.result = ToolResult("the expert answered") if said.strip() else failure("it said nothing")
+            except LookupError as error:
+                outcome.result = failure(str(error.args[0]))
+            except ExpertBusyError as error:
+                outcome.result = failure(str(error))
+            except ModelError:
+                outcome.result = failure("the expert does not answer")
+                if said:
+                    raise
+        answer.result = outcome.result
+        if outcome.result.ok:
+            request.messages += [
+                Message("assistant", answer.raw),
+                Message("user", tool_response_text(outcome.result.text)),
+                Message("assistant", said),
+            ]
+
+    def _ask(self, request: TurnRequest, call: ToolCall) -> AsyncIterator[ChatChunk]:
+        """Ask with the talk so far, and the request with what is known for it."""
+        talk = [
+            message
+            for record in request.history.turns
+            for message in (
+                Message("user", record.turn.user_text),
+                Message("assistant", record.turn.assistant_text),
+            )
+        ]
+        content = strip_tools(request.messages[0].content)
+        words, query = defuse(request.words), defuse(str(call.arguments.get("query", "")).strip())
+        if query and query != words.strip():
+            content = content.replace(words, query, 1)
+        talk.append(Message("user", content))
+        return self._routing.ask(call.arguments, talk, request.context.conversation)
