@@ -62,6 +62,18 @@ def base_tree(suite: str) -> Path:
     return base
 
 
+def prepare(tree: Path) -> None:
+    """Name resolution, certificate authorities, how apt downloads: a mirror may be frozen or behind a proxy."""
+    shutil.copy("/etc/resolv.conf", tree / "etc/resolv.conf")
+    settings = subprocess.run(["apt-config", "dump"], check=True, capture_output=True, text=True).stdout.splitlines()
+    wanted = ("Acquire::Check-Valid-Until ", "Acquire::http::Proxy", "Acquire::https::")
+    acquire = [line for line in settings if line.startswith(wanted)]
+    (tree / "etc/apt/apt.conf.d/99machine").write_text("\n".join(acquire) + "\n")
+    for authority in Path("/usr/local/share/ca-certificates").glob("*.crt"):
+        shutil.copy(authority, tree / "usr/local/share/ca-certificates")
+    subprocess.run(["chroot", str(tree), "update-ca-certificates"], check=True, capture_output=True)
+
+
 @dataclass(frozen=True)
 class Result:
     """What a command inside the tree left behind."""
@@ -73,25 +85,15 @@ class Result:
 class DebianTree:
     """One tree with its first process running. Use as a context manager; leaving it removes everything."""
 
+    # What it is a copy of.
+    base = staticmethod(base_tree)
+
     def __init__(self, suite: str, path: Path) -> None:
         self.path = path
-        subprocess.run(["cp", "-a", "--reflink=auto", str(base_tree(suite)), str(path)], check=True)
-        self._adopt_the_machine()
+        subprocess.run(["cp", "-a", "--reflink=auto", str(self.base(suite)), str(path)], check=True)
+        prepare(path)
         self._init: subprocess.Popen[str] | None = None
         self._pid = 0
-
-    def _adopt_the_machine(self) -> None:
-        """Name resolution, certificate authorities, how apt downloads: a mirror may be frozen or behind a proxy."""
-        shutil.copy("/etc/resolv.conf", self.path / "etc/resolv.conf")
-        settings = subprocess.run(
-            ["apt-config", "dump"], check=True, capture_output=True, text=True
-        ).stdout.splitlines()
-        wanted = ("Acquire::Check-Valid-Until ", "Acquire::http::Proxy", "Acquire::https::")
-        acquire = [line for line in settings if line.startswith(wanted)]
-        (self.path / "etc/apt/apt.conf.d/99machine").write_text("\n".join(acquire) + "\n")
-        for authority in Path("/usr/local/share/ca-certificates").glob("*.crt"):
-            shutil.copy(authority, self.path / "usr/local/share/ca-certificates")
-        subprocess.run(["chroot", str(self.path), "update-ca-certificates"], check=True, capture_output=True)
 
     def __enter__(self) -> DebianTree:
         self._init = subprocess.Popen(
