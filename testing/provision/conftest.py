@@ -12,18 +12,37 @@ import pytest
 
 from testing.provision.debian_tree import CACHE, DebianTree
 from testing.provision.new_pc import CLONE, NewPc
+from testing.provision.systemd_tree import SystemdTree
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module", params=os.environ.get("PIPECATAPP_TEST_SUITES", "trixie").split(","))
+SUITES = os.environ.get("PIPECATAPP_TEST_SUITES", "trixie").split(",")
+
+
+@pytest.fixture(scope="module", params=SUITES)
 def pc(request: pytest.FixtureRequest) -> Iterator[NewPc]:
     """A fresh Debian with a clone of what is committed here."""
-    if os.geteuid() != 0 or not shutil.which("debootstrap") or not shutil.which("unshare"):
-        pytest.skip("a Debian tree needs root, debootstrap and unshare; run scripts/setup, then scripts/test as root")
-    path = CACHE / f"test-{request.param}-{os.getpid()}"
-    with DebianTree(request.param, path) as tree:
-        subprocess.run(
-            ["git", "clone", "--quiet", "--depth=1", f"file://{REPOSITORY}", str(path / CLONE.lstrip("/"))], check=True
-        )
+    _needs("debootstrap", "unshare")
+    yield from _new_pc(DebianTree(request.param, CACHE / f"test-{request.param}-{os.getpid()}"))
+
+
+@pytest.fixture(scope="module", params=SUITES)
+def booted_pc(request: pytest.FixtureRequest) -> Iterator[NewPc]:
+    """The same with systemd as its first process."""
+    _needs("debootstrap", "unshare", "systemd-nspawn")
+    if not Path("/sys/fs/cgroup/unified").is_dir():
+        pytest.skip("booting a tree needs a hierarchy of cgroups of its own in /sys/fs/cgroup/unified")
+    yield from _new_pc(SystemdTree(request.param, CACHE / f"boot-{request.param}-{os.getpid()}"))
+
+
+def _needs(*programs: str) -> None:
+    if os.geteuid() != 0 or not all(map(shutil.which, programs)):
+        pytest.skip(f"a Debian tree needs root, {' and '.join(programs)}; run scripts/setup, then scripts/test as root")
+
+
+def _new_pc(tree: DebianTree) -> Iterator[NewPc]:
+    with tree:
+        clone = tree.path / CLONE.lstrip("/")
+        subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{REPOSITORY}", str(clone)], check=True)
         yield NewPc(tree)
