@@ -185,7 +185,7 @@ def _ssh(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _serve(_: argparse.Namespace) -> int:
-    from pipecatapp.app import run
+    from pipecatapp.cli.serve import run
     from pipecatapp.settings import load_settings
 
     return run(load_settings())
@@ -256,13 +256,14 @@ def _memory_client(options: argparse.Namespace) -> MemoryClient:
 
 def _model_command(options: argparse.Namespace) -> int:
     from pipecatapp.cli.llm import Places
+    from pipecatapp.paths import models_file
     from pipecatapp.settings import load_settings
 
     settings = load_settings()
     places = Places(
         engines=settings.engines,
         models=settings.models,
-        catalogue=settings.models_file,
+        catalogue=models_file(settings),
         llm_model=settings.llm_model,
         host=settings.engine_host,
         port=settings.engine_port,

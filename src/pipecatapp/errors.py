@@ -4,6 +4,7 @@ PipecatAppError
 ├── ConfigurationError      a setting, file or name is wrong; says which, why and what to do
 │   ├── UnknownChoiceError  a name that no registry knows; lists the choices
 │   └── MissingExtraError   an optional package is absent; carries the install command
+├── StartError              a part of the program is broken and cannot be started; names it
 ├── ModelError              the language model could not answer
 │   ├── ModelNotReadyError  it is still starting (loading, building, downloading)
 │   ├── ModelUnreachableError   it was there and is gone, or answers nonsense
@@ -47,6 +48,10 @@ class MissingExtraError(ConfigurationError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an extra that is not installed; run: pipecatapp extras install {extra}")
         self.extra = extra
+
+
+class StartError(PipecatAppError):
+    """A part of the program is broken and cannot be started. The text names it."""
 
 
 class ModelError(PipecatAppError):

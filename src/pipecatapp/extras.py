@@ -7,9 +7,9 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipecatapp.errors import ConfigurationError, UnknownChoiceError
+from pipecatapp.paths import lock_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +67,3 @@ def install(name: str) -> int:
         return 0
     print(f"pipecatapp: {name} could not be installed; the reason stands above", file=sys.stderr)
     return 1
-
-
-def lock_file(name: str) -> Path:
-    """The lock of an extra: beside the installed environment, or in this checkout.
-
-    Raises:
-        ConfigurationError: it is in neither.
-    """
-    places = [Path(sys.prefix).parent / "program/requirements", Path(__file__).resolve().parents[2] / "requirements"]
-    for place in places:
-        if (file := place / f"{name}.txt").is_file():
-            return file
-    raise ConfigurationError(f"{name}.txt is in neither {places[0]} nor {places[1]}; run bootstrap.sh again")

@@ -1,6 +1,7 @@
 """Every setting, from the environment or ``/etc/pipecatapp/pipecatapp.env``; validated together, then frozen.
 
-docs/reference/settings.md is generated from this file. Only ``__main__``, ``app`` and ``agent_factory`` read it.
+docs/reference/settings.md is generated from this file. Besides ``app`` and ``cli`` only the ``part.py`` of each package
+reads it.
 """
 
 from __future__ import annotations
@@ -137,6 +138,11 @@ class Settings(BaseSettings):
         if self.run_local_llm and self.llm_url is not None:
             raise ValueError("RUN_LOCAL_LLM=true and LLM_URL exclude each other")
         return self
+
+    @property
+    def consul(self) -> str:
+        """The Consul agent to find experts with; empty: none, also where ``LLM_URL`` names the only server."""
+        return "" if self.llm_url is not None else self.consul_http_addr
 
     @property
     def builds_engine(self) -> bool | None:

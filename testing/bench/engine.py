@@ -33,20 +33,20 @@ import numpy as np
 from fastapi import FastAPI, WebSocket
 from gguf import GGUFReader
 
-from pipecatapp.agent_factory import create_supervisor
+from pipecatapp.app import Node
 from pipecatapp.domain import Message, Source
 from pipecatapp.llm import debian
 from pipecatapp.llm.client import OpenAIChatModel
-from pipecatapp.llm.engine import EngineSupervisor
 from pipecatapp.llm.engines import Engine
+from pipecatapp.llm.part import LanguageModel
 from pipecatapp.machine import detect
 from pipecatapp.ports import ChatRequest
-from pipecatapp.settings import load_settings
 from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turn_progress import TurnProgress
 from pipecatapp.twin.turn_queue import TurnRunner
-from testing.bench.latency import _free_port, _Nobody, percentile
+from testing.bench.latency import _Nobody, percentile
+from testing.engine_node import engine_settings, running
 from testing.fakes.caller import Caller
 from testing.fakes.gguf import Shape, write_random_model
 from testing.fakes.serving import served
@@ -92,26 +92,20 @@ def llama_bench(engine: Engine, model: Path, threads: int) -> tuple[float, float
 
 
 @asynccontextmanager
-async def running(model: str, engines: Path, folder: Path) -> AsyncIterator[EngineSupervisor]:
+async def _running(model: str, engines: Path, folder: Path) -> AsyncIterator[LanguageModel]:
     """Our own llama-server with this model."""
-    settings = load_settings(state_dir=folder, engine_port=_free_port(), llm_model=model, engine_build="never")
-    settings.engines.mkdir(parents=True)
-    for engine in engines.resolve().glob("debian-*"):
-        (settings.engines / engine.name).symlink_to(engine)
-    supervisor = create_supervisor(settings)
-    await supervisor.start()
-    try:
-        await asyncio.wait_for(supervisor.wait_ready(), 300)
-        yield supervisor
-    finally:
-        await supervisor.stop()
+    settings = engine_settings(folder / "state", model, engines=engines, engine_build="never")
+    async with running(Node(settings), ["engine"]) as node:
+        yield node.engine
 
 
 @dataclass
 class Wire(httpx.AsyncBaseTransport):
     """The network, with a note of when each token's bytes came: (characters so far, time)."""
 
-    inner: httpx.AsyncHTTPTransport = field(default_factory=httpx.AsyncHTTPTransport)
+    inner: httpx.AsyncHTTPTransport = field(
+        default_factory=lambda: httpx.AsyncHTTPTransport(limits=httpx.Limits(max_keepalive_connections=0))
+    )
     arrivals: list[tuple[int, float]] = field(default_factory=list)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -218,9 +212,9 @@ async def overhead(engines: Path, turns: int) -> dict[str, float]:
     from pipecatapp.voice.stt_pocketsphinx import PocketsphinxRecognizer
 
     with tempfile.TemporaryDirectory() as folder:
-        async with running("starter", engines, Path(folder)) as supervisor:
+        async with _running("starter", engines, Path(folder)) as own:
             wire = Wire()
-            model = OpenAIChatModel(supervisor.base_url, api_key=supervisor.api_key, transport=wire)
+            model = OpenAIChatModel(own.url, api_key=own.api_key, transport=wire)
             agent = Agent(model, [], _Nobody(), JsonlConversations(Path(folder) / "talk"), persona=lambda: "")
             brain = Timed(agent, wire)
             runner = TurnRunner(agent, _Nobody())
@@ -284,8 +278,8 @@ async def _direct(model: OpenAIChatModel, wire: Wire, question: str) -> list[flo
 async def speed(model: Path, engines: Path) -> dict[str, float]:
     """The server's own speed for one stream, beside the memory and llama-bench."""
     with tempfile.TemporaryDirectory() as folder:
-        async with running(str(model), engines, Path(folder)) as supervisor:
-            engine = debian.installed(Path(folder) / "engine")
+        async with _running(str(model), engines, Path(folder)) as own:
+            engine = debian.installed(Path(folder) / "state/engine")
             if engine is None:
                 raise RuntimeError(f"no engine in {engines}; run: scripts/setup engine")
             async with httpx.AsyncClient(trust_env=False, timeout=600) as http:
@@ -295,8 +289,8 @@ async def speed(model: Path, engines: Path) -> dict[str, float]:
                     body["prompt"] = f"{number} " + "it is that you have this from the word of all " * 12
                     began = time.perf_counter()
                     seen = False
-                    url = f"{supervisor.base_url.removesuffix('/v1')}/completion"
-                    headers = {"Authorization": f"Bearer {supervisor.api_key}"}
+                    url = f"{own.url.removesuffix('/v1')}/completion"
+                    headers = {"Authorization": f"Bearer {own.api_key}"}
                     async with http.stream("POST", url, json=body, headers=headers) as answer:
                         async for line in answer.aiter_lines():
                             if not line.startswith("data: "):

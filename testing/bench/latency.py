@@ -291,22 +291,16 @@ async def interruptions(count: int) -> list[float]:
 
 async def real_engine(engines: Path) -> dict[str, Any]:
     """The tokens that a real llama-server evaluates after the last word, with and without work during the speech."""
-    from pipecatapp.agent_factory import create_supervisor
-    from pipecatapp.settings import load_settings
+    from pipecatapp.app import Node
+    from testing.engine_node import engine_settings, running
 
     measured: dict[str, list[int]] = {"prepared": [], "unprepared": []}
     with tempfile.TemporaryDirectory() as folder:
-        settings = load_settings(state_dir=Path(folder), engine_port=_free_port(), llm_model="starter")
-        settings.engines.mkdir()
-        for engine in engines.resolve().glob("debian-*"):
-            (settings.engines / engine.name).symlink_to(engine)
-        supervisor = create_supervisor(settings)
-        await supervisor.start()
-        model = OpenAIChatModel(supervisor.base_url, api_key=supervisor.api_key, status=lambda: supervisor.status)
-        try:
-            await asyncio.wait_for(supervisor.wait_ready(), 300)
+        settings = engine_settings(Path(folder) / "state", "starter", engines=engines)
+        async with running(Node(settings), ["engine"]) as node:
             for name, evaluated in measured.items():
-                agent = Agent(model, [], _Nobody(), JsonlConversations(Path(folder) / name), persona=lambda: PERSONA)
+                store = JsonlConversations(Path(folder) / name)
+                agent = Agent(node.engine.model, [], _Nobody(), store, persona=lambda: PERSONA)
                 for question in QUESTIONS:
                     words = question.split()
                     if name == "prepared":
@@ -317,9 +311,6 @@ async def real_engine(engines: Path) -> dict[str, Any]:
                         pass
                     evaluated.append(progress.usage.evaluated_tokens)
                 await agent.aclose()
-        finally:
-            await model.aclose()
-            await supervisor.stop()
     # The first turn evaluates the system prompt where nothing was prepared: not what is asked here.
     prepared, unprepared = (statistics.median(counts[1:]) for counts in measured.values())
     print(f"real llama-server: {prepared} tokens evaluated after the last word, {unprepared} without preparation")

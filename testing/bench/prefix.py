@@ -11,7 +11,6 @@ import asyncio
 import itertools
 import json
 import random
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -19,16 +18,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipecatapp.agent_factory import Engine, create_agent, create_supervisor
+from pipecatapp.app import Node
 from pipecatapp.domain import ComponentHealth, Message, ToolResult, ToolSpec, Usage
 from pipecatapp.errors import PipecatAppError
 from pipecatapp.events import Event, ToolFinished
-from pipecatapp.llm.client import OpenAIChatModel
+from pipecatapp.llm.part import LanguageModel
 from pipecatapp.ports import ChatChunk, ChatModel, ChatRequest, ModelProfile, ToolContext
-from pipecatapp.settings import Settings, load_settings
+from pipecatapp.settings import Settings
+from pipecatapp.tools.part import ToolsPart
 from testing.bench.tools import imagined
+from testing.engine_node import ENGINES, engine_settings, running
 
-ENGINES = Path(__file__).parents[2] / ".cache/engine"
 REQUESTS = (
     "Hello there!",
     "What can you do?",
@@ -122,12 +122,12 @@ class _Listed:
 
 async def converse(model: Counted, settings: Settings, turns: int, tools: int) -> tuple[list[int], int]:
     """Hold the conversation; the tokens evaluated in each turn, and how many tools were used."""
-
-    async def health() -> Sequence[ComponentHealth]:
-        return [await model.health()]
-
     calls = _Calls()
-    agent = create_agent(settings, Engine(model, model), calls, health, sources=[_Imagined(tools)])
+    node = Node(settings)
+    node.hub.add_listener(calls.emit)
+    node.engine = LanguageModel(model, model)
+    node.tools = ToolsPart(node.tools.own, [_Imagined(tools)])
+    agent = node.twin.agent
     evaluated: list[int] = []
     conversation = "bench-changing" if model.changing else "bench-fixed"
     for request in itertools.islice(itertools.cycle(REQUESTS), turns):
@@ -142,32 +142,15 @@ async def converse(model: Counted, settings: Settings, turns: int, tools: int) -
 
 async def measure(options: argparse.Namespace) -> int:
     """Run both arrangements and print what came out."""
-    with tempfile.TemporaryDirectory() as state, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
+    with tempfile.TemporaryDirectory() as state:
         # The starter model hears of tools by name alone; others are told everything.
         style = {"llm_prompt_style": "full"} if options.tools else {}
-        settings = load_settings(state_dir=Path(state), engine_port=port, llm_model=options.model, **style)
-        settings.engines.mkdir()
-        for engine in options.engines.glob("debian-*"):
-            (settings.engines / engine.name).symlink_to(engine)
-        supervisor = create_supervisor(settings)
-        await supervisor.start()
-        model = OpenAIChatModel(
-            supervisor.base_url,
-            api_key=supervisor.api_key,
-            prompt_style=settings.llm_prompt_style,
-            status=lambda: supervisor.status,
-        )
-        try:
-            await asyncio.wait_for(supervisor.wait_ready(), 300)
+        settings = engine_settings(Path(state), options.model, engines=options.engines, **style)
+        async with running(Node(settings), ["engine"]) as node:
+            model = node.engine.model
             profile = await model.profile()
             ours, our_calls = await converse(Counted(model), settings, options.turns, options.tools)
             theirs, their_calls = await converse(Counted(model, changing=True), settings, options.turns, options.tools)
-        finally:
-            await model.aclose()
-            await supervisor.stop()
     print(f"model {profile.name}, {profile.context_tokens} tokens of context, {options.turns} turns\n")
     print("turn   fixed front   changing front")
     for number, (mine, other) in enumerate(zip(ours, theirs, strict=True), start=1):

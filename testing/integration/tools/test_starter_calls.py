@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipecatapp.agent_factory import create_supervisor
+from pipecatapp.app import Node
 from pipecatapp.domain import Risk, ToolCall, ToolSpec
-from pipecatapp.llm.client import OpenAIChatModel
-from pipecatapp.settings import load_settings
 from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.tools.registry import TOOLS, spec_of
 from pipecatapp.twin.agent import Agent
+from testing.engine_node import STARTER, engine_settings, running
 from testing.fakes.agent_harness import RecordingSink, ScriptedTool
-
-ROOT = Path(__file__).resolve().parents[3]
-STARTER = ROOT / "models/starter.gguf"
 
 pytestmark = [
     pytest.mark.integration,
@@ -40,23 +34,11 @@ class Standing(ScriptedTool):
 
 
 @pytest.fixture
-async def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
-    monkeypatch.setenv("PIPECATAPP_CONFIG", str(tmp_path / "none.env"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = load_settings(state_dir=tmp_path, engine_port=port, llm_model=str(STARTER))
-    settings.engines.mkdir()
-    for engine in (ROOT / ".cache/engine").glob("debian-*"):
-        (settings.engines / engine.name).symlink_to(engine)
-    supervisor = create_supervisor(settings)
-    chat = OpenAIChatModel(supervisor.base_url, api_key=supervisor.api_key, status=lambda: supervisor.status)
+async def asked(tmp_path: Path) -> AsyncIterator[Any]:
     tools = [Standing(spec_of(name)) for name in TOOLS if name.startswith(GROUPS)]
-    agent = Agent(chat, tools, RecordingSink(), JsonlConversations(tmp_path / "c"), persona=lambda: "")
-    await supervisor.start()
-    try:
-        async with asyncio.timeout(180):
-            await supervisor.wait_ready()
+    async with running(Node(engine_settings(tmp_path / "state")), ["engine"]) as node:
+        store = JsonlConversations(tmp_path / "c")
+        agent = Agent(node.engine.model, tools, RecordingSink(), store, persona=lambda: "")
 
         async def ask(words: str, conversation: str) -> list[ToolCall]:
             for tool in tools:
@@ -66,10 +48,7 @@ async def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             return [ToolCall("", tool.spec.name, call[0]) for tool in tools for call in tool.calls]
 
         yield ask
-    finally:
         await agent.aclose()
-        await chat.aclose()
-        await supervisor.stop()
 
 
 REQUESTS: tuple[tuple[str, str, dict[str, Any]], ...] = (

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from pipecatapp.agent_factory import Engine, create_agent, create_supervisor
-from pipecatapp.domain import ComponentHealth
+from pipecatapp.app import Node
 from pipecatapp.events import ErrorSpoken, TurnFinished
-from pipecatapp.llm.client import OpenAIChatModel
-from pipecatapp.settings import load_settings
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turn_progress import TurnProgress
+from testing.engine_node import engine_settings, running, starter_or_random
 from testing.fakes.agent_harness import RecordingSink
-from testing.fakes.gguf import write_random_model
 
 pytestmark = pytest.mark.integration
-
-ROOT = Path(__file__).resolve().parents[3]
-ENGINES = ROOT / ".cache/engine"
-STARTER = ROOT / "models/starter.gguf"
 
 
 class AgentHarness:
@@ -38,33 +29,11 @@ class AgentHarness:
 
 
 @pytest.fixture
-async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AgentHarness]:
-    monkeypatch.setenv("PIPECATAPP_CONFIG", str(tmp_path / "none.env"))
-    model = STARTER if STARTER.is_file() else write_random_model(tmp_path / "starter.gguf")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = load_settings(state_dir=tmp_path, engine_port=port, llm_model=str(model))
-    settings.engines.mkdir()
-    for engine in ENGINES.glob("debian-*"):
-        (settings.engines / engine.name).symlink_to(engine)
-    supervisor = create_supervisor(settings)
-    chat = OpenAIChatModel(supervisor.base_url, api_key=supervisor.api_key, status=lambda: supervisor.status)
+async def house(tmp_path: Path) -> AsyncIterator[AgentHarness]:
     sink = RecordingSink()
-
-    async def health() -> Sequence[ComponentHealth]:
-        return [await supervisor.health()]
-
-    agent = create_agent(settings, Engine(chat, supervisor, supervisor), sink, health)
-    await supervisor.start()
-    try:
-        async with asyncio.timeout(120):
-            await supervisor.wait_ready()
-        yield AgentHarness(agent, sink)
-    finally:
-        await agent.aclose()
-        await chat.aclose()
-        await supervisor.stop()
+    async with running(Node(engine_settings(tmp_path / "state", starter_or_random(tmp_path)))) as node:
+        node.hub.add_listener(sink.emit)
+        yield AgentHarness(node.twin.agent, sink)
 
 
 async def test_every_request_is_answered_in_words(house: AgentHarness) -> None:

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from pipecatapp.agent_factory import Engine, create_agent, create_memory, create_supervisor
-from pipecatapp.domain import ComponentHealth
+from pipecatapp.app import Node
 from pipecatapp.events import MemoryChanged, TurnFinished
-from pipecatapp.llm.client import OpenAIChatModel
 from pipecatapp.memory.long_term import FaissMemory
-from pipecatapp.settings import load_settings
+from pipecatapp.ports import ChatModel
 from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.twin.agent import Agent
+from testing.engine_node import STARTER, engine_settings, running, starter_or_random
 from testing.fakes.agent_harness import RecordingSink
-from testing.fakes.gguf import write_random_model
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).resolve().parents[3]
-ENGINES = ROOT / ".cache/engine"
-STARTER = ROOT / "models/starter.gguf"
-
 
 class AgentHarness:
-    def __init__(self, agent: Agent, memory: FaissMemory, sink: RecordingSink, chat: OpenAIChatModel) -> None:
+    def __init__(self, agent: Agent, memory: FaissMemory, sink: RecordingSink, chat: ChatModel) -> None:
         self.agent, self.memory, self.sink, self.chat = agent, memory, sink, chat
 
     async def ask(self, text: str, conversation: str) -> str:
@@ -48,41 +40,12 @@ def style() -> str:
 
 
 @pytest.fixture
-async def house(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, style: Literal["auto", "full"]
-) -> AsyncIterator[AgentHarness]:
-    monkeypatch.setenv("PIPECATAPP_CONFIG", str(tmp_path / "none.env"))
-    model = STARTER if STARTER.is_file() else write_random_model(tmp_path / "starter.gguf")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = load_settings(state_dir=tmp_path, engine_port=port, llm_model=str(model), embedding_service="none")
-    settings.engines.mkdir()
-    for engine in ENGINES.glob("debian-*"):
-        (settings.engines / engine.name).symlink_to(engine)
-    supervisor = create_supervisor(settings)
-    chat = OpenAIChatModel(
-        supervisor.base_url, api_key=supervisor.api_key, prompt_style=style, status=lambda: supervisor.status
-    )
-    engine_of_house = Engine(chat, supervisor, supervisor)
+async def house(tmp_path: Path, style: Literal["auto", "full"]) -> AsyncIterator[AgentHarness]:
     sink = RecordingSink()
-
-    async def health() -> Sequence[ComponentHealth]:
-        return [await supervisor.health()]
-
-    memory = create_memory(settings, engine_of_house, sink)
-    memory.start()
-    agent = create_agent(settings, engine_of_house, sink, health, memory=memory)
-    await supervisor.start()
-    try:
-        async with asyncio.timeout(120):
-            await supervisor.wait_ready()
-        yield AgentHarness(agent, memory, sink, chat)
-    finally:
-        await agent.aclose()
-        await memory.close()
-        await chat.aclose()
-        await supervisor.stop()
+    settings = engine_settings(tmp_path / "state", starter_or_random(tmp_path), llm_prompt_style=style)
+    async with running(Node(settings)) as node:
+        node.hub.add_listener(sink.emit)
+        yield AgentHarness(node.twin.agent, node.memory.facts, sink, node.engine.model)
 
 
 @pytest.mark.skipif(not STARTER.is_file(), reason="a model that was never trained cannot answer")

@@ -15,7 +15,8 @@ import pytest
 from pipecatapp.__main__ import USAGE, main
 from pipecatapp.cli.client import serving
 from pipecatapp.errors import ConfigurationError, UnknownChoiceError
-from pipecatapp.extras import EXTRAS, describe, install, lock_file
+from pipecatapp.extras import EXTRAS, describe, install
+from pipecatapp.paths import lock_file
 from pipecatapp.settings import Settings, load_settings, printable
 
 pytestmark = pytest.mark.unit

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from pipecatapp.cli.llm import CHECKOUT_CATALOGUE
 from pipecatapp.errors import ConfigurationError, UnknownChoiceError
 from pipecatapp.llm.catalogue import Catalogue, Model, installed_variant
 from pipecatapp.machine import CpuClass, Machine
+from pipecatapp.paths import CHECKOUT
 
 pytestmark = pytest.mark.unit
 
@@ -38,7 +38,7 @@ def write(path: Path, **lists: list[dict[str, Any]]) -> Path:
 
 @pytest.fixture(scope="module")
 def shipped() -> Catalogue:
-    return Catalogue.load(CHECKOUT_CATALOGUE)
+    return Catalogue.load(CHECKOUT / "group_vars/models.yaml")
 
 
 def test_the_first_model_that_suits_is_taken(tmp_path: Path) -> None:

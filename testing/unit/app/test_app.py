@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipecatapp.agent_factory import (
-    check_supported,
-    create_agent,
-    create_cluster,
-    create_engine,
-    create_mcp_servers,
-    models_file,
-    playbooks_folder,
-    prompts_folder,
-)
-from pipecatapp.app import LateVoice, welcome
-from pipecatapp.domain import ComponentHealth
-from pipecatapp.errors import ConfigurationError, MissingExtraError
+from pipecatapp.app import ROLES, App, Node, check_supported
+from pipecatapp.cluster.part import create as create_cluster
+from pipecatapp.errors import ConfigurationError, MissingExtraError, StartError
+from pipecatapp.experts.part import create as create_experts
 from pipecatapp.experts.resilient import ResilientChatModel
+from pipecatapp.llm.part import create as create_engine
+from pipecatapp.llm.part import expert_model
+from pipecatapp.parts import Part
+from pipecatapp.paths import models_file, playbooks_folder, prompts_folder
 from pipecatapp.settings import Settings, load_settings
+from pipecatapp.tools.part import create_mcp_servers
 from testing.fakes.agent_harness import RecordingSink
 
 pytestmark = pytest.mark.unit
@@ -62,52 +56,46 @@ def external(tmp_path: Path) -> Path:
     return file
 
 
-async def test_without_consul_and_external_experts_there_is_no_cluster() -> None:
-    assert create_cluster(load_settings(), RecordingSink()) is None
+async def test_without_consul_and_external_experts_there_are_none() -> None:
+    node = Node(load_settings())
+    assert (node.experts, node.routing, node.cluster) == (None, None, None)
 
 
 async def test_with_consul_experts_are_found_and_stand_in() -> None:
-    settings = load_settings(consul_http_addr="127.0.0.1:8500", llm_model="starter")
-    cluster = create_cluster(settings, RecordingSink())
-    assert cluster is not None
-    assert cluster.discovery is not None
-    assert isinstance(create_engine(settings, cluster).model, ResilientChatModel)
-    await cluster.stop()
+    node = Node(load_settings(consul_http_addr="127.0.0.1:8500", llm_model="starter"))
+    assert node.cluster is not None
+    assert isinstance(node.engine.model, ResilientChatModel)
+    assert node.engine.supervisor is not None
 
 
 async def test_an_edge_node_with_consul_needs_no_engine_of_its_own() -> None:
-    settings = load_settings(node_role="edge", consul_http_addr="127.0.0.1:8500")
-    check_supported(settings)
-    cluster = create_cluster(settings, RecordingSink())
-    assert cluster is not None
-    engine = create_engine(settings, cluster)
-    assert (engine.supervisor, engine.restarts) == (None, False)
-    state = await engine.health.health()
+    node = Node(load_settings(node_role="edge", consul_http_addr="127.0.0.1:8500"))
+    assert (node.engine.supervisor, node.engine.restarts) == (None, False)
+    state = await node.engine.health["engine"].health()
     assert (state.ok, state.reason) == (False, "no expert that could answer is registered or well")
-    await cluster.stop()
 
 
 async def test_a_fixed_url_means_no_consul_at_all_but_external_experts_stay(external: Path, tmp_path: Path) -> None:
     url = {"llm_url": "http://core:8080/v1", "consul_http_addr": "127.0.0.1:8500"}
-    assert create_cluster(load_settings(**url), RecordingSink()) is None
+    assert Node(load_settings(**url)).experts is None
     settings = load_settings(**url, external_experts_file=external)
     with pytest.raises(ConfigurationError, match="WRITING_KEY"):
-        create_cluster(settings, RecordingSink())
+        create_experts(settings, RecordingSink(), expert_model(settings))
     (tmp_path / "none.env").write_text("WRITING_KEY=secret\n")  # the configuration file counts as environment
-    cluster = create_cluster(settings, RecordingSink())
-    assert cluster is not None
-    assert cluster.discovery is None
-    assert [expert.name for expert in cluster.experts.experts()] == ["writing"]
-    await cluster.stop()
+    node = Node(settings)
+    assert node.experts is not None
+    assert node.cluster is None
+    assert [expert.name for expert in node.experts.directory.experts()] == ["writing"]
 
 
 async def test_a_wrong_address_of_consul_is_named() -> None:
     with pytest.raises(ConfigurationError, match="CONSUL_HTTP_ADDR"):
-        create_cluster(load_settings(consul_http_addr="ftp://consul"), RecordingSink())
+        create_cluster(load_settings(consul_http_addr="ftp://consul"), lambda *_: None)
 
 
 def test_an_engine_at_our_own_port_is_ours(tmp_path: Path) -> None:
     engine = create_engine(load_settings(llm_url="http://127.0.0.1:8081/v1"))
+    assert engine is not None
     assert engine.restarts
     assert engine.supervisor is None
     assert (tmp_path / "engine/api.key").stat().st_mode & 0o077 == 0
@@ -115,6 +103,7 @@ def test_an_engine_at_our_own_port_is_ours(tmp_path: Path) -> None:
 
 def test_an_engine_elsewhere_is_not_ours(tmp_path: Path) -> None:
     engine = create_engine(load_settings(llm_url="http://core:8081/v1", llm_api_key="key"))
+    assert engine is not None
     assert not engine.restarts
     assert not (tmp_path / "engine").exists()
 
@@ -136,84 +125,6 @@ def test_the_personas_are_found_or_missed_with_advice(tmp_path: Path) -> None:
 def test_the_catalogue_is_the_one_of_the_settings(tmp_path: Path) -> None:
     assert models_file(load_settings()).name == "models.yaml"
     assert models_file(load_settings(models_file=tmp_path / "mine.yaml")) == tmp_path / "mine.yaml"
-
-
-# --- the voice that comes later
-
-
-class Sessions:
-    """The outside of ``VoiceSessions``."""
-
-    def __init__(self, gate: asyncio.Event) -> None:
-        self.gate = gate
-        self.served: list[str] = []
-        self.closed = False
-
-    @property
-    def health_sources(self) -> list[Any]:
-        class Fine:
-            async def health(self) -> ComponentHealth:
-                return ComponentHealth("stt", ok=True, reason="pocketsphinx")
-
-        return [Fine()]
-
-    async def warm_up(self) -> None:
-        await self.gate.wait()
-
-    async def serve(self, websocket: Any, conversation: str) -> None:
-        self.served.append(conversation)
-
-    async def aclose(self) -> None:
-        self.closed = True
-
-
-class Socket:
-    def __init__(self) -> None:
-        self.closed = 0
-
-    async def close(self, code: int, reason: str) -> None:
-        self.closed = code
-
-
-async def test_a_session_waits_for_the_voice_to_be_loaded() -> None:
-    gate = asyncio.Event()
-    sessions = Sessions(gate)
-    voice = LateVoice(lambda: sessions)  # type: ignore[arg-type,return-value]
-    assert (await voice.stt.health()).reason == "it is still loading"
-    loading = asyncio.create_task(voice.load())
-    serving = asyncio.create_task(voice.serve(Socket(), "c"))  # type: ignore[arg-type]
-    while not (await voice.stt.health()).ok:
-        await asyncio.sleep(0)
-    assert sessions.served == []
-    gate.set()
-    await asyncio.gather(loading, serving)
-    assert sessions.served == ["c"]
-    await voice.aclose()
-    assert sessions.closed
-
-
-@pytest.mark.parametrize("kind", [ConfigurationError, RuntimeError])
-async def test_a_voice_that_cannot_be_loaded_is_told_and_closes_sessions(kind: type[Exception]) -> None:
-    def broken() -> Any:
-        raise kind("nothing can speak here")
-
-    voice = LateVoice(broken)
-    await voice.load()
-    state = await voice.tts.health()
-    assert (state.component, state.ok, state.reason) == ("tts", False, "nothing can speak here")
-    socket = Socket()
-    await voice.serve(socket, "c")  # type: ignore[arg-type]
-    assert socket.closed == 1011
-    await voice.aclose()
-
-
-def test_the_token_is_shown_to_a_person_and_not_to_a_log() -> None:
-    links = ["https://pc:8443/?token=secret", "http://localhost:8000/?token=secret"]
-    assert welcome(links, to_person=True) == f"Open {links[0]}\n  or {links[1]}"
-    logged = welcome(links, to_person=False)
-    assert "secret" not in logged
-    assert "https://pc:8443/" in logged
-    assert "pipecatapp link" in logged
 
 
 # --- servers of the Model Context Protocol
@@ -245,13 +156,77 @@ def test_the_playbooks_are_those_of_the_setting_or_of_this_checkout(tmp_path: Pa
 
 async def test_tools_that_act_on_machines_are_there_or_off_with_a_reason(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path, llm_url="http://127.0.0.1:9/v1", code_sandbox="none")  # type: ignore[arg-type]
-
-    async def health() -> Sequence[ComponentHealth]:
-        return []
-
-    agent = create_agent(settings, create_engine(settings), RecordingSink(), health)
+    agent = Node(settings).twin.agent
     names = {spec.name for spec in agent.tools}
     assert {"ssh.run_command", "power.set_idle_threshold"} <= names
     assert "code_runner.run_python_code" not in names
     assert agent.off["code_runner.run_python_code"] == "CODE_SANDBOX=none turns it off"
     await agent.aclose()
+
+
+# --- starting and stopping
+
+
+class Counting(Part):
+    """Writes down what is done with it."""
+
+    def __init__(self, name: str, log: list[str], *, breaks: Exception | None = None) -> None:
+        self._name, self._log, self._breaks = name, log, breaks
+
+    async def start(self) -> None:
+        self._log.append(f"start {self._name}")
+        if self._breaks is not None:
+            raise self._breaks
+
+    async def stop(self) -> None:
+        self._log.append(f"stop {self._name}")
+        if self._name == "grudging":
+            raise OSError("no")
+
+
+class House(Node):
+    """A node of parts that the test wrote."""
+
+    def __init__(self, **parts: Part | None) -> None:
+        super().__init__(load_settings())
+        self.__dict__ |= parts
+
+
+async def test_parts_start_in_order_and_stop_the_other_way_round_even_where_one_will_not() -> None:
+    log: list[str] = []
+    node = House(one=Counting("one", log), two=Counting("grudging", log), none=None, three=Counting("three", log))
+    app = App(node, ["one", "two", "none", "three"])
+    assert log == []
+    await app.start()
+    await app.stop()
+    assert log == ["start one", "start grudging", "start three", "stop three", "stop grudging", "stop one"]
+    await app.stop()
+    assert len(log) == 6
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (ConfigurationError("WEB_PORT is taken"), ConfigurationError, "^WEB_PORT is taken$"),
+        (RuntimeError("no such thing"), StartError, "the part 'two' cannot be started: no such thing"),
+        (KeyError(), StartError, "the part 'two' cannot be started: KeyError"),
+    ],
+)
+async def test_a_part_that_cannot_start_is_named_and_leaves_no_other_running(
+    error: Exception, kind: type[Exception], text: str
+) -> None:
+    log: list[str] = []
+    node = House(one=Counting("one", log), two=Counting("two", log, breaks=error), three=Counting("three", log))
+    with pytest.raises(kind, match=text):
+        await App(node, ["one", "two", "three"]).start()
+    assert log == ["start one", "start two", "stop two", "stop one"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_part_of_a_role_can_be_made_and_starts_after_what_it_answers_for(role: str, tmp_path: Path) -> None:
+    node = Node(load_settings(node_role=role, llm_url="http://127.0.0.1:9/v1"))
+    names = ROLES[role]
+    assert all(getattr(node, name) is None or isinstance(getattr(node, name), Part) for name in names)
+    # The page is there before anything that takes long; a turn ends before what it uses.
+    assert names.index("web") < names.index("engine")
+    assert names.index("turns") > max(names.index(name) for name in ("engine", "memory", "tools", "twin", "voice"))

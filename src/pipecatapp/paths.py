@@ -1,0 +1,71 @@
+"""Where things lie: what a setting names, else what an installation put down, else what this checkout has."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pipecatapp.errors import ConfigurationError
+from pipecatapp.settings import Settings
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+# What people edit on an installed node.
+INSTALLED = Path("/etc/pipecatapp")
+# Beside the virtual environment of an installed node: the program's other files, and Ansible's own environment.
+BESIDE = Path(sys.prefix).parent
+PROGRAM = BESIDE / "program"
+
+
+def prompts_folder(settings: Settings) -> Path:
+    """The folder of the personas.
+
+    Raises:
+        ConfigurationError: there is none with a ``router.txt``.
+    """
+    if settings.prompts_dir is not None:
+        places = [settings.prompts_dir]
+    else:
+        places = [INSTALLED / "prompts", CHECKOUT / "ansible/roles/pipecatapp/files/prompts"]
+    for place in places:
+        if (place / "router.txt").is_file():
+            return place
+    named = " or ".join(str(place) for place in places)
+    raise ConfigurationError(f"there is no router.txt in {named}; set PROMPTS_DIR to the folder of the personas")
+
+
+def models_file(settings: Settings) -> Path:
+    """The catalogue of models."""
+    places = [INSTALLED / "models.yaml", CHECKOUT / "group_vars/models.yaml"]
+    return settings.models_file or next((place for place in places if place.is_file()), places[0])
+
+
+def playbooks_folder(settings: Settings) -> Path | None:
+    """The folder of the playbooks; None where there is none."""
+    places = [CHECKOUT, PROGRAM]
+    return settings.playbooks_dir or next((place for place in places if (place / "playbook.yaml").is_file()), None)
+
+
+def ansible_folders() -> tuple[Path, ...]:
+    """The folders that may hold ``ansible-playbook``, before the PATH."""
+    return CHECKOUT / ".cache/provision/bin", BESIDE / "ansible/bin"
+
+
+def mcp_servers_file(settings: Settings) -> Path | None:
+    """The file that names servers of the Model Context Protocol; None where nobody wrote one."""
+    if settings.mcp_servers_file is not None:
+        return settings.mcp_servers_file
+    installed = INSTALLED / "mcp.json"
+    return installed if installed.is_file() else None
+
+
+def lock_file(extra: str) -> Path:
+    """The lock of an extra.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    places = [PROGRAM / "requirements", CHECKOUT / "requirements"]
+    for place in places:
+        if (file := place / f"{extra}.txt").is_file():
+            return file
+    raise ConfigurationError(f"{extra}.txt is in neither {places[0]} nor {places[1]}; run bootstrap.sh again")
