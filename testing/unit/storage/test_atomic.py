@@ -26,7 +26,7 @@ _ELSEWHERE = {
     ("llm/debian.py", "replace"),
     ("llm/pip.py", "write_text"),
     ("tools/web_browser/browser.py", "write_text"),
-    ("app.py", "write_bytes"),
+    ("storage/part.py", "write_bytes"),
     ("cli/memory.py", "write_bytes"),
     # Until these move onto the journal.
     ("memory/fact_index.py", "replace"),
