@@ -79,7 +79,7 @@ class Turn:
     faults: list[str] = field(default_factory=list)
 
 
-class AgentHarness:
+class FailoverStage:
     """The agent and everything around it."""
 
     def __init__(self, folder: Path, consul: Sequence[ConsulAgent]) -> None:
@@ -175,7 +175,7 @@ def _next(host: str) -> str:
 class Trouble:
     """Breaks things at random moments and mends them later, as supervisors and people do."""
 
-    def __init__(self, house: AgentHarness, chance: random.Random) -> None:
+    def __init__(self, house: FailoverStage, chance: random.Random) -> None:
         self._house = house
         self._chance = chance
         self._mending: set[asyncio.Task[None]] = set()
@@ -266,16 +266,16 @@ def percentile(values: Sequence[float], part: float) -> float:
 
 
 @asynccontextmanager
-async def house(folder: Path) -> AsyncIterator[AgentHarness]:
+async def house(folder: Path) -> AsyncIterator[FailoverStage]:
     """A house with everything up."""
     async with AsyncExitStack() as stack:
-        built = AgentHarness(folder, await stack.enter_async_context(consul_servers(folder / "consul", CONSUL)))
+        built = FailoverStage(folder, await stack.enter_async_context(consul_servers(folder / "consul", CONSUL)))
         stack.push_async_callback(built.stop)
         await built.start()
         yield built
 
 
-async def undisturbed(home: AgentHarness) -> list[list[Turn]]:
+async def undisturbed(home: FailoverStage) -> list[list[Turn]]:
     """Every talk when nothing fails; twice, for its times and to see that answers are always the same."""
     found = [[await home.ask(f"calm-{n}", text) for text in talk] for n, talk in enumerate(TALKS)]
     again = [[await home.ask(f"again-{n}", text) for text in talk] for n, talk in enumerate(TALKS)]

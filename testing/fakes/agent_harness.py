@@ -1,14 +1,24 @@
-"""Small stand-ins around the brain: a sink that remembers, a store in memory, tools that the test wrote."""
+"""An agent for tests, and the small stand-ins around it: a sink that remembers, tools that the test wrote."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
-from pipecatapp.domain import Fact, Preview, Risk, ToolResult, ToolSpec, Turn
+from pipecatapp.domain import ApprovalRequest, Fact, Message, Preview, Risk, ToolResult, ToolSpec, Turn
 from pipecatapp.errors import ToolError
-from pipecatapp.events import Event
-from pipecatapp.ports import ToolContext
+from pipecatapp.events import AssistantMessage, Event, StateChanged
+from pipecatapp.ports import ChatModel, ConversationStore, ModelProfile, Tool, ToolContext
+from pipecatapp.storage.conversations import JsonlConversations
+from pipecatapp.twin.act.approvals import LIFETIME_S, ApprovalGate
+from pipecatapp.twin.act.audit import Auditor
+from pipecatapp.twin.agent import Agent
+from pipecatapp.twin.turn_progress import TurnProgress
+from pipecatapp.twin.turn_queue import TurnRunner
+from testing.fakes.approvals import JumpingClock, MemoryAudit, MemoryStore
+from testing.fakes.chat_model import Answer, ScriptedChatModel
 
 E = TypeVar("E", bound=Event)
 
@@ -91,3 +101,109 @@ class ScriptedMemory:
 
     async def keep(self, turn: Turn, before: Sequence[Turn] = ()) -> None:
         self.kept.append(turn)
+
+
+class AgentHarness:
+    """The agent, its gate and the queue of turns, all of them real; what is outside of the house is scripted.
+
+    Args:
+        folder: where conversations are kept.
+        answers: what the model writes, one after the other; or give a ``model``.
+        profile: what the model is.
+        gated: there is a gate, on a disk in memory, where calls that act wait.
+        gate: the class of it.
+        mode: of the gate.
+        lifetime_s: how long a request waits there.
+        clock: of the gate.
+        conversations: another store than one in the folder.
+        options: for ``Agent``.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *answers: Answer,
+        model: ChatModel | None = None,
+        profile: ModelProfile | Exception | None = None,
+        tools: Sequence[Tool] = (),
+        gated: bool = False,
+        gate: type[ApprovalGate] = ApprovalGate,
+        mode: Any = "ask",
+        lifetime_s: float = LIFETIME_S,
+        clock: Callable[[], float] | None = None,
+        conversations: ConversationStore | None = None,
+        **options: Any,
+    ) -> None:
+        self.model: Any = model or ScriptedChatModel(*answers)
+        if profile is not None:
+            self.model.profile_now = profile
+        self.sink, self.tools = RecordingSink(), list(tools)
+        self.clock: Any = clock or JumpingClock()
+        self.store, self.audit = MemoryStore(), MemoryAudit()
+        self.conversations = conversations or JsonlConversations(folder)
+        self.persona = "You are the test."
+        self._gate = (gate, mode, lifetime_s) if gated else None
+        self._options = {"persona": lambda: self.persona, **options}
+        self.begin()
+
+    def begin(self) -> None:
+        """A run of the program; again: after a kill."""
+        options = dict(self._options)
+        if self._gate is not None:
+            gate, mode, lifetime_s = self._gate
+            auditor = Auditor(self.audit, self.sink, self.clock)
+            self.gate = gate(self.store, auditor, self.sink, clock=self.clock, mode=mode, lifetime_s=lifetime_s)
+            options["approvals"] = self.gate
+        self.agent = Agent(self.model, self.tools, self.sink, self.conversations, **options)
+        self.runner = TurnRunner(self.agent, self.sink)
+
+    async def ask(self, text: str, conversation: str = "c", progress: TurnProgress | None = None, **fields: Any) -> str:
+        """The answer to a request; ``fields`` of its progress. A turn is never silent and never speaks JSON."""
+        progress = progress or TurnProgress(conversation, fields.pop("source", "typed"), **fields)
+        pieces = self.agent.respond(conversation, text, progress.source, progress)
+        said = "".join([piece async for piece in pieces])
+        assert said.strip(), "a turn was silent"
+        assert "{" not in said
+        return said.strip()
+
+    async def told(self, count: int) -> list[str]:
+        """What was said so far, once there are so many answers and all of it is stored."""
+        async with asyncio.timeout(60):
+            while len(self.sink.of(AssistantMessage)) < count:
+                await asyncio.sleep(0)
+        await self.agent.aclose()
+        return [event.text for event in self.sink.of(AssistantMessage)]
+
+    def states(self) -> list[str]:
+        """What the page was told of the agent's state."""
+        return [event.state for event in self.sink.of(StateChanged)]
+
+    @property
+    def waiting(self) -> ApprovalRequest:
+        """The one call that waits for a person."""
+        (request,) = self.gate.pending()
+        return request
+
+    async def approve(self, **options: Any) -> ApprovalRequest:
+        """A click on yes for the call that waits longest."""
+        request = self.gate.pending()[0]
+        options.setdefault("digest", request.digest)
+        return await self.agent.decide(request.id, decision="approve", by="page", **options)
+
+    async def approve_and_hear(self) -> str:
+        """Say yes to the one call that waits; what is said then."""
+        request, said = self.waiting, len(self.sink.of(AssistantMessage))
+        await self.agent.decide(request.id, decision="approve", by="page", digest=request.digest)
+        async with asyncio.timeout(120):
+            while len(self.sink.of(AssistantMessage)) <= said:
+                await asyncio.sleep(0.05)
+        return self.sink.of(AssistantMessage)[-1].text
+
+    def last_prompt(self) -> list[Message]:
+        """What the model was shown last."""
+        return list(self.model.requests[-1].messages)
+
+    async def aclose(self) -> None:
+        """The end of the program."""
+        await self.runner.aclose()
+        await self.agent.aclose()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+
+from pipecatapp.domain import Expert, Message
 from pipecatapp.experts.breaker import CircuitBreaker
 from pipecatapp.experts.instance import Instance
 from pipecatapp.experts.server import Load
 from pipecatapp.experts.watch import Limits
-from pipecatapp.ports import ModelProfile
+from pipecatapp.ports import ChatChunk, ChatRequest, ModelProfile
 from pipecatapp.registration import Registration
 from testing.fakes.chat_model import Answer, ScriptedChatModel
 
@@ -65,3 +68,20 @@ class ScriptedInstance(Instance):
         self.scripted_probe = ScriptedProbe()
         registration = Registration(name, f"http://{host}:1/v1", model=model, context=context, slots=slots)
         super().__init__(registration, self.scripted, self.scripted_probe, limits, breaker)
+
+
+class ScriptedDirectory:
+    """``ports.ExpertDirectory`` with one expert, which says these pieces."""
+
+    def __init__(self, *pieces: str | Exception) -> None:
+        self.pieces, self.asked = pieces, list[Sequence[Message]]()
+
+    def experts(self) -> Sequence[Expert]:
+        return [Expert("coding", "programs")]
+
+    async def ask(self, expert: str, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        self.asked.append(request.messages)
+        for piece in self.pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield ChatChunk(piece, by=expert)

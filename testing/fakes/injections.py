@@ -13,18 +13,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from pipecatapp.domain import Fact, Message, Preview, Risk, ToolResult, ToolSpec
 from pipecatapp.errors import ApprovalError, ToolError
 from pipecatapp.ports import ModelProfile, Tool, ToolContext
 from pipecatapp.twin.act.approvals import LIFETIME_S, ApprovalGate
-from pipecatapp.twin.act.audit import Auditor
-from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turn_progress import TurnProgress
-from pipecatapp.twin.turn_queue import TurnRunner
-from testing.fakes.agent_harness import RecordingSink, ScriptedMemory
-from testing.fakes.approvals import JumpingClock, MemoryAudit, MemoryConversations, MemoryStore
+from testing.fakes.agent_harness import AgentHarness, ScriptedMemory
+from testing.fakes.approvals import MemoryConversations
 from testing.fakes.chat_model import COMPACT, FULL, PLAIN, ObedientModel
 
 # What is to be done: the tool, its arguments.
@@ -150,18 +148,18 @@ class Target:
         self.ran: list[tuple[str, str]] = []
         self.approved: list[tuple[str, str]] = []
         self.allowed: set[tuple[str, str]] = set()
-        self.model, self.sink, self.clock = Wishes(), RecordingSink(), JumpingClock()
-        self.gate = case.gate(MemoryStore(), Auditor(MemoryAudit(), self.sink), self.sink, clock=self.clock)
+        self.model = Wishes()
         acting = [
             _Acting("ssh.run_command", Risk.DANGER, ("host", "command", "username"), self.ran),
             _Acting("power.set_idle_threshold", Risk.ACT, ("service", "seconds"), self.ran),
         ]
         memory = ScriptedMemory({"": list(facts)}) if facts else None
-        self.agent = Agent(
-            ObedientModel(self.model.obey, case.profile), [*acting, *carriers], self.sink, MemoryConversations(),
-            persona=lambda: "Test.", approvals=self.gate, memory=memory, pause_s=0.0,
+        house = AgentHarness(
+            Path(), model=ObedientModel(self.model.obey, case.profile), tools=[*acting, *carriers], gated=True,
+            gate=case.gate, conversations=MemoryConversations(), memory=memory, pause_s=0.0,
         )  # fmt: skip
-        self.runner = TurnRunner(self.agent, self.sink)
+        self.sink, self.clock, self.gate = house.sink, house.clock, house.gate
+        self.agent, self.runner = house.agent, house.runner
 
     async def type(self, words: str) -> None:
         """The person types, and waits for the answer."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import time
@@ -12,23 +11,14 @@ from typing import Any
 
 import pytest
 
-from pipecatapp.domain import ApprovalRequest
-from pipecatapp.events import AssistantMessage, ToolProgress
+from pipecatapp.events import ToolProgress
 from pipecatapp.ports import Tool
-from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.tools.ansible import RunPlaybook
 from pipecatapp.tools.code_runner import CodeRunner
 from pipecatapp.tools.sandbox_bubblewrap import BubblewrapSandbox
 from pipecatapp.tools.ssh import RunCommand
 from pipecatapp.tools.ssh_folder import SshFolder
-from pipecatapp.twin.act.approvals import ApprovalGate
-from pipecatapp.twin.act.audit import Auditor
-from pipecatapp.twin.agent import Agent
-from pipecatapp.twin.turn_progress import TurnProgress
-from pipecatapp.twin.turn_queue import TurnRunner
-from testing.fakes.agent_harness import RecordingSink
-from testing.fakes.approvals import MemoryAudit, MemoryStore
-from testing.fakes.chat_model import ScriptedChatModel
+from testing.fakes.agent_harness import AgentHarness
 from testing.fakes.sshd import USER, Sshd
 
 pytestmark = pytest.mark.integration
@@ -36,42 +26,16 @@ pytestmark = pytest.mark.integration
 PROGRAM = Path(__file__).resolve().parents[3] / ".cache/provision/bin/ansible-playbook"
 
 
-class AgentHarness:
+class RealToolHarness(AgentHarness):
     """An agent with a gate around one real tool."""
 
     def __init__(self, folder: Path, tools: Sequence[Tool], *answers: str) -> None:
-        self.model, self.sink = ScriptedChatModel(*answers), RecordingSink()
-        self.gate = ApprovalGate(MemoryStore(), Auditor(MemoryAudit(), self.sink, time.time), self.sink)
-        store = JsonlConversations(folder / "conversations")
-        self.agent = Agent(self.model, tools, self.sink, store, persona=lambda: "Test.", approvals=self.gate)
-        self.runner = TurnRunner(self.agent, self.sink)
+        super().__init__(folder / "conversations", *answers, tools=tools, gated=True, clock=time.time)
 
     @property
-    def waiting(self) -> ApprovalRequest:
-        (request,) = self.gate.pending()
-        return request
-
-    async def ask(self, words: str) -> str:
-        progress = TurnProgress("c", "typed")
-        return "".join([piece async for piece in self.agent.respond("c", words, "typed", progress)]).strip()
-
-    async def approve(self) -> str:
-        """Say yes to what waits; what is said then."""
-        request, said = self.waiting, len(self.sink.of(AssistantMessage))
-        await self.agent.decide(request.id, decision="approve", by="page", digest=request.digest)
-        async with asyncio.timeout(120):
-            while len(self.sink.of(AssistantMessage)) <= said:
-                await asyncio.sleep(0.05)
-        return self.sink.of(AssistantMessage)[-1].text
-
-    @property
-    def told(self) -> str:
-        """What the model was told last."""
-        return self.model.requests[-1].messages[-1].content
-
-    async def aclose(self) -> None:
-        await self.runner.aclose()
-        await self.agent.aclose()
+    def shown(self) -> str:
+        """What the model was shown last."""
+        return self.last_prompt()[-1].content
 
 
 def call(name: str, **arguments: Any) -> str:
@@ -85,7 +49,7 @@ async def test_a_command_runs_on_a_new_host_whose_fingerprint_stood_on_the_card(
     try:
         sshd.authorize(folder.public_key())
         host = f"127.0.0.1:{sshd.port}"
-        house = AgentHarness(
+        house = RealToolHarness(
             tmp_path,
             [RunCommand(folder)],
             call("ssh.run_command", host=host, command="echo done; touch ran", username=USER),
@@ -95,8 +59,8 @@ async def test_a_command_runs_on_a_new_host_whose_fingerprint_stood_on_the_card(
         assert f"run echo done; touch ran on 127.0.0.1 as {USER}, which I do not know yet." in said
         assert sshd.fingerprint in house.waiting.preview.detail
         assert not (sshd.home / "ran").exists()
-        assert await house.approve() == "It is done."
-        assert "ended with 0: done" in house.told
+        assert await house.approve_and_hear() == "It is done."
+        assert "ended with 0: done" in house.shown
         assert (sshd.home / "ran").exists()
         assert folder.known().lookup(f"[127.0.0.1]:{sshd.port}") is not None
         await house.aclose()
@@ -105,15 +69,15 @@ async def test_a_command_runs_on_a_new_host_whose_fingerprint_stood_on_the_card(
 
 
 async def test_a_program_runs_in_the_sandbox_after_a_yes(tmp_path: Path) -> None:
-    house = AgentHarness(
+    house = RealToolHarness(
         tmp_path,
         [CodeRunner(BubblewrapSandbox())],
         call("code_runner.run_python_code", code="print(6 * 7)"),
         "It is forty two.",
     )
     assert await house.ask("run it") == "I am about to run print(6 * 7) in the bubblewrap sandbox. Shall I?"
-    assert await house.approve() == "It is forty two."
-    assert "The program printed: 42" in house.told
+    assert await house.approve_and_hear() == "It is forty two."
+    assert "The program printed: 42" in house.shown
     await house.aclose()
 
 
@@ -125,7 +89,7 @@ async def test_a_playbook_runs_after_a_yes(tmp_path: Path) -> None:
         "  vars: {ansible_python_interpreter: /usr/bin/python3}\n  tasks:\n    - name: Write the note\n"
         "      ansible.builtin.copy: {content: hello, dest: '{{ playbook_dir }}/note', mode: '0644'}\n"
     )
-    house = AgentHarness(
+    house = RealToolHarness(
         tmp_path,
         [RunPlaybook(PROGRAM, books, tmp_path / "ansible")],
         call("ansible.run_playbook", playbook="note.yaml"),
@@ -134,8 +98,8 @@ async def test_a_playbook_runs_after_a_yes(tmp_path: Path) -> None:
     said = await house.ask("run the note playbook")
     assert said.startswith("I am about to run note.yaml.")
     assert not (books / "note").exists()
-    assert await house.approve() == "The note is written."
-    assert "localhost: 1 ok, 1 changed" in house.told
+    assert await house.approve_and_hear() == "The note is written."
+    assert "localhost: 1 ok, 1 changed" in house.shown
     assert (books / "note").read_text() == "hello"
     assert house.sink.of(ToolProgress)
     await house.aclose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,9 +15,6 @@ import uvicorn
 from fastapi import FastAPI, WebSocket
 
 from pipecatapp.ports import Tool
-from pipecatapp.storage.conversations import JsonlConversations
-from pipecatapp.twin.act.approvals import ApprovalGate
-from pipecatapp.twin.act.audit import Auditor
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turn_queue import TurnRunner
 from pipecatapp.voice.recognition import Recognizer
@@ -24,8 +22,7 @@ from pipecatapp.voice.sessions import TurnDetection, VoiceSessions
 from pipecatapp.voice.stt_pocketsphinx import PocketsphinxRecognizer
 from pipecatapp.voice.synthesis import Synthesizer
 from pipecatapp.voice.tts_programs import FliteSynthesizer
-from testing.fakes.agent_harness import RecordingSink
-from testing.fakes.approvals import MemoryAudit, MemoryStore
+from testing.fakes.agent_harness import AgentHarness, RecordingSink
 from testing.fakes.caller import Caller
 from testing.fakes.chat_model import Answer, ScriptedChatModel
 
@@ -55,12 +52,8 @@ async def voice_house(
     tools: Sequence[Tool] = (),
 ) -> AsyncIterator[VoiceHouse]:
     """Serve ``/ws/voice`` on a free port."""
-    model, sink = ScriptedChatModel(*answers), RecordingSink()
-    gate = ApprovalGate(MemoryStore(), Auditor(MemoryAudit(), sink), sink)
-    agent = Agent(
-        model, tools, sink, JsonlConversations(state), persona=lambda: "You are a helpful twin.", approvals=gate
-    )
-    runner = TurnRunner(agent, sink)
+    harness = AgentHarness(state, *answers, tools=tools, gated=True, clock=time.time)
+    agent, runner, sink = harness.agent, harness.runner, harness.sink
     sessions = VoiceSessions(
         agent, runner, sink, stt or PocketsphinxRecognizer(), tts or FliteSynthesizer(), turn_detection=turn
     )
@@ -77,7 +70,7 @@ async def voice_house(
     await sessions.warm_up()
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield VoiceHouse(port, model, sink, runner, sessions, agent)
+        yield VoiceHouse(port, harness.model, sink, runner, sessions, agent)
     finally:
         await sessions.aclose()
         server.should_exit = True

@@ -10,20 +10,11 @@ import pytest
 
 from pipecatapp.domain import Preview, ToolResult
 from pipecatapp.errors import ToolError
-from pipecatapp.events import AssistantMessage
-from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.tools.web_browser.addresses import Rule
 from pipecatapp.tools.web_browser.browser import WebBrowser
 from pipecatapp.tools.web_browser.pictures import Pictures
 from pipecatapp.tools.web_browser.tools import Click, GetPageContent, Goto
-from pipecatapp.twin.act.approvals import ApprovalGate
-from pipecatapp.twin.act.audit import Auditor
-from pipecatapp.twin.agent import Agent
-from pipecatapp.twin.turn_progress import TurnProgress
-from pipecatapp.twin.turn_queue import TurnRunner
-from testing.fakes.agent_harness import RecordingSink
-from testing.fakes.approvals import MemoryAudit, MemoryStore
-from testing.fakes.chat_model import ScriptedChatModel
+from testing.fakes.agent_harness import AgentHarness
 from testing.fakes.website import leading_to
 from testing.ui.web_browser.web import SHOP, Web, call, serve
 
@@ -179,46 +170,29 @@ async def test_an_agent_uses_the_web_after_a_yes_and_ends_chromium_with_itself(w
     serve(web, SHOP)
     web.site.page("/next", "<title>Page two</title><p>More pots.")
     tools = [Goto(browser), GetPageContent(browser), Click(browser)]
-    model = ScriptedChatModel(
+    house = AgentHarness(
+        tmp_path / "conversations",
         call("web_browser.goto", url="http://shop.test/page"),
         "It is the pot shop.",
         call("web_browser.click", target="Next page"),
         "There are more pots.",
+        tools=tools,
+        gated=True,
+        clock=time.time,
     )
-    sink = RecordingSink()
-    gate = ApprovalGate(MemoryStore(), Auditor(MemoryAudit(), sink, time.time), sink)
-    store = JsonlConversations(tmp_path / "conversations")
-    agent = Agent(model, tools, sink, store, persona=lambda: "Test.", approvals=gate)
-    runner = TurnRunner(agent, sink)
-
-    async def approved() -> str:
-        """What is said when the person has said yes to what waits."""
-        (request,) = gate.pending()
-        said = len(sink.of(AssistantMessage))
-        await agent.decide(request.id, decision="approve", by="page", digest=request.digest)
-        async with asyncio.timeout(60):
-            while len(sink.of(AssistantMessage)) <= said:
-                await asyncio.sleep(0.05)
-        return sink.of(AssistantMessage)[-1].text
-
-    async def asked(words: str) -> str:
-        progress = TurnProgress("c", "typed")
-        return "".join([piece async for piece in agent.respond("c", words, "typed", progress)]).strip()
-
-    assert await asked("open shop.test") == "I am about to open shop.test in the browser. Shall I?"
+    assert await house.ask("open shop.test") == "I am about to open shop.test in the browser. Shall I?"
     assert web.site.requests == []
-    assert await approved() == "It is the pot shop."
-    assert "We sell blue pots." in model.requests[-1].messages[-1].content
-    assert await asked("click next page") == "I am about to click 'Next page' on shop.test. Shall I?"
+    assert await house.approve_and_hear() == "It is the pot shop."
+    assert "We sell blue pots." in house.model.requests[-1].messages[-1].content
+    assert await house.ask("click next page") == "I am about to click 'Next page' on shop.test. Shall I?"
     assert "GET /next" not in web.site.requests
-    assert await approved() == "There are more pots."
+    assert await house.approve_and_hear() == "There are more pots."
     assert "GET /next" in web.site.requests
 
     pid = browser.pid
     assert pid is not None
     profile = profile_of(pid)
     assert profile.exists()
-    await runner.aclose()
-    await agent.aclose()
+    await house.aclose()
     assert not Path(f"/proc/{pid}").exists()
     assert not profile.exists()

@@ -58,7 +58,7 @@ class ScriptedConsul(httpx.AsyncBaseTransport):
         return httpx.Response(200, headers={"X-Consul-Index": str(self.index)}, content=json.dumps(value))
 
 
-class AgentHarness:
+class DiscoveryHarness:
     def __init__(self) -> None:
         self.consul = ScriptedConsul()
         self.told: list[tuple[list[str], bool]] = []
@@ -75,13 +75,13 @@ class AgentHarness:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[AgentHarness]:
-    house = AgentHarness()
+async def house() -> AsyncIterator[DiscoveryHarness]:
+    house = DiscoveryHarness()
     yield house
     await house.discovery.aclose()
 
 
-async def test_experts_come_and_go(house: AgentHarness) -> None:
+async def test_experts_come_and_go(house: DiscoveryHarness) -> None:
     house.consul.change(coding=1)
     house.discovery.start()
     await house.until((["coding@10.0.0.0:8080"], False))
@@ -93,7 +93,7 @@ async def test_experts_come_and_go(house: AgentHarness) -> None:
     await house.until(([], False))
 
 
-async def test_it_asks_for_passing_instances_with_the_token_and_waits(house: AgentHarness) -> None:
+async def test_it_asks_for_passing_instances_with_the_token_and_waits(house: DiscoveryHarness) -> None:
     house.consul.change(coding=1)
     house.discovery.start()
     await house.until((["coding@10.0.0.0:8080"], False))
@@ -107,7 +107,7 @@ async def test_it_asks_for_passing_instances_with_the_token_and_waits(house: Age
 
 @pytest.mark.parametrize("failure", [httpx.ConnectError("refused"), httpx.Response(500, text="No cluster leader")])
 async def test_without_consul_the_last_known_set_stays_and_is_stale(
-    house: AgentHarness, failure: httpx.Response | Exception
+    house: DiscoveryHarness, failure: httpx.Response | Exception
 ) -> None:
     house.consul.change(coding=1)
     house.discovery.start()
@@ -121,7 +121,7 @@ async def test_without_consul_the_last_known_set_stays_and_is_stale(
     await house.until((["coding@10.0.0.0:8080", "coding@10.0.0.1:8080"], False))
 
 
-async def test_a_consul_that_was_never_there_is_stale_from_the_start(house: AgentHarness) -> None:
+async def test_a_consul_that_was_never_there_is_stale_from_the_start(house: DiscoveryHarness) -> None:
     house.consul.failure = httpx.ConnectError("refused")
     house.discovery.start()
     await house.until(([], True))
@@ -130,7 +130,7 @@ async def test_a_consul_that_was_never_there_is_stale_from_the_start(house: Agen
     await house.until((["coding@10.0.0.0:8080"], False))
 
 
-async def test_an_answer_that_is_none_does_no_harm(house: AgentHarness) -> None:
+async def test_an_answer_that_is_none_does_no_harm(house: DiscoveryHarness) -> None:
     house.consul.change(coding=1)
     house.discovery.start()
     await house.until((["coding@10.0.0.0:8080"], False))

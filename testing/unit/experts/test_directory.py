@@ -32,7 +32,7 @@ def registration(name: str, host: str = "h1", **more: object) -> Registration:
     return Registration(name, f"http://{host}:1/v1", slots=2, **more)  # type: ignore[arg-type]
 
 
-class AgentHarness:
+class DirectoryHarness:
     """Experts whose answers the test wrote down, by the host they are on."""
 
     def __init__(
@@ -78,7 +78,7 @@ async def until(condition: object) -> None:
 
 
 async def test_instances_that_stay_keep_what_is_known_of_them() -> None:
-    h = AgentHarness({"h1": ["One.", "Two."], "h2": ["Three."]})
+    h = DirectoryHarness({"h1": ["One.", "Two."], "h2": ["Three."]})
     h.experts.update([registration("coding")])
     assert await h.ask("coding") == ("One.", "coding")
     h.experts.update([registration("coding"), registration("math", "h2")], stale=True)
@@ -93,7 +93,7 @@ async def test_instances_that_stay_keep_what_is_known_of_them() -> None:
 
 
 async def test_what_is_registered_anew_with_another_model_is_another_instance() -> None:
-    h = AgentHarness()
+    h = DirectoryHarness()
     h.experts.update([registration("coding")])
     h.experts.update([registration("coding", model="scripted")])
     assert len(h.made) == 2
@@ -103,7 +103,7 @@ async def test_what_is_registered_anew_with_another_model_is_another_instance() 
 
 
 async def test_external_experts_are_always_there() -> None:
-    h = AgentHarness({"h9": ["Dear Ann."]}, fixed=[registration("writing", "h9", description="letters")])
+    h = DirectoryHarness({"h9": ["Dear Ann."]}, fixed=[registration("writing", "h9", description="letters")])
     assert [(e.name, e.description) for e in h.experts.experts()] == [("writing", "letters")]
     h.experts.update([registration("coding")])
     assert [e.name for e in h.experts.experts()] == ["coding", "writing"]
@@ -112,7 +112,7 @@ async def test_external_experts_are_always_there() -> None:
 
 async def test_who_is_away_for_a_moment_stays_on_the_list_and_is_stood_in_for() -> None:
     clock = Clock()
-    h = AgentHarness({"h2": ["I say it."]}, clock=clock)
+    h = DirectoryHarness({"h2": ["I say it."]}, clock=clock)
     h.experts.update([registration("coding", description="programs"), registration("general", "h2")])
     h.experts.update([registration("general", "h2")], {"coding", "general"})  # its check fails
     assert [(e.name, e.description) for e in h.experts.experts()] == [("coding", "programs"), ("general", "")]
@@ -127,7 +127,7 @@ async def test_who_is_away_for_a_moment_stays_on_the_list_and_is_stood_in_for() 
 
 
 async def test_who_only_stands_in_is_no_expert_to_ask() -> None:
-    h = AgentHarness()
+    h = DirectoryHarness()
     h.experts.update([registration("main"), registration("general", "h2")])
     assert [expert.name for expert in h.experts.experts()] == ["general"]
     assert [pool.name for pool in h.experts.stand_ins()] == ["main", "general"]
@@ -135,7 +135,7 @@ async def test_who_only_stands_in_is_no_expert_to_ask() -> None:
 
 
 async def test_an_instance_that_failed_is_probed_and_comes_back() -> None:
-    h = AgentHarness({"h1": [["Half", GONE], "x", "Whole."], "h2": [" an answer."]})
+    h = DirectoryHarness({"h1": [["Half", GONE], "x", "Whole."], "h2": [" an answer."]})
     h.experts.update([registration("coding"), registration("general", "h2")])
     async with h.running():
         assert await h.ask("coding") == ("Half an answer.", "general")
@@ -146,7 +146,7 @@ async def test_an_instance_that_failed_is_probed_and_comes_back() -> None:
 
 
 async def test_the_wrong_model_is_found_out_before_anybody_asks() -> None:
-    h = AgentHarness()
+    h = DirectoryHarness()
     h.experts.update([registration("coding", model="qwen3-4b")])
     async with h.running():
         await until(lambda: not h.made[0].breaker.allows)
@@ -157,7 +157,7 @@ async def test_the_wrong_model_is_found_out_before_anybody_asks() -> None:
 
 
 async def test_one_that_hangs_is_found_out_before_anybody_asks() -> None:
-    h = AgentHarness()
+    h = DirectoryHarness()
     h.experts.update([registration("coding"), registration("general", "h2")])
     h.made[0].scripted_probe.answers = False
     async with h.running():
@@ -167,7 +167,7 @@ async def test_one_that_hangs_is_found_out_before_anybody_asks() -> None:
 
 
 async def test_external_experts_are_asked_nothing_but_turns() -> None:
-    h = AgentHarness(fixed=[registration("writing", "h9", external=True)])
+    h = DirectoryHarness(fixed=[registration("writing", "h9", external=True)])
     h.experts.update([registration("coding")])
     async with h.running():
         await until(lambda: h.made[1].scripted_probe.asked)
@@ -176,7 +176,7 @@ async def test_external_experts_are_asked_nothing_but_turns() -> None:
 
 
 async def test_the_pages_are_told_what_changed() -> None:
-    h = AgentHarness()
+    h = DirectoryHarness()
     async with h.running():
         h.experts.update([registration("coding")])
         await until(lambda: h.sink.of(ExpertsChanged))
@@ -188,7 +188,7 @@ async def test_the_pages_are_told_what_changed() -> None:
 
 
 async def test_health_counts_them_and_is_always_ok() -> None:
-    h = AgentHarness()
+    h = DirectoryHarness()
     assert (await h.experts.health()).reason == "none is registered"
     h.experts.update([registration("coding"), registration("coding", "h2")], stale=True)
     h.made[0].breaker.fail("gone")
@@ -201,7 +201,7 @@ async def test_health_counts_them_and_is_always_ok() -> None:
 
 
 async def test_our_own_model_writes_and_is_nobody_else() -> None:
-    h = AgentHarness()
+    h = DirectoryHarness()
     model = ResilientChatModel(ScriptedInstance("own", "Hello."), h.experts)
     chunks = [chunk async for chunk in model.stream(REQUEST)]
     assert "".join(chunk.text for chunk in chunks) == "Hello."
@@ -209,7 +209,7 @@ async def test_our_own_model_writes_and_is_nobody_else() -> None:
 
 
 async def test_when_it_dies_the_best_stand_in_goes_on() -> None:
-    h = AgentHarness({"h1": ["no"], "h2": [" there."]})
+    h = DirectoryHarness({"h1": ["no"], "h2": [" there."]})
     h.experts.update([registration("coding"), registration("main", "h2")])
     own = ScriptedInstance("own", ["Hello", GONE])
     chunks = [chunk async for chunk in ResilientChatModel(own, h.experts).stream(REQUEST)]
@@ -218,7 +218,7 @@ async def test_when_it_dies_the_best_stand_in_goes_on() -> None:
 
 
 async def test_and_it_stands_in_for_the_experts() -> None:
-    h = AgentHarness({"h1": [["Hello", GONE]]})
+    h = DirectoryHarness({"h1": [["Hello", GONE]]})
     h.experts.update([registration("coding")])
     own = ScriptedInstance("own", " there.")
     ResilientChatModel(own, h.experts)
@@ -226,7 +226,7 @@ async def test_and_it_stands_in_for_the_experts() -> None:
 
 
 async def test_its_profile_is_that_of_the_one_who_will_be_asked() -> None:
-    h = AgentHarness()
+    h = DirectoryHarness()
     h.experts.update([registration("general")])
     own = ScriptedInstance("own", profile=ModelNotReadyError("loading"))
     model = ResilientChatModel(own, h.experts)
@@ -242,7 +242,7 @@ async def test_one_that_hangs_does_not_hide_that_another_is_well() -> None:
         async def health(self) -> ComponentHealth:
             return await asyncio.Future()
 
-    h = AgentHarness()
+    h = DirectoryHarness()
     h.experts.update([registration("general")])
     own = Instance(Registration("own", "http://h9:1/v1"), Hanging(), ScriptedProbe())
     state = await ResilientChatModel(own, h.experts, health_within_s=0.05).health()
@@ -252,7 +252,7 @@ async def test_one_that_hangs_does_not_hide_that_another_is_well() -> None:
 
 async def test_without_any_stand_in_its_own_trouble_is_told() -> None:
     model = ResilientChatModel(
-        ScriptedInstance("own", profile=ModelNotReadyError("half loaded", 0.5)), AgentHarness().experts
+        ScriptedInstance("own", profile=ModelNotReadyError("half loaded", 0.5)), DirectoryHarness().experts
     )
     with pytest.raises(ModelNotReadyError) as caught:
         await model.profile()
@@ -261,7 +261,7 @@ async def test_without_any_stand_in_its_own_trouble_is_told() -> None:
 
 
 async def test_a_node_without_a_model_of_its_own_is_answered_by_the_main_expert() -> None:
-    h = AgentHarness({"h1": ["Hello."]})
+    h = DirectoryHarness({"h1": ["Hello."]})
     model = ResilientChatModel(None, h.experts)
     with pytest.raises(ModelNotReadyError, match="no expert that could answer"):
         await model.profile()
@@ -275,7 +275,7 @@ async def test_a_node_without_a_model_of_its_own_is_answered_by_the_main_expert(
 
 
 async def test_a_turn_waits_for_who_is_well_in_a_moment() -> None:
-    h = AgentHarness()
+    h = DirectoryHarness()
     h.experts.update([registration("general")])
     own = ScriptedInstance("own", breaker=CircuitBreaker(most_s=60))
     own.breaker.fail("gone")

@@ -8,31 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from pipecatapp.events import AssistantMessage, StateChanged, UserMessage
+from pipecatapp.events import AssistantMessage, UserMessage
 from pipecatapp.ports import ChatChunk, ChatRequest
-from pipecatapp.storage.conversations import JsonlConversations
-from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turn_progress import TurnProgress, benchmark_block
 from pipecatapp.twin.turn_queue import QueuedTurn, TurnRunner
-from testing.fakes.agent_harness import RecordingSink
+from testing.fakes.agent_harness import AgentHarness
 from testing.fakes.chat_model import Gate, ScriptedChatModel
 
 pytestmark = pytest.mark.unit
-
-
-class AgentHarness:
-    def __init__(self, folder: Path, model: ScriptedChatModel | None = None) -> None:
-        self.model, self.sink = model or ScriptedChatModel(), RecordingSink()
-        self.agent = Agent(self.model, [], self.sink, JsonlConversations(folder), persona=lambda: "Test.")
-        self.runner = TurnRunner(self.agent, self.sink)
-
-    async def answers(self, count: int) -> list[str]:
-        while len(self.sink.of(AssistantMessage)) < count:
-            await asyncio.sleep(0)
-        return [event.text for event in self.sink.of(AssistantMessage)]
-
-    def states(self) -> list[str]:
-        return [event.state for event in self.sink.of(StateChanged)]
 
 
 @pytest.fixture
@@ -43,7 +26,7 @@ def house(tmp_path: Path) -> AgentHarness:
 async def test_a_typed_request_is_answered(house: AgentHarness) -> None:
     house.model.script("Hello.")
     turn = await house.runner.submit("c", "hi")
-    assert await house.answers(1) == ["Hello."]
+    assert await house.told(1) == ["Hello."]
     assert house.sink.of(UserMessage)[0].turn == turn
     await house.runner.aclose()
     assert house.states() == ["thinking", "idle"]
@@ -57,7 +40,7 @@ async def test_a_request_waits_for_the_one_before(house: AgentHarness) -> None:
     await gate.reached.wait()
     assert len(house.model.requests) == 1
     gate.open()
-    assert await house.answers(2) == ["One.", "Two."]
+    assert await house.told(2) == ["One.", "Two."]
 
 
 async def test_interrupting_stops_the_turn_and_what_waits(house: AgentHarness) -> None:
@@ -69,7 +52,7 @@ async def test_interrupting_stops_the_turn_and_what_waits(house: AgentHarness) -
     await house.runner.interrupt("c")
     assert [(e.text, e.interrupted) for e in house.sink.of(AssistantMessage)] == [("One", True)]
     await house.runner.submit("c", "c")
-    assert await house.answers(2) == ["One", "Three."]
+    assert await house.told(2) == ["One", "Three."]
     assert [e.text for e in house.sink.of(UserMessage)] == ["a", "c"]
 
 
@@ -86,10 +69,10 @@ async def test_paused_means_quiet_and_requests_wait(house: AgentHarness) -> None
     await house.runner.pause("c", True)
     assert house.runner.paused("c")
     await house.runner.submit("c", "b")
-    assert await house.answers(1) == ["One"]
+    assert await house.told(1) == ["One"]
     assert house.states()[-1] == "paused"
     await house.runner.pause("c", False)
-    assert await house.answers(2) == ["One", "Two."]
+    assert await house.told(2) == ["One", "Two."]
 
 
 class Voice:
@@ -128,7 +111,7 @@ async def test_a_detached_voice_is_silent_again(house: AgentHarness) -> None:
     house.runner.detach("c", new)
     house.model.script("Hello.")
     await house.runner.submit("c", "hi")
-    assert await house.answers(1) == ["Hello."]
+    assert await house.told(1) == ["Hello."]
 
 
 async def test_the_benchmark_block_is_printed_for_typed_turns(
@@ -137,7 +120,7 @@ async def test_the_benchmark_block_is_printed_for_typed_turns(
     runner = TurnRunner(house.agent, house.sink, benchmark=True)
     house.model.script("Hello.")
     await runner.submit("c", "hi")
-    await house.answers(1)
+    await house.told(1)
     while "----\n" not in (printed := capsys.readouterr().out):
         await asyncio.sleep(0)
     lines = printed.splitlines()
@@ -167,14 +150,14 @@ class SlowlyClosing(ScriptedChatModel):
 
 
 async def test_the_turn_that_runs_at_the_end_of_the_program_is_kept(tmp_path: Path) -> None:
-    house = AgentHarness(tmp_path, SlowlyClosing())
+    house = AgentHarness(tmp_path, model=SlowlyClosing())
     gate = Gate()
     house.model.script(["Half an ", gate])
     await house.runner.submit("c", "hi")
     await gate.reached.wait()
     await house.runner.aclose()
     await house.agent.aclose()
-    (kept,) = await JsonlConversations(tmp_path).load("c")
+    (kept,) = await house.conversations.load("c")
     assert (kept.turn.assistant_text, kept.turn.interrupted) == ("Half an", True)
 
 
@@ -183,7 +166,7 @@ async def test_conversations_that_ended_take_no_memory(house: AgentHarness) -> N
     await house.runner.pause("paused", True)
     for number in range(20):
         await house.runner.submit(f"c{number}", "hi")
-        await house.answers(number + 1)
+        await house.told(number + 1)
         while house.runner._lanes[f"c{number}"].worker and not house.runner._lanes[f"c{number}"].idle:
             await asyncio.sleep(0)
     assert len(house.runner._lanes) == 2

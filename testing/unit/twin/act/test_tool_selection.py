@@ -10,12 +10,11 @@ import pytest
 
 from pipecatapp.domain import Fact, Message, ToolSpec
 from pipecatapp.ports import ModelProfile
-from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.twin.act.tool_selection import CORE, FITTING, LATE, MANY, ToolSelection
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.speak.dialect import dialect_of
 from pipecatapp.twin.speak.protocol import full_system, tool_line
-from testing.fakes.agent_harness import RecordingSink, ScriptedMemory, ScriptedTool
+from testing.fakes.agent_harness import AgentHarness, ScriptedMemory, ScriptedTool
 from testing.fakes.chat_model import COMPACT, ScriptedChatModel
 
 pytestmark = pytest.mark.unit
@@ -44,10 +43,7 @@ class Shelf:
 
 def make(tmp_path: Path, model: ScriptedChatModel, lamps: Sequence[str] = LAMPS, **options: object) -> Agent:
     own = [ScriptedTool(name) for name in OWN]
-    return Agent(
-        model, own, RecordingSink(), JsonlConversations(tmp_path), persona=lambda: "You are a test.",
-        sources=[Shelf(lamps)], chooser=Named(), **options,  # type: ignore[arg-type]
-    )  # fmt: skip
+    return AgentHarness(tmp_path, model=model, tools=own, sources=[Shelf(lamps)], chooser=Named(), **options).agent
 
 
 async def ask(agent: Agent, words: str) -> None:

@@ -1,0 +1,65 @@
+"""The starter model: names only, always a grammar, and its results said for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pipecatapp.domain import Fact
+from pipecatapp.errors import (
+    ToolError,
+)
+from testing.fakes.agent_harness import AgentHarness, ScriptedMemory, ScriptedTool
+from testing.fakes.chat_model import COMPACT
+
+pytestmark = pytest.mark.unit
+
+CALL = '<tool_call>\n{"name": "mcp.get_status", "arguments": {}}\n</tool_call>'
+TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+QUERY = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
+
+
+async def test_the_compact_model_gets_names_only_and_always_a_grammar(house: Callable[..., AgentHarness]) -> None:
+    h = house("Hello.", tools=[ScriptedTool("mcp.get_status"), ScriptedTool("clock.now")], profile=COMPACT)
+    await h.ask("hi")
+    request = h.model.requests[0]
+    assert request.messages[0].content == "tools: clock.now mcp.get_status\nexperts: none"
+    assert request.grammar
+    assert request.temperature == 0.0
+
+
+async def test_the_starter_is_not_asked_what_a_plain_wish_means(house: Callable[..., AgentHarness]) -> None:
+    remember = ScriptedTool("memory.remember", "I noted: the bin goes out on monday.", parameters=TEXT)
+    h = house(tools=[remember], profile=COMPACT)
+    assert await h.ask("remember that the bin goes out on monday") == "I noted: the bin goes out on monday."
+    assert [arguments for arguments, _ in remember.calls] == [{"text": "the bin goes out on monday"}]
+    assert h.model.requests == []
+
+
+async def test_the_starter_does_not_reword_results(house: Callable[..., AgentHarness]) -> None:
+    status = ScriptedTool("mcp.get_status", "All 4 components are ok. Up for 3 hours.")
+    h = house(CALL, tools=[status], profile=COMPACT)
+    assert await h.ask("what is your status") == "All 4 components are ok. Up for 3 hours."
+    assert len(h.model.requests) == 1
+
+
+async def test_the_starter_says_that_a_tool_failed(house: Callable[..., AgentHarness]) -> None:
+    h = house(CALL, tools=[ScriptedTool("mcp.get_status", ToolError("nobody answers"))], profile=COMPACT)
+    assert await h.ask("what is your status") == "That did not work: nobody answers"
+
+
+async def test_a_question_that_a_fact_answers_is_answered_with_it(house: Callable[..., AgentHarness]) -> None:
+    recall = ScriptedTool("memory.recall", "You told me: the bin goes out on monday.", parameters=QUERY)
+    known = ScriptedMemory({"bin": [Fact("f", "the bin goes out on monday", 0.9)], "music": [Fact("g", "m", 0.9)]})
+    h = house("Hello.", tools=[recall], memory=known, profile=COMPACT)
+    assert await h.ask("when does the bin go out") == "You told me: the bin goes out on monday."
+    assert [arguments for arguments, _ in recall.calls] == [{"query": "when does the bin go out"}]
+    assert await h.ask("what music do you like") == "Hello."
+
+
+async def test_a_large_model_decides_itself_what_a_wish_means(house: Callable[..., AgentHarness]) -> None:
+    remember = ScriptedTool("memory.remember", "I noted it.", parameters=TEXT)
+    h = house("All right.", tools=[remember])
+    assert await h.ask("remember that the bin goes out on monday") == "All right."
+    assert remember.calls == []
