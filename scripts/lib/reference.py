@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
+import inspect
 import sys
 import types
 import typing
@@ -16,12 +17,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from role_readmes import readmes
 
 from pipecatapp import events
-from pipecatapp.__main__ import build_parser
+from pipecatapp.cli.main import program
+from pipecatapp.cli.verb import Verb
 from pipecatapp.settings import CONFIG_FILE, Settings
 from pipecatapp.tools.registry import TOOLS, spec_of
 
@@ -144,68 +147,39 @@ def cli_page() -> str:
     """docs/reference/cli.md."""
     parts = [
         "# Command line\n",
-        NOTICE.format(source="src/pipecatapp/__main__.py and cli/llm.py"),
+        NOTICE.format(source="src/pipecatapp/cli"),
         "`pipecatapp` is the program, and the way to talk to it from a terminal. On an installed node run it with",
         "`sudo`: it then becomes the user that the agent runs as. Exit codes: 0 done, 1 failed, 2 wrong usage or",
         "configuration; `models pull` also 3, a source could not be reached. Every command explains itself with",
         "`--help`.\n",
     ]
-    for words in ([], ["models"], ["engine"]):
-        top = build_parser(words)
-        for parser in [top] if not words else [subparsers(top)[words[0]]]:
-            parts += [section for command in leaves(parser) for section in command_section(command)]
+    for words, verb in verbs(program, "pipecatapp"):
+        parts += verb_section(" ".join(words), verb)
     return "\n".join(parts)
 
 
-def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """The commands of a parser by name."""
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            return dict(action.choices)
-    return {}
+def verbs(verb: click.Command, *words: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """The verbs that have none of their own, with the words that call them."""
+    if isinstance(verb, click.Group):
+        for name, below in verb.commands.items():
+            yield from verbs(below, *words, name)
+    else:
+        yield words, verb
 
 
-def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """The commands that have none of their own."""
-    below = subparsers(parser)
-    for child in below.values():
-        yield from leaves(child)
-    if not below and (parser.get_default("command") or parser.get_default("run")):
-        yield parser
-
-
-def command_section(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """What one command does and takes."""
-    yield f"## `{parser.prog}`\n"
-    about = summaries(parser)
-    if about:
-        yield about + "\n"
+def verb_section(words: str, verb: click.Command) -> Iterator[str]:
+    """What one verb does and takes."""
+    yield f"## `{words}`\n"
+    yield inspect.cleandoc(verb.help or "") + "\n"
     rows = []
-    for action in parser._actions:
-        if isinstance(action, argparse._HelpAction):
-            continue
-        name = ", ".join(action.option_strings) or action.metavar or action.dest
-        rows.append((f"`{name}`", action.help or ""))
+    for parameter in verb.params:
+        name = parameter.human_readable_name if isinstance(parameter, click.Argument) else ", ".join(parameter.opts)
+        default = getattr(parameter, "show_default", None) and f" [default: {parameter.default:g}]"
+        rows.append((f"`{name}`", f"{getattr(parameter, 'help', '')}{default or ''}"))
     if rows:
         yield table(("Argument", "Meaning"), rows)
-    if parser.epilog:
-        yield f"Example: `{parser.epilog.partition(': ')[2]}`\n"
-
-
-def summaries(parser: argparse.ArgumentParser) -> str:
-    """The sentence about a command: its description, or its line in the help of the parser above."""
-    if parser.description:
-        return parser.description
-    *above, name = parser.prog.split()[1:]
-    parent = build_parser([*above, name])
-    for word in above:
-        parent = subparsers(parent)[word]
-    for action in parent._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for choice in action._choices_actions:
-                if choice.dest == name and choice.help:
-                    return f"{choice.help[:1].upper()}{choice.help[1:]}."
-    return ""
+    if isinstance(verb, Verb):
+        yield f"Example: `{verb.example}`\n"
 
 
 PAGES: dict[str, Callable[[], str]] = {

@@ -1,14 +1,60 @@
-"""The commands ``pipecatapp approvals``: what waits for a person, and the person's answer from the terminal."""
+"""The verbs ``approvals``: what waits for a person, and the person's answer from the terminal."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipecatapp.cli.client import Client
+import click
+
+from pipecatapp.cli.terminal import printable, say
+from pipecatapp.cli.verb import Verbs, json_option, url_option
 from pipecatapp.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pipecatapp.cli.client import Client
+
+
+@click.group(cls=Verbs, example="pipecatapp approvals list")
+def approvals() -> None:
+    """Actions that wait for a yes: list and answer them."""
+
+
+@approvals.command("list", example="pipecatapp approvals list")
+@json_option
+@url_option
+def show(as_json: bool, url: str) -> int:
+    """Print the actions that wait."""
+    return _client(url).show(as_json=as_json)
+
+
+def _answer_options(function: Callable[..., int]) -> Callable[..., int]:
+    function = url_option(function)
+    function = click.option("--yes", "sure", is_flag=True, help="Do not ask again.")(function)
+    return click.argument("id", help="Its id in `pipecatapp approvals list`, or how it begins.")(function)
+
+
+@approvals.command(example="pipecatapp approvals approve 3f0c")
+@_answer_options
+def approve(id: str, sure: bool, url: str) -> int:  # noqa: A002 - the name stands in the help
+    """Let an action be done, once."""
+    return _client(url).answer(id, "approve", sure=sure)
+
+
+@approvals.command(example="pipecatapp approvals refuse 3f0c")
+@_answer_options
+def refuse(id: str, sure: bool, url: str) -> int:  # noqa: A002 - the name stands in the help
+    """Let an action not be done."""
+    return _client(url).answer(id, "refuse", sure=sure)
+
+
+def _client(url: str) -> ApprovalClient:
+    from pipecatapp.cli.client import Client
+    from pipecatapp.settings import load_settings
+
+    return ApprovalClient(Client.of(load_settings(), url))
 
 
 class ApprovalClient:
@@ -27,12 +73,12 @@ class ApprovalClient:
         """Print what waits."""
         waiting = self._waiting()
         if as_json:
-            print(json.dumps(waiting, indent=2))
+            say(json.dumps(waiting, indent=2))
             return 0
         if not waiting:
-            print("nothing waits for an answer")
+            say("nothing waits for an answer")
         for number, request in enumerate(waiting):
-            print("\n" * bool(number) + _shown(request))
+            say("\n" * bool(number) + _shown(request))
         return 0
 
     def answer(self, approval: str, decision: str, *, sure: bool = False) -> int:
@@ -42,13 +88,13 @@ class ApprovalClient:
             which = "no request" if not found else f"{len(found)} requests"
             raise ConfigurationError(f"there is {which} {approval!r}; see: pipecatapp approvals list")
         request = found[0]
-        print(_shown(request))
+        say(_shown(request))
         if not sure and not self._is_sure(f"{decision} exactly this? [y/N] "):
-            print("nothing was decided")
+            say("nothing was decided")
             return 1
         body = {"decision": decision, "digest": request["digest"], "scope": "once"}
         state = self._client.request("POST", f"/api/approvals/{request['id']}", json=body).json()["state"]
-        print(f"{request['id']} is {state}; the agent goes on in its conversation")
+        say(f"{request['id']} is {state}; the agent goes on in its conversation")
         return 0
 
     def _is_sure(self, question: str) -> bool:
@@ -68,15 +114,10 @@ def _shown(request: Mapping[str, Any]) -> str:
         f"{request['id']}  {request['tool']}  ({request['risk']}, {_left(request['expires_at'])})",
         f"  {request['sentence']}",
         *(f"  {name}: {json.dumps(value, ensure_ascii=True)}" for name, value in request["arguments"].items()),
-        *(f"  | {_printable(line)}" for line in str(request["detail"]).splitlines()),
+        *(f"  | {line}" for line in str(request["detail"]).splitlines()),
         f"  conversation {request['conversation']}, digest {request['digest']}",
     ]
-    return "\n".join(_printable(line) for line in lines)
-
-
-def _printable(text: str) -> str:
-    """Without the control characters that could rewrite what stands on the terminal."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+    return "\n".join(printable(line) for line in lines)
 
 
 def _left(expires_at: float) -> str:

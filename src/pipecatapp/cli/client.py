@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import httpx
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
+from pipecatapp.cli.terminal import fail, printable, say
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.settings import Settings
 from pipecatapp.storage.conversations import valid_id
@@ -67,9 +67,9 @@ class Client:
                 turn = self._post("/api/messages", {"conversation": conversation, "text": text})["turn"]
                 failed = self._until(socket, deadline, turn, lambda event: event["type"] == "assistant")
         except TimeoutError:
-            return _fail(f"no answer within {timeout_s:g} seconds; `pipecatapp status` says why")
+            return fail(f"no answer within {timeout_s:g} seconds; `pipecatapp status` says why")
         except (OSError, WebSocketException, httpx.HTTPError) as error:
-            return _fail(f"the agent at {self._url} cannot be reached ({error}); is it running? `pipecatapp status`")
+            return fail(f"the agent at {self._url} cannot be reached ({error}); is it running? `pipecatapp status`")
         return 1 if failed else 0
 
     def link(self) -> int:
@@ -83,7 +83,7 @@ class Client:
             names=host_names(_names(self._settings)),
             addresses=local_addresses(),
         )
-        print("\n".join(links))
+        say("\n".join(links))
         return 0
 
     def program_link(self) -> int:
@@ -94,7 +94,7 @@ class Client:
             "url": f"http://{here}:{at.port}{PROGRAMS}",
             "headers": {"Authorization": f"Bearer {program_token(load_token(self._settings.state_dir))}"},
         }
-        print(json.dumps({"mcpServers": {"pipecatapp": server}}, indent=2))
+        say(json.dumps({"mcpServers": {"pipecatapp": server}}, indent=2))
         return 0
 
     def status(self, *, as_json: bool = False) -> int:
@@ -102,16 +102,17 @@ class Client:
         try:
             state = httpx.get(f"{self._url}/health", timeout=10.0, trust_env=False).json()
         except (httpx.HTTPError, ValueError) as error:
-            return _fail(f"the agent at {self._url} does not run ({error}); start it with: pipecatapp serve")
+            return fail(f"the agent at {self._url} does not run ({error}); start it with: pipecatapp serve")
         if not isinstance(state, dict) or not {"ok", "version", "components"} <= state.keys():
-            return _fail(f"what answers at {self._url} is another program; set WEB_PORT to a free port")
+            return fail(f"what answers at {self._url} is another program; set WEB_PORT to a free port")
         if as_json:
-            print(json.dumps(state, indent=2))
+            say(json.dumps(state, indent=2))
         else:
-            print(f"{'it can answer' if state['ok'] else 'it cannot answer yet'} (version {state['version']})")
+            say(f"{'it can answer' if state['ok'] else 'it cannot answer yet'} (version {state['version']})")
             for name, part in state["components"].items():
                 progress = f" {part['progress']:.0%}" if part.get("progress") is not None else ""
-                print(f"  {name:<8} {'ok' if part['ok'] else 'not ok':<7} {part['reason']}{progress}".rstrip())
+                line = f"  {name:<8} {'ok' if part['ok'] else 'not ok':<7} {part['reason']}{progress}"
+                say(printable(line).rstrip())
         return 0 if state["ok"] else 1
 
     def _until(self, socket: Any, deadline: float, turn: str, last: Any) -> bool:
@@ -120,12 +121,12 @@ class Client:
         while True:
             event = json.loads(socket.recv(timeout=max(0.0, deadline - time.monotonic())))
             if event.get("turn", "") == turn and event["type"] == "delta":
-                print(event["text"], end="", flush=True)
+                say(event["text"], end="")
                 printed = True
             failed = failed or (bool(turn) and event["type"] == "error")
             if event.get("turn", "") == turn and last(event):
                 if printed:
-                    print()
+                    say()
                 return failed
 
     def request(self, method: str, path: str, **more: Any) -> httpx.Response:
@@ -181,8 +182,3 @@ def _reason(response: httpx.Response) -> str:
         return str(response.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):
         return f"status {response.status_code}"
-
-
-def _fail(text: str) -> int:
-    print(f"pipecatapp: {text}", file=sys.stderr)
-    return 1

@@ -1,19 +1,82 @@
-"""Looks into the memory of a running agent over HTTP, for the command line: list, search, export, import, forget."""
+"""The verbs ``memory``: what a running agent remembers, over HTTP: list, search, export, import, forget."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pipecatapp.cli.client import Client
+import click
+
+from pipecatapp.cli.terminal import printable, say
+from pipecatapp.cli.verb import Verbs, url_option
 from pipecatapp.errors import ConfigurationError
-from pipecatapp.storage.atomic import replace_file
+
+if TYPE_CHECKING:
+    from pipecatapp.cli.client import Client
 
 _PAGE = 500
+
+
+@click.group(cls=Verbs, example="pipecatapp memory search 'spare key'")
+def memory() -> None:
+    """What the running agent remembers of people."""
+
+
+def _which_options(function: Callable[..., int]) -> Callable[..., int]:
+    function = url_option(function)
+    text = "How many at most."
+    function = click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help=text)(function)
+    return click.option("--kind", default="", metavar="KIND", help="Only those of this kind.")(function)
+
+
+@memory.command("list", example="pipecatapp memory list --kind told")
+@_which_options
+def show(kind: str, limit: int, url: str) -> int:
+    """List the newest facts."""
+    return _client(url).show("", kind, limit)
+
+
+@memory.command(example="pipecatapp memory search 'spare key'")
+@click.argument("query", help="What they are about.")
+@_which_options
+def search(query: str, kind: str, limit: int, url: str) -> int:
+    """Find facts, the best first."""
+    return _client(url).show(query, kind, limit)
+
+
+@memory.command(example="pipecatapp memory export facts.jsonl")
+@click.argument("file", help="Where to; `-`: print them.")
+@url_option
+def export(file: str, url: str) -> int:
+    """Write all facts to a file, as JSON Lines."""
+    return _client(url).export(file)
+
+
+@memory.command("import", example="pipecatapp memory import facts.jsonl")
+@click.argument("file", help="Which; `-`: standard input.")
+@url_option
+def import_facts(file: str, url: str) -> int:
+    """Add the facts of an export."""
+    return _client(url).import_file(file)
+
+
+@memory.command(example="pipecatapp memory forget 17")
+@click.argument("id", help="Its number in `pipecatapp memory list`.")
+@url_option
+def forget(id: str, url: str) -> int:  # noqa: A002 - the name stands in the help
+    """Forget a fact for good."""
+    return _client(url).forget(id)
+
+
+def _client(url: str) -> MemoryClient:
+    from pipecatapp.cli.client import Client
+    from pipecatapp.settings import load_settings
+
+    return MemoryClient(Client.of(load_settings(), url))
 
 
 class MemoryClient:
@@ -32,18 +95,24 @@ class MemoryClient:
             if not answer["facts"]:
                 break
             for fact in answer["facts"]:
-                print(_line(fact))
+                say(_line(fact))
             printed += len(answer["facts"])
         if printed < total:
-            print(f"({total - printed} more; --limit {total} shows all)", file=sys.stderr)
+            say(f"({total - printed} more; --limit {total} shows all)", to_stderr=True)
         return 0 if printed else 1
 
     def export(self, file: str) -> int:
         """Write all facts to a file that only its owner can read (``-``: print them), as JSON Lines."""
         content = self._client.request("GET", "/api/memory/export").content
         if file == "-":
-            sys.stdout.write(content.decode())
+            # A terminal shows it; a file or another program gets it as it is.
+            if sys.stdout.isatty():
+                say(content.decode(), end="")
+            else:
+                sys.stdout.write(content.decode())
             return 0
+        from pipecatapp.storage.atomic import replace_file
+
         path = Path(file)
         try:
             if path.is_file() or not path.exists():
@@ -52,7 +121,7 @@ class MemoryClient:
                 path.write_bytes(content)
         except OSError as error:
             raise ConfigurationError(f"{path} cannot be written: {error.strerror}; name another file") from error
-        print(f"{len(content.splitlines())} facts are in {path}")
+        say(f"{len(content.splitlines())} facts are in {path}")
         return 0
 
     def import_file(self, file: str) -> int:
@@ -62,18 +131,19 @@ class MemoryClient:
         except OSError as error:
             raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from error
         report = self._client.request("POST", "/api/memory/import", content=content).json()
-        print(f"{report['added']} added, {report['merged']} known already, {len(report['refused'])} refused")
+        say(f"{report['added']} added, {report['merged']} known already, {len(report['refused'])} refused")
         for number, reason in report["refused"]:
-            print(f"  line {number}: {reason}", file=sys.stderr)
+            say(f"  line {number}: {printable(reason)}", to_stderr=True)
         return 1 if report["refused"] else 0
 
     def forget(self, fact_id: str) -> int:
         """Forget one fact with its history, and show it."""
         answer = self._client.request("DELETE", f"/api/memory/{quote(fact_id, safe='')}").json()
-        print(f"forgotten: {answer['forgotten']}")
+        say(f"forgotten: {answer['forgotten']}")
         return 0
 
 
 def _line(fact: Mapping[str, Any]) -> str:
     day = time.strftime("%Y-%m-%d", time.localtime(fact["created_at"]))
-    return f"{fact['id']:>6}  {day}  {fact['kind']:<8} {fact['text']}"
+    # One line each: a fact must not look like several.
+    return printable(f"{fact['id']:>6}  {day}  {fact['kind']:<8} {fact['text']}")

@@ -187,7 +187,7 @@ def test_there_is_no_log_where_somebody_else_may_write(tmp_path: Path, root: Non
 # Root's own Python may lie where nobody else can read it: everything is loaded by a first run in a folder of root's.
 PROGRAM = """
 import os, sys, tempfile
-from pipecatapp.__main__ import main
+from pipecatapp.cli.main import main
 agents = os.environ["STATE_DIR"]
 with tempfile.TemporaryDirectory() as os.environ["STATE_DIR"]:
     main(sys.argv[1:])

@@ -175,14 +175,16 @@ def program(engine: Engine, random_model: Path, tmp_path: Path, free_port: int) 
     (tmp_path / "models/starter.gguf").symlink_to(random_model)
     (tmp_path / "engine").mkdir()
     (tmp_path / "engine" / engine.name).symlink_to(Path(engine.command[0]).parents[3])
-    code = (
-        "import sys; from pathlib import Path; from pipecatapp.cli.llm import Places, run_engine; "
-        "sys.exit(run_engine(None, Places(Path('engine').resolve(), Path('models').resolve(), "
-        f"llm_model='starter', port={free_port})))"
-    )
     # The class of a CPU that needs no build of its own.
-    environment = {**os.environ, CPU_CLASS_VARIABLE: "avx2"}
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=tmp_path)
+    environment = {
+        **os.environ,
+        CPU_CLASS_VARIABLE: "avx2",
+        "PIPECATAPP_CONFIG": str(tmp_path / "none.env"),
+        "STATE_DIR": str(tmp_path),
+        "LLM_MODEL": "starter",
+        "ENGINE_PORT": str(free_port),
+    }
+    process = subprocess.Popen([sys.executable, "-m", "pipecatapp", "engine", "run"], env=environment)
     yield process
     process.kill()
     process.wait()

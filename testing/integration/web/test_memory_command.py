@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipecatapp.__main__ import main
+from pipecatapp.cli.main import main
 from testing.fakes.mission import Mission
 
 pytestmark = pytest.mark.integration

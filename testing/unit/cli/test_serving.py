@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipecatapp.cli.serve import welcome
+from pipecatapp.cli.serving import welcome
 
 pytestmark = pytest.mark.unit
 
