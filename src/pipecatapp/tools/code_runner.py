@@ -89,6 +89,7 @@ def choose(name: str, image: str) -> Sandbox:
         ToolOffError: there is none, and why.
     """
     from pipecatapp.tools.sandbox_bubblewrap import BubblewrapSandbox
+    from pipecatapp.tools.sandbox_cgroup import find_groups
     from pipecatapp.tools.sandbox_docker import DockerSandbox
 
     if name == "none":
@@ -96,12 +97,12 @@ def choose(name: str, image: str) -> Sandbox:
     if name == "docker":
         return DockerSandbox(image)
     if name == "bubblewrap":
-        return BubblewrapSandbox()
+        return BubblewrapSandbox(groups=find_groups())
     try:
         return DockerSandbox(image)
     except ToolOffError as error:
         no_docker = str(error)
     try:
-        return BubblewrapSandbox()
+        return BubblewrapSandbox(groups=find_groups())
     except ToolOffError as error:
         raise ToolOffError(f"there is no sandbox for programs: {error}; nor Docker: {no_docker}") from error

@@ -32,12 +32,13 @@ except Exception as error:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a program may take."""
+    """What a program may take. ``memory_bytes`` is all of it: files, buffers and what the kernel keeps for it too."""
 
     seconds: float = 20.0
     memory_bytes: int = 512 * 1024 * 1024
-    processes: int = 32
+    threads: int = 31
     files_bytes: int = 16 * 1024 * 1024
+    files: int = 1000
     open_files: int = 64
     printed_bytes: int = 8 * 1024 * 1024
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pipecatapp.errors import ToolError, ToolOffError
 from pipecatapp.tools.output import BoundedOutput
 from pipecatapp.tools.sandbox import RUNNER, Ending, Limits, RunResult
+from pipecatapp.tools.seccomp import docker_profile
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -196,7 +197,11 @@ class _Job:
         from docker.types import LogConfig, Ulimit
 
         limits = self._limits
-        most = {"core": 0, "cpu": int(limits.seconds) + 1, "fsize": limits.files_bytes, "nofile": limits.open_files}
+        most = {
+            **{"core": 1, "cpu": int(limits.seconds) + 1, "fsize": limits.files_bytes, "nofile": limits.open_files},
+            **{"memlock": 0, "msgqueue": 0, "sigpending": 64},
+        }
+        tmp = f"rw,nosuid,nodev,noexec,size={limits.files_bytes},nr_inodes={limits.files},mode=1777"
         return {
             "entrypoint": ["python3"],
             "command": ["-I", "-c", RUNNER, self._program],
@@ -204,13 +209,13 @@ class _Job:
             "network_mode": "none",
             "network_disabled": True,
             "read_only": True,
-            "tmpfs": {"/tmp": f"rw,nosuid,nodev,noexec,size={limits.files_bytes},mode=1777"},  # noqa: S108
+            "tmpfs": {"/tmp": tmp},  # noqa: S108
             "ipc_mode": "none",
             "cap_drop": ["ALL"],
-            "security_opt": ["no-new-privileges"],
+            "security_opt": ["no-new-privileges", f"seccomp={docker_profile()}"],
             "mem_limit": limits.memory_bytes,
             "memswap_limit": limits.memory_bytes,
-            "pids_limit": limits.processes,
+            "pids_limit": limits.threads + 1,
             "ulimits": [Ulimit(name=name, soft=value, hard=value) for name, value in most.items()],
             "oom_score_adj": 1000,
             "working_dir": "/tmp",  # noqa: S108

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import tempfile
 import time
@@ -17,7 +18,8 @@ from pipecatapp.errors import ToolOffError
 from pipecatapp.ports import ToolContext
 from pipecatapp.tools.code_runner import CodeRunner, choose
 from pipecatapp.tools.sandbox import Limits
-from pipecatapp.tools.sandbox_bubblewrap import BubblewrapSandbox, memory_of
+from pipecatapp.tools.sandbox_bubblewrap import BubblewrapSandbox
+from pipecatapp.tools.sandbox_watch import taken_by
 from testing.fakes.escapes import Escape, load_escapes
 from testing.fakes.processes import running, until
 
@@ -92,13 +94,30 @@ async def test_several_at_once(sandbox: BubblewrapSandbox) -> None:
 
 
 async def test_cancelling_ends_the_program(sandbox: BubblewrapSandbox, machine: Machine) -> None:
-    program = f"import subprocess; subprocess.run(['sleep', '{machine.nap}'])"
+    program = f"import os; os.execv('/usr/bin/sleep', ['sleep', '{machine.nap}'])"
     working = asyncio.create_task(sandbox.run(program, Limits()))
-    await until(lambda: running(machine.nap))
+    await until(lambda: running(f"sleep {machine.nap}"))
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
         await working
     assert not running(machine.nap)
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/usr/bin/python3"])
+async def test_a_lock_of_the_machine_stays_free(sandbox: BubblewrapSandbox, machine: Machine, path: str) -> None:
+    program = f"""
+import fcntl, os
+file = open({path!r}, "rb")
+fcntl.flock(file, fcntl.LOCK_EX)
+os.set_inheritable(file.fileno(), True)
+os.execv("/usr/bin/sleep", ["sleep", "{machine.nap}"])"""
+    working = asyncio.create_task(sandbox.run(program, Limits()))
+    await until(lambda: running(f"sleep {machine.nap}"))
+    with Path(path).open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
 
 
 async def test_what_a_process_and_its_children_take_is_counted() -> None:
@@ -106,8 +125,10 @@ async def test_what_a_process_and_its_children_take_is_counted() -> None:
         "/usr/bin/python3", "-c", "x = bytearray(50_000_000); input()", stdin=-1
     )
     try:
-        await until(lambda: memory_of(child.pid) > 50_000_000)
-        assert memory_of(os.getpid()) > memory_of(child.pid)
+        await until(lambda: taken_by(child.pid).pages > 50_000_000)
+        taken = taken_by(os.getpid())
+        assert taken.pages > taken_by(child.pid).pages
+        assert 0 < taken_by(child.pid).tables < taken.tables
     finally:
         child.kill()
         await child.wait()

@@ -14,6 +14,7 @@ from pipecatapp.ports import ToolContext
 from pipecatapp.tools.code_runner import CodeRunner, choose
 from pipecatapp.tools.sandbox import Limits
 from pipecatapp.tools.sandbox_docker import DockerSandbox
+from pipecatapp.tools.seccomp import docker_profile
 from testing.fakes.docker_engine import Behaviour, Container, DockerEngine
 from testing.fakes.processes import until
 
@@ -55,14 +56,15 @@ async def test_the_container_has_nothing_and_may_nothing(engine: DockerEngine) -
     assert host["NetworkMode"] == "none"
     assert host["ReadonlyRootfs"] is True
     assert host["CapDrop"] == ["ALL"]
-    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert host["SecurityOpt"] == ["no-new-privileges", f"seccomp={docker_profile()}"]
     assert host["Memory"] == host["MemorySwap"] == LIMITS.memory_bytes
-    assert host["PidsLimit"] == LIMITS.processes
+    assert host["PidsLimit"] == LIMITS.threads + 1
     assert host["IpcMode"] == "none"
     assert host["LogConfig"]["Type"] == "none"
-    assert "size=16777216" in host["Tmpfs"]["/tmp"]
+    assert {"size=16777216", "nr_inodes=1000", "noexec"} <= set(host["Tmpfs"]["/tmp"].split(","))
+    assert host["OomScoreAdj"] == 1000
     assert {limit["Name"]: limit["Hard"] for limit in host["Ulimits"]} == {
-        "core": 0, "cpu": 3, "fsize": 16777216, "nofile": 64,
+        "core": 1, "cpu": 3, "fsize": 16777216, "nofile": 64, "memlock": 0, "msgqueue": 0, "sigpending": 64,
     }  # fmt: skip
     assert not host.get("Binds")
     assert not host.get("Privileged")

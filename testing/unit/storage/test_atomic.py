@@ -26,6 +26,7 @@ _ELSEWHERE = {
     ("llm/debian.py", "replace"),
     ("llm/pip.py", "write_text"),
     ("tools/web_browser/browser.py", "write_text"),
+    ("tools/sandbox_cgroup.py", "write_text"),  # files of the kernel
     ("storage/part.py", "write_bytes"),
     ("cli/memory.py", "write_bytes"),
     # Until these move onto the journal.
