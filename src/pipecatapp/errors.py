@@ -13,6 +13,7 @@ PipecatAppError
 │   └── ContextOverflowError    the prompt does not fit its context
 ├── ToolError               a tool could not do its work; its text is fit for the model and for speech
 ├── ToolOffError            a tool cannot work on this PC at all, so it is not offered; says why and what to do
+├── SchemaError             a JSON Schema of somebody else is broken, too large, or refers to something outside it
 ├── ApprovalError           a decision about a waiting call cannot be taken
 │   ├── UnknownRequestError there is no such request
 │   ├── SettledError        it was decided, has expired, or is another call than the one that was shown
@@ -88,6 +89,10 @@ class ToolError(PipecatAppError):
 
 class ToolOffError(PipecatAppError):
     """A tool cannot work on this PC, so the model is not told of it. The text says why and what to do."""
+
+
+class SchemaError(PipecatAppError):
+    """A JSON Schema that somebody else wrote cannot be used. The text says why and repeats nothing of it."""
 
 
 class ApprovalError(PipecatAppError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import httpx
 
 from pipecatapp.domain import Usage
 from pipecatapp.errors import ContextOverflowError, ModelNotReadyError, ModelUnreachableError, RequestRefusedError
+from pipecatapp.json_bounds import load_json
 
 # One event is a piece of a sentence; anything this long is no model server.
 MAX_LINE = 1_000_000
@@ -29,7 +29,7 @@ async def json_events(content: AsyncIterator[bytes]) -> AsyncIterator[dict[str, 
         if value == "[DONE]":
             return
         try:
-            event = json.loads(value)
+            event = load_json(value)
         except ValueError as error:
             raise ModelUnreachableError(f"the model server sent something that is not JSON: {value[:80]!r}") from error
         if not isinstance(event, dict):
@@ -59,7 +59,7 @@ def parse_object(content: bytes) -> dict[str, Any]:
         ModelUnreachableError: it is none.
     """
     try:
-        value = json.loads(content)
+        value = load_json(content)
     except ValueError as error:
         raise ModelUnreachableError(f"the model server sent something that is not JSON: {content[:80]!r}") from error
     if not isinstance(value, dict):
@@ -72,7 +72,7 @@ def raise_for_status(code: int, content: bytes) -> None:
     if code < httpx.codes.BAD_REQUEST:
         return
     try:
-        details = json.loads(content).get("error", {})
+        details = load_json(content).get("error", {})
     except (ValueError, AttributeError):
         details = {}
     raise_error(code, details)

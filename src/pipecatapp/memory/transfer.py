@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from pipecatapp.json_bounds import load_json
 from pipecatapp.memory.fact_index import NewFact, clean
 from pipecatapp.memory.records import StoredFact
 
@@ -50,7 +51,7 @@ def parse(lines: Iterable[str]) -> Parsed:
 
 def _fact(line: str) -> NewFact:
     try:
-        body = json.loads(line)
+        body = load_json(line)
     except ValueError:
         raise ValueError("no JSON") from None
     if not isinstance(body, dict):

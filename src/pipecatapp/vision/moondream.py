@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from collections.abc import Callable
 import httpx
 
 from pipecatapp.errors import PipecatAppError
+from pipecatapp.json_bounds import load_json
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Moondream:
                     raise ValueError("the answer is too long")
         if response.status_code != httpx.codes.OK:
             raise DescriptionError(f"Moondream answered {response.status_code}: {_complaint(body)}")
-        content = json.loads(body)["choices"][0]["message"]["content"]
+        content = load_json(body)["choices"][0]["message"]["content"]
         if not isinstance(content, str):
             raise TypeError("the answer is no text")
         return _shortened(" ".join(content.split()))
@@ -105,7 +105,7 @@ class Moondream:
 def _complaint(body: bytes) -> str:
     """What an OpenAI server says is wrong."""
     try:
-        return str(json.loads(body)["error"]["message"])[:200]
+        return str(load_json(body)["error"]["message"])[:200]
     except (ValueError, KeyError, TypeError):
         return "without a reason"
 

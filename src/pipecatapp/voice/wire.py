@@ -22,6 +22,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.serializers.base_serializer import FrameSerializer
 
+from pipecatapp.json_bounds import load_json
 from pipecatapp.voice.recognition import SAMPLE_RATE
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class WireSerializer(FrameSerializer):
                 return None
             return InputAudioRawFrame(data[: len(data) // 2 * 2], SAMPLE_RATE, 1)
         try:
-            message = json.loads(data)
+            message = load_json(data)
         except ValueError:
             message = None
         if not isinstance(message, dict):

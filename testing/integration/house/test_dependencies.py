@@ -39,7 +39,6 @@ MODULES = {
     "ifaddr": ["ifaddr"],
     "prometheus-client": ["prometheus_client"],
     "sounddevice": ["sounddevice"],
-    "fastjsonschema": ["fastjsonschema"],
     "paramiko": ["paramiko"],
     "docker": ["docker"],
     "mcp": ["mcp"],

@@ -111,6 +111,7 @@ async def test_what_does_not_fit_is_refused_with_a_reason(scripted: Mission, htt
         (where, {**yes, "digest": "0" * 64}, 409),
         (where, {**yes, "arguments": {"host": 3}}, 400),
         (where, {**yes, "arguments": {"host": "node3", "command": "df", "sudo": True}}, 400),
+        (where, {**yes, "arguments": {"host": json.loads("[" * 600 + "]" * 600), "command": "df"}}, 400),
         (where, {**yes, "decision": "perhaps"}, 400),
         (where, {"decision": "approve"}, 400),
     ):

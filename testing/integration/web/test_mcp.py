@@ -37,6 +37,30 @@ async def program(mission: Mission, token: str | None = None, *, mode: str = "au
         yield client
 
 
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "a program", "version": "1"},
+    },
+}
+
+
+@asynccontextmanager
+async def raw(mission: Mission) -> AsyncIterator[httpx.AsyncClient]:
+    """Another program with its token, which writes its requests itself."""
+    headers = {
+        "authorization": f"Bearer {program_token(mission.token)}",
+        "accept": "application/json, text/event-stream",
+        "content-type": "application/json",
+    }
+    async with httpx.AsyncClient(base_url=mission.url, headers=headers, trust_env=False, timeout=30) as client:
+        yield client
+
+
 def said(result: types.CallToolResult) -> str:
     (block,) = result.content
     assert isinstance(block, types.TextContent)
@@ -217,13 +241,34 @@ async def test_a_page_of_another_site_is_refused_even_with_a_token(mission: Miss
 
 
 async def test_nonsense_is_refused_and_the_next_one_is_served(mission: Mission) -> None:
-    headers = {
-        "authorization": f"Bearer {program_token(mission.token)}",
-        "accept": "application/json, text/event-stream",
-        "content-type": "application/json",
-    }
-    async with httpx.AsyncClient(base_url=mission.url, headers=headers, trust_env=False, timeout=30) as client:
+    async with raw(mission) as client:
         for body in (b"", b"{", b"[]", b'{"jsonrpc": "2.0"}', b"x" * 1_500_000):
             assert (await client.post("/mcp", content=body)).status_code in (400, 404, 413, 422), body[:20]
     async with program(mission) as client:
         assert said(await client.call_tool("mcp.get_status", {})) == "Everything is well."
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_call_that_is_nested_too_deep_is_refused_and_the_next_one_is_served(
+    mission: Mission, mode: str
+) -> None:
+    deep = json.loads('{"a":' * 70 + "1" + "}" * 70)
+    async with program(mission, mode=mode) as client:
+        result = await client.call_tool("ansible.run_playbook", {"playbook": "playbook.yaml", "extra_vars": deep})
+        assert (result.is_error, "nested more than 64 deep" in said(result)) == (True, True)
+        assert said(await client.call_tool("mcp.get_status", {})) == "Everything is well."
+    assert mission.gate.pending() == []
+
+
+@pytest.mark.parametrize("depth", [600, 100_000])
+async def test_what_is_nested_deeper_than_any_client_sends_is_refused(mission: Mission, depth: int) -> None:
+    async with raw(mission) as client:
+        session = {"mcp-session-id": (await client.post("/mcp", json=INITIALIZE)).headers["mcp-session-id"]}
+        arguments = f'{{"playbook": "playbook.yaml", "extra_vars": {"[" * depth}{"]" * depth}}}'
+        params = f'{{"name": "ansible.run_playbook", "arguments": {arguments}}}'
+        body = f'{{"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {params}}}'
+        answer = await client.post("/mcp", content=body, headers=session)
+        assert (answer.status_code, "recursion limit" in answer.text) == (400, True)
+    async with program(mission) as client:
+        assert said(await client.call_tool("mcp.get_status", {})) == "Everything is well."
+    assert mission.gate.pending() == []

@@ -89,12 +89,12 @@ async def test_an_export_can_be_imported_and_bad_lines_are_named(http: httpx.Asy
     export = await http.get("/api/memory/export")
     assert export.headers["content-type"].startswith("application/x-ndjson")
     assert "attachment" in export.headers["content-disposition"]
-    lines = export.text + 'no json\n{"text": "the cat is called Tom"}\n{"text": 5}\n'
+    lines = export.text + 'no json\n{"text": "the cat is called Tom"}\n{"text": 5}\n' + "[" * 100_000 + "\n"
 
     report = (await http.post("/api/memory/import", content=lines.encode())).json()
 
     assert (report["added"], report["merged"]) == (1, 1)
-    assert report["refused"] == [[2, "no JSON"], [4, "`text` must be a sentence"]]
+    assert report["refused"] == [[2, "no JSON"], [4, "`text` must be a sentence"], [5, "no JSON"]]
     assert sorted(await texts(http)) == ["the cat is called Tom", "the dog is called Rex"]
 
 

@@ -10,26 +10,22 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import fastjsonschema
 import mcp_types as types
 
 from pipecatapp.domain import Preview, ToolResult, ToolSpec
-from pipecatapp.errors import ToolOffError
+from pipecatapp.errors import SchemaError, ToolOffError
+from pipecatapp.json_schema_reduction import DESCRIPTION, one_line, reduce_schema
 from pipecatapp.ports import ToolContext
 from pipecatapp.tools.mcp_servers.config import ServerConfig
 from pipecatapp.tools.mcp_servers.content import as_result
 
 Call = Callable[[str, Mapping[str, Any], Callable[[str], None]], Awaitable[types.CallToolResult]]
 
-_DESCRIPTION = 400  # characters
-_SAID = 80  # of an argument, in the sentence
-_SCHEMA = 16_000
+_SAID = 80  # characters of an argument, in the sentence
 _NAME = 64
+_THEIR_NAME = 256  # of the name that the server knows it by
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
-# Read as the draft that our checker knows; a pattern would run on our own loop, and the server checks it anyway.
-_DROPPED = frozenset({"$schema", "$id", "$comment", "pattern", "patternProperties", "examples", "title"})
-_UNKNOWN = frozenset({"$dynamicRef", "$recursiveRef"})
-_COMBINED = ("allOf", "anyOf", "oneOf", "$ref", "if", "patternProperties")
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 class RemoteTool:
@@ -50,14 +46,13 @@ class RemoteTool:
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         """The call in words; it can be allowed for the server as a whole."""
-        given = ", ".join(f"{key} {_short(value)}" for key, value in arguments.items())
-        words = self._name.replace("_", " ").replace("-", " ")
-        sentence = f"Use {words} of {self._server}{f' with {given}' if given else ''}."
+        given = ", ".join(f"{one_line(key, 40)} {_short(value)}" for key, value in arguments.items())
+        sentence = f"Use {_words_of(self.spec.name)} of {self._server}{f' with {given}' if given else ''}."
         return Preview(
             sentence,
             detail=json.dumps(dict(arguments), ensure_ascii=False, indent=2),
             scope=self._server,
-            whole=all(_short(value) == _spoken(value) for value in arguments.values()),
+            whole=all(_PLAIN.fullmatch(key) and _short(value) == _spoken(value) for key, value in arguments.items()),
         )
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
@@ -79,10 +74,16 @@ def spec_of(server: ServerConfig, tool: types.Tool) -> ToolSpec:
     name = tool_name(server.name, tool.name)
     if name == f"{server.name}.":
         raise ToolOffError("its name has no letter that could be used")
+    if len(tool.name) > _THEIR_NAME or not tool.name.isprintable():
+        raise ToolOffError("its name is too long, or cannot be shown")
+    try:
+        parameters = reduce_schema(tool.input_schema)
+    except SchemaError as error:
+        raise ToolOffError(f"its schema cannot be used: {error}") from error
     return ToolSpec(
         name=name,
-        description=_one_line(tool.description or tool.title or "", _DESCRIPTION),
-        parameters=_checked(tool.input_schema),
+        description=one_line(tool.description or tool.title or "", DESCRIPTION),
+        parameters=parameters,
         risk=server.risks.get(tool.name, server.risk),
         # The server's own time first: its sentence says more than ours.
         timeout_s=server.timeout_s + 1.0,
@@ -90,65 +91,13 @@ def spec_of(server: ServerConfig, tool: types.Tool) -> ToolSpec:
     )
 
 
-def _checked(schema: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        size = len(json.dumps(schema, allow_nan=False))
-        cleaned = _cleaned(schema)
-    except (ValueError, RecursionError) as error:
-        raise ToolOffError("its schema cannot be written as JSON") from error
-    if size > _SCHEMA:
-        raise ToolOffError(f"its schema is larger than {_SCHEMA} characters")
-    if cleaned.get("type", "object") != "object":
-        raise ToolOffError("its arguments are not an object")
-    cleaned["type"] = "object"
-    properties = cleaned.setdefault("properties", {})
-    if not isinstance(properties, dict):
-        raise ToolOffError("its schema is broken: properties is not an object")
-    if any(key in schema for key in _COMBINED):
-        cleaned.setdefault("additionalProperties", True)
-    try:
-        fastjsonschema.compile(cleaned)
-    except Exception as error:  # a broken schema makes it raise much more than its own exceptions
-        reason = _one_line(str(error), 200) or type(error).__name__
-        raise ToolOffError(f"its schema is broken: {reason}") from error
-    return cleaned
-
-
-def _cleaned(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema without what our checker must not see; keywords are told from the names of properties."""
-    found: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key in _UNKNOWN:
-            raise ToolOffError(f"its schema uses {key}, which cannot be checked here")
-        if key == "$ref" and isinstance(value, str) and not value.startswith("#"):
-            raise ToolOffError("its schema refers to another document")  # the checker would fetch it
-        if key in _DROPPED:
-            continue
-        if key in ("properties", "$defs", "definitions", "dependentSchemas") and isinstance(value, dict):
-            found[key] = {name: _cleaned(item) if isinstance(item, dict) else item for name, item in value.items()}
-        elif key in ("enum", "const", "default", "required"):
-            found[key] = value
-        elif key == "description" and isinstance(value, str):
-            found[key] = _one_line(value, _DESCRIPTION)
-        elif isinstance(value, dict):
-            found[key] = _cleaned(value)
-        elif isinstance(value, list):
-            found[key] = [_cleaned(item) if isinstance(item, dict) else item for item in value]
-        else:
-            found[key] = value
-    if "patternProperties" in schema:
-        found["additionalProperties"] = True
-    return found
-
-
-def _one_line(text: str, limit: int) -> str:
-    """Printable, on one line, not longer than it may be."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "\u2026"
+def _words_of(tool: str) -> str:
+    """A tool's name as it is said: nothing of it but letters, digits and spaces."""
+    return tool.partition(".")[2].replace("_", " ").replace("-", " ")
 
 
 def _short(value: Any) -> str:
-    return _one_line(_spoken(value), _SAID)
+    return one_line(_spoken(value), _SAID)
 
 
 def _spoken(value: Any) -> str:

@@ -7,7 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipecatapp.json_bounds import MAX_DEPTH
+
 MASK = "***"
+LEFT_OUT = "(nested too deep to be shown)"
 # Of a longer text only the beginning is kept: looking through a megabyte would hold up everything else.
 _LONGEST = 20_000
 
@@ -44,18 +47,21 @@ _LED_BY = (
 )
 
 
-def mask(value: Any, name: str = "") -> Any:
-    """The value without its secrets. ``name`` is that of the argument it belongs to."""
+def mask(value: Any, name: str = "", room: int = MAX_DEPTH) -> Any:
+    """The value without its secrets. ``name`` is that of the argument it belongs to; what is nested deeper than
+    ``room`` is left out."""
+    if room < 0:
+        return LEFT_OUT
     if value not in (None, "", True, False) and _is_secret(name):
         return MASK
     if isinstance(value, Mapping):
-        return {str(key): mask(inner, str(key)) for key, inner in value.items()}
+        return {str(key): mask(inner, str(key), room - 1) for key, inner in value.items()}
     if isinstance(value, str):
         return mask_text(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # Python writes it, and no page can read it
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        return [mask(inner, name) for inner in value]
+        return [mask(inner, name, room - 1) for inner in value]
     return value
 
 

@@ -7,19 +7,18 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
-import fastjsonschema
-
+from pipecatapp import json_schema
 from pipecatapp.background import BackgroundTasks
 from pipecatapp.domain import ApprovalRequest, Preview, Risk, ToolCall, ToolResult, ToolSpec
 from pipecatapp.errors import ApprovalError, StorageError, ToolError
 from pipecatapp.events import ToolFinished, ToolProgress, ToolStarted
+from pipecatapp.json_bounds import find_excess
 from pipecatapp.ports import ClosingTool, EventSink, PreviewingTool, Tool, ToolContext, ToolSource
 from pipecatapp.twin.act.approval_prompts import default_sentence
 from pipecatapp.twin.act.approvals import ApprovalGate
@@ -28,7 +27,6 @@ from pipecatapp.twin.act.masking import mask
 
 logger = logging.getLogger(__name__)
 
-_Check = Callable[[Mapping[str, Any]], object]
 _NAMED_TOOLS = 30  # of all that there are, in the answer to a name that nobody has
 
 
@@ -61,7 +59,6 @@ class Toolbox:
         self._own = {tool.spec.name: tool for tool in tools}
         self._own_off = off
         self._sources = sources
-        self._checks: dict[str, tuple[ToolSpec, _Check]] = {}
         self._sink = sink
         self._gate = gate
         self._noting = BackgroundTasks("the audit log could not be written")
@@ -182,11 +179,7 @@ class Toolbox:
             if (reason := self.off.get(call.name)) is not None:
                 raise ToolError(f"{call.name} is off: {reason}")
             raise ToolError(f"there is no tool {call.name}; there are: {_list_names(sorted(tools))}")
-        try:
-            json.dumps(dict(call.arguments), ensure_ascii=False, allow_nan=False).encode()
-        except (ValueError, RecursionError) as error:
-            raise ToolError(f"{call.name}: the arguments cannot be written as JSON ({error})") from error
-        if (problem := self._find_problem(tool.spec, call.arguments)) is not None:
+        if (problem := _find_problem(tool.spec, call.arguments)) is not None:
             raise ToolError(f"{call.name}: {problem}")
         return tool
 
@@ -247,23 +240,16 @@ class Toolbox:
             logger.exception("tool %s failed", call.name)
             return failure(f"{call.name} failed; the reason is in the log")
 
-    def _find_problem(self, spec: ToolSpec, arguments: Mapping[str, Any]) -> str | None:
-        """What is wrong with the arguments, as a sentence, or None. What nobody declared is wrong too."""
-        known, check = self._checks.get(spec.name, (None, None))
-        if check is None or known is not spec:
-            check = _compile(json.dumps({"additionalProperties": False, **spec.parameters}))
-            self._checks[spec.name] = (spec, check)
-        try:
-            check(arguments)
-        except fastjsonschema.JsonSchemaValueException as error:
-            return str(error.message).replace("data.", "").replace("data ", "the arguments ")
-        return None
 
-
-@lru_cache(maxsize=512)
-def _compile(schema: str) -> _Check:
-    """A checker of arguments; compiling one takes 10 ms on a slow PC."""
-    return cast("_Check", fastjsonschema.compile(json.loads(schema)))
+def _find_problem(spec: ToolSpec, arguments: Mapping[str, Any]) -> str | None:
+    """What is wrong with the arguments, as a sentence, or None. What nobody declared is wrong too."""
+    if too_much := find_excess(arguments):
+        return f"the arguments are {too_much}"
+    try:
+        json.dumps(dict(arguments), ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        return f"the arguments cannot be written as JSON ({error})"
+    return json_schema.find_problem({"additionalProperties": False, **spec.parameters}, arguments)
 
 
 def _list_names(names: Sequence[str]) -> str:

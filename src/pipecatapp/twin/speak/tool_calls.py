@@ -14,6 +14,7 @@ from typing import Any
 
 from pipecatapp.domain import ToolCall
 from pipecatapp.errors import PipecatAppError
+from pipecatapp.json_bounds import find_excess
 from pipecatapp.twin.speak.protocol import TOOL_CALL_CLOSE, TOOL_CALL_OPEN
 
 _THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
@@ -200,6 +201,8 @@ def parse_call(body: str, call_id: str) -> ToolCall:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         raise MalformedCallError(f"the call is not valid JSON ({error})") from error
+    if too_much := find_excess(value):
+        raise MalformedCallError(f"the call is {too_much}")
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if not isinstance(value, dict):
@@ -214,6 +217,8 @@ def parse_call(body: str, call_id: str) -> ToolCall:
             json.dumps(arguments, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError) as error:
             raise MalformedCallError('the "arguments" are not a JSON object') from error
+        if too_much := find_excess(arguments):
+            raise MalformedCallError(f'the "arguments" are {too_much}')
     if arguments is None:
         arguments = {}
     if not isinstance(arguments, dict):

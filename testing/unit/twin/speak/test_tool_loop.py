@@ -135,7 +135,7 @@ async def test_a_wrong_argument_is_told_to_the_model(house: Callable[..., AgentH
     told = [m.content for m in h.model.requests[-1].messages if m.role == "user"][1:]
     assert "seconds must be integer" in told[0]
     assert "must contain ['seconds']" in told[1]
-    assert "must not contain {'when'}" in told[2]
+    assert "must not contain 'when'" in told[2]
     assert tool.calls == [({"seconds": 10}, tool.calls[0][1])]
 
 
@@ -261,3 +261,14 @@ async def test_arguments_are_checked_against_the_schema_of_now(house: Callable[.
     shelf.now = [reader("integer")]
     await h.ask("read x")
     assert [event.ok for event in h.sink.of(ToolFinished)] == [True, False]
+
+
+@pytest.mark.parametrize("depth", [65, 600, 990, 50_000])
+async def test_a_call_that_is_nested_too_deep_does_not_lose_the_turn(
+    house: Callable[..., AgentHarness], depth: int
+) -> None:
+    deep = f'{{"host": {"[" * depth}{"]" * depth}}}'
+    tool = ScriptedTool("ssh.run", parameters={"type": "object", "properties": {"host": {}}})
+    h = house(f'<tool_call>{{"name": "ssh.run", "arguments": {deep}}}</tool_call>', "I cannot.", tools=[tool])
+    assert await h.ask("run it") == "I cannot."
+    assert tool.calls == []
