@@ -98,7 +98,14 @@ class Settings(BaseSettings):
     web_port: int = Field(8000, ge=0, le=65535, description="Plain HTTP port.")
     web_tls_port: int = Field(8443, ge=0, le=65535, description="HTTPS port; 0 turns TLS off.")
     web_allowed_hosts: str = Field(
-        "", description="Further host names of the page, comma separated (Origin checks, certificate)."
+        "",
+        description="Further names of the page, comma separated: `pc.example`, or where a proxy serves it, with its "
+        "scheme: `https://assistant.example`.",
+    )
+    web_trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks of proxies, comma separated, that say where a request came from "
+        "(`X-Forwarded-For`, `X-Forwarded-Proto`); nobody else is believed.",
     )
     consul_http_addr: str = Field(
         "", description="Consul agent that knows the experts, `host:port` or `https://host:port`; empty: no discovery."

@@ -31,7 +31,9 @@ from pipecatapp.twin.act.audit import Auditor
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turn_queue import TurnRunner
 from pipecatapp.web.auth import Access, load_token
+from pipecatapp.web.connections import Limits
 from pipecatapp.web.health import HealthBoard
+from pipecatapp.web.hosts import allowed_names, parse_allowed, parse_proxies
 from pipecatapp.web.metrics import Metrics
 from pipecatapp.web.server import create_app
 from pipecatapp.web.services import WebServices
@@ -159,9 +161,21 @@ def _object(**properties: Mapping[str, object]) -> dict[str, object]:
 class Mission:
     """The program around the page. ``stop`` and ``start`` again to see what survives."""
 
-    def __init__(self, state_dir: Path, *, tls: bool = False, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        tls: bool = False,
+        host: str = "127.0.0.1",
+        limits: Limits | None = None,
+        allowed_hosts: str = "",
+        proxies: str = "",
+    ) -> None:
         self.state_dir = state_dir
         self.host = host
+        self._limits = limits
+        self._allowed = parse_allowed(allowed_hosts)
+        self._proxies = parse_proxies(proxies)
         self._tls = tls
         self._port = 0
         self._tls_port = _free_port() if tls else 0
@@ -263,10 +277,20 @@ class Mission:
             pictures=self.state_dir / "pictures",
             tls_port=self._tls_port,
             ca_certificate=authority.files.ca_certificate if authority else None,
+            allowed_hosts=self._allowed,
             version="test",
         )
-        app = create_app(self.services)
-        self.servers = Servers(app, self.host, self._port, self._tls_port, token=self.token, authority=authority)
+        self.servers = Servers(
+            create_app(self.services),
+            self.host,
+            self._port,
+            self._tls_port,
+            token=self.token,
+            authority=authority,
+            extra_names=allowed_names(self._allowed),
+            proxies=self._proxies,
+            limits=self._limits,
+        )
         await self.servers.start()
         self._port, self._tls_port = self.servers.port, self.servers.tls_port
 

@@ -82,7 +82,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def mission(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Mission]:
-    mission = Mission(tmp_path, tls=True)
+    mission = Mission(tmp_path, tls=True, allowed_hosts="pc.test")
     await mission.start()
     yield mission
     await mission.stop()

@@ -87,7 +87,9 @@ class Program:
 
     async def health(self) -> dict[str, Any]:
         async with httpx.AsyncClient(trust_env=False) as client:
-            answer: dict[str, Any] = (await client.get(f"{self.url}/health")).json()
+            answer: dict[str, Any] = (
+                await client.get(f"{self.url}/health", headers={"authorization": f"Bearer {self.token}"})
+            ).json()
         return answer
 
 

@@ -20,6 +20,7 @@ from pipecatapp.storage.conversations import valid_id
 from pipecatapp.web.access import PROGRAMS
 from pipecatapp.web.addresses import host_names, local_addresses
 from pipecatapp.web.auth import load_token, program_token
+from pipecatapp.web.hosts import allowed_names, parse_allowed
 from pipecatapp.web.links import open_links
 
 
@@ -100,13 +101,19 @@ class Client:
     def status(self, *, as_json: bool = False) -> int:
         """Print the health of every component; 0 when the agent can answer."""
         try:
-            state = httpx.get(f"{self._url}/health", timeout=10.0, trust_env=False).json()
+            headers = self._headers() if self._token else {}
+            answer = httpx.get(f"{self._url}/health", headers=headers, timeout=10.0, trust_env=False)
+            state = answer.json()
         except (httpx.HTTPError, ValueError) as error:
             return fail(f"the agent at {self._url} does not run ({error}); start it with: pipecatapp serve")
-        if not isinstance(state, dict) or not {"ok", "version", "components"} <= state.keys():
+        if not isinstance(state, dict) or "role" not in state:
             return fail(f"what answers at {self._url} is another program; set WEB_PORT to a free port")
+        if "components" not in state:  # it tells more only to who shows the token
+            state["ok"] = answer.is_success
         if as_json:
             say(json.dumps(state, indent=2))
+        elif "components" not in state:
+            say(f"it {'can answer' if state['ok'] else 'cannot answer yet'} (the service's user and root see why)")
         else:
             say(f"{'it can answer' if state['ok'] else 'it cannot answer yet'} (version {state['version']})")
             for name, part in state["components"].items():
@@ -173,7 +180,7 @@ def serving(settings: Settings) -> Serving:
 
 
 def _names(settings: Settings) -> list[str]:
-    return [name.strip() for name in settings.web_allowed_hosts.split(",") if name.strip()]
+    return allowed_names(parse_allowed(settings.web_allowed_hosts))
 
 
 def _reason(response: httpx.Response) -> str:

@@ -1,4 +1,4 @@
-"""The gate in front of every route: security headers out, token or cookie in, Origin checked, size bounded.
+"""The gate in front of every route: security headers out; Host, token or cookie, Origin and size checked.
 
 It is plain ASGI and denies by default, so that a route added later cannot forget to ask.
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Literal
-from urllib.parse import urlsplit
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,7 +14,10 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipecatapp.web.auth import SESSION_S, Access
+from pipecatapp.web.connections import Guest
 from pipecatapp.web.errors import Problem, error_body
+from pipecatapp.web.hosts import HostRule, parse_host
+from pipecatapp.web.protocols import CONNECTION
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +46,12 @@ SECURITY_HEADERS = {
 MAX_BODY = 2 * 1024 * 1024
 # Where more may come.
 LARGE_BODIES = {"/api/memory/import": 20 * 1024 * 1024}
+# Of whoever was not let in: a token in a form.
+STRANGERS_BODY = 4096
+# Where a request's scope["state"] says who sent it.
+GUEST = "guest"
 
-# What the login page is made of. /health tells no secrets and is asked by supervisors.
+# What the login page is made of. /health is asked by supervisors, and tells strangers next to nothing.
 PUBLIC_PATHS = frozenset(
     {
         "/health",
@@ -60,8 +65,6 @@ PUBLIC_PATHS = frozenset(
 )
 PROGRAMS = "/mcp"  # other programs, with a token that opens nothing else
 PUBLIC_PREFIXES = ("/static/css/", "/static/vendor/fonts/")
-
-Pass = Literal["public", "cookie", "bearer"]
 
 
 def cookie_name(secure: bool) -> str:
@@ -87,12 +90,19 @@ def client_address(scope: Scope) -> str:
 
 
 class AccessMiddleware:
-    """ASGI middleware. ``denied`` answers a person's browser that came without a session (the login page)."""
+    """ASGI middleware: who came is in ``scope["state"][GUEST]`` behind it.
 
-    def __init__(self, app: ASGIApp, *, access: Access, allowed_hosts: tuple[str, ...], denied: ASGIApp) -> None:
+    Args:
+        app: what stands behind the gate.
+        access: tokens and sessions.
+        hosts: the names that this machine has.
+        denied: answers a person's browser that came without a session (the login page).
+    """
+
+    def __init__(self, app: ASGIApp, *, access: Access, hosts: HostRule, denied: ASGIApp) -> None:
         self._app = app
         self._access = access
-        self._allowed_hosts = frozenset(host.lower() for host in allowed_hosts)
+        self._hosts = hosts
         self._denied = denied
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,40 +116,56 @@ class AccessMiddleware:
         if isinstance(admitted, _Refusal):
             await self._refuse(admitted, scope, receive, send, headers)
             return
-        if scope["type"] == "http" and admitted != "public":
-            log.debug("%s %s", scope["method"], scope["path"])
+        state = scope.setdefault("state", {})
+        state[GUEST] = admitted
+        limit = STRANGERS_BODY
+        if admitted != "stranger":
+            limit = LARGE_BODIES.get(scope["path"], MAX_BODY)
+            if CONNECTION in state:
+                state[CONNECTION].admit(admitted)
+            if scope["type"] == "http":
+                log.debug("%s %r", scope["method"], scope["path"])
         try:
-            await self._app(scope, _limit_body(receive, headers, LARGE_BODIES.get(scope["path"], MAX_BODY)), send)
+            await self._app(scope, _limit_body(receive, headers, limit), send)
         except _TooLargeError as error:
             refusal = _Refusal(error.status_code, "invalid_request_error", error.detail)
             await self._refuse(refusal, scope, receive, send, headers)
 
-    def _admit(self, scope: Scope, headers: Headers) -> Pass | _Refusal:
-        path, client = scope["path"], client_address(scope)
-        writes = scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD", "OPTIONS")
-        origin_fits = self._origin_fits(scope, headers)
-        if _is_public(path):
-            foreign = writes and "origin" in headers and not origin_fits
-            return _Refusal(403, "forbidden", "this request comes from another site") if foreign else "public"
+    def _admit(self, scope: Scope, headers: Headers) -> Guest | _Refusal:
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or parse_host(hosts[0]) is None:
+            return _Refusal(400, "invalid_request_error", "the Host header is missing or not well formed")
+        path = scope["path"]
+        public = _is_public(path)
         scheme, _, presented = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            if path == PROGRAMS and "origin" in headers and not origin_fits:
-                return _Refusal(403, "forbidden", "this request comes from another site")
-            wait = self._access.must_wait(client)
-            if path == PROGRAMS and self._access.program_token_fits(presented.strip()):
-                return "bearer"
-            if self._access.token_fits(presented.strip(), client):
-                return "bearer"
-            if wait:
-                return _Refusal(429, "rate_limit_error", f"too many wrong tokens; try again in {wait} s", wait)
-            return _Refusal(401, "authentication_error", "wrong token; `pipecatapp link` prints the right one")
-        if not self._has_session(scope, headers):
-            return _Refusal(401, "authentication_error", "no token; `pipecatapp link` prints the link that logs in")
-        if writes and not origin_fits:
+            admitted = self._admit_bearer(scope, headers, presented.strip())
+            if not (public and isinstance(admitted, _Refusal)):
+                return admitted
+        if not self._hosts.knows(hosts[0]):
             return _Refusal(
-                403, "forbidden", "this request comes from another site; WEB_ALLOWED_HOSTS lists further names"
+                421, "forbidden", "this machine is not known by that name; WEB_ALLOWED_HOSTS lists further names"
             )
-        return "cookie"
+        foreign = _FOREIGN if _writes(scope) and not self._origin_fits(scope, headers) else None
+        if not public and not self._has_session(scope, headers):
+            return _Refusal(401, "authentication_error", "no token; `pipecatapp link` prints the link that logs in")
+        if public and (foreign is None or "origin" not in headers):
+            return "person" if self._has_session(scope, headers) else "stranger"
+        return foreign or "person"
+
+    def _admit_bearer(self, scope: Scope, headers: Headers, presented: str) -> Guest | _Refusal:
+        """Who shows a token may come by any name: no page of another site can show one."""
+        client, at_programs = client_address(scope), scope["path"] == PROGRAMS
+        if at_programs and "origin" in headers and not self._origin_fits(scope, headers):
+            return _FOREIGN
+        wait = self._access.must_wait(client)
+        if at_programs and self._access.program_token_fits(presented):
+            return "program"
+        if self._access.token_fits(presented, client):
+            return "person"
+        if wait:
+            return _Refusal(429, "rate_limit_error", f"too many wrong tokens; try again in {wait} s", wait)
+        return _Refusal(401, "authentication_error", "wrong token; `pipecatapp link` prints the right one")
 
     def _has_session(self, scope: Scope, headers: Headers) -> bool:
         # Other programs on this host share the jar: one ill-formed cookie of theirs must not hide ours.
@@ -147,13 +173,10 @@ class AccessMiddleware:
         return self._access.session_fits(jar.get(cookie_name(is_secure(scope)), ""))
 
     def _origin_fits(self, scope: Scope, headers: Headers) -> bool:
-        """Whether the page that sends this was served by us: same host and port, or a name we were told of."""
-        origin = urlsplit(headers.get("origin", ""))
-        if origin.scheme not in ("http", "https") or not origin.netloc:
-            return False
-        if origin.netloc.lower() == headers.get("host", "").lower():
-            return (origin.scheme == "https") == is_secure(scope)
-        return (origin.hostname or "") in self._allowed_hosts
+        """Whether the page that sends this was served by us."""
+        server = scope.get("server") or ("", 0)
+        host, origin = headers.get("host", ""), headers.get("origin", "")
+        return self._hosts.is_ours(origin, secure=is_secure(scope), host=host, port=server[1] or 0)
 
     async def _refuse(self, refusal: _Refusal, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
         if scope["type"] == "websocket":
@@ -185,11 +208,19 @@ class _Refusal:
         await send({"type": "http.response.body", "body": body})
 
 
+_FOREIGN = _Refusal(403, "forbidden", "this request comes from another site; WEB_ALLOWED_HOSTS lists further names")
+
+
 class _TooLargeError(HTTPException):
     """More bytes came than a request may have. FastAPI lets no other kind of exception out of reading a body."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(413, f"the request is larger than {limit} bytes")
+
+
+def _writes(scope: Scope) -> bool:
+    """Whether the request changes something, or opens a socket (to which no same-origin rule applies)."""
+    return scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD", "OPTIONS")
 
 
 def _is_public(path: str) -> bool:
@@ -206,7 +237,7 @@ def _limit_body(receive: Receive, headers: Headers, limit: int) -> Receive:
         message = await receive()
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
-            if seen > limit or (declared.isdigit() and int(declared) > limit):
+            if seen > limit or (declared.isascii() and declared.isdecimal() and int(declared) > limit):
                 raise _TooLargeError(limit)
         return message
 

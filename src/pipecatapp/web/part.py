@@ -19,6 +19,7 @@ from pipecatapp.storage.part import Storage
 from pipecatapp.twin.agent import Agent
 from pipecatapp.web.auth import Access, load_token
 from pipecatapp.web.health import HealthBoard
+from pipecatapp.web.hosts import allowed_names, parse_allowed, parse_proxies
 from pipecatapp.web.logs import EventLogHandler
 from pipecatapp.web.metrics import Metrics
 from pipecatapp.web.server import create_app
@@ -114,11 +115,11 @@ def create(
     """The page and the APIs over the rest of the program.
 
     Raises:
-        ConfigurationError: the token cannot be read.
+        ConfigurationError: the token cannot be read, or a setting names no host or no proxy.
     """
     token = load_token(settings.state_dir)
     authority = LocalAuthority(settings.state_dir / "tls") if settings.web_tls_port else None
-    names = tuple(name.strip() for name in settings.web_allowed_hosts.split(",") if name.strip())
+    allowed = parse_allowed(settings.web_allowed_hosts)
     services = WebServices(
         access=Access(token),
         hub=hub,
@@ -143,7 +144,7 @@ def create(
         pictures=settings.pictures,
         tls_port=settings.web_tls_port,
         ca_certificate=authority.files.ca_certificate if authority else None,
-        allowed_hosts=names,
+        allowed_hosts=allowed,
         version=__version__,
     )
     servers = Servers(
@@ -153,7 +154,8 @@ def create(
         settings.web_tls_port,
         token=token,
         authority=authority,
-        extra_names=names,
+        extra_names=allowed_names(allowed),
+        proxies=parse_proxies(settings.web_trusted_proxies),
     )
     return WebPart(servers, hub)
 

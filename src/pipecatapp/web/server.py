@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from pipecatapp.web.access import AccessMiddleware
 from pipecatapp.web.errors import answer_errors
+from pipecatapp.web.hosts import HostRule
 from pipecatapp.web.mcp import PATH, McpEndpoint
 from pipecatapp.web.routes import (
     api,
@@ -48,7 +49,7 @@ def create_app(services: WebServices) -> FastAPI:
 
     login = session.LoginPages(services.access, STATIC / "login.html")
     gate = Middleware(
-        AccessMiddleware, access=services.access, allowed_hosts=services.allowed_hosts, denied=login.denied
+        AccessMiddleware, access=services.access, hosts=HostRule(services.allowed_hosts), denied=login.denied
     )
     app = FastAPI(
         title="pipecatapp", version=services.version, lifespan=lifespan, middleware=[gate],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from starlette.websockets import WebSocket
 
@@ -21,6 +21,9 @@ from pipecatapp.web.auth import Access
 from pipecatapp.web.health import HealthBoard
 from pipecatapp.web.mcp import ExternalCalls
 from pipecatapp.web.metrics import Metrics
+
+# Of this node among others that could answer in its place.
+Role = Literal["active", "standby", "alone"]
 
 
 class Runner(Protocol):
@@ -105,7 +108,7 @@ class WebServices:
 
     ``tools_off`` says of the tools that cannot work here why, ``tools_offered`` which stand in every prompt. ``choose``
     sends a conversation's requests to an expert (raises LookupError for one that is not there), ``chosen`` says which.
-    ``pictures`` is the folder of those that tools took.
+    ``pictures`` is the folder of those that tools took. ``allowed_hosts`` are the entries of ``hosts.parse_allowed``.
     """
 
     access: Access
@@ -131,5 +134,6 @@ class WebServices:
     pictures: Path | None = None
     tls_port: int = 0
     ca_certificate: Path | None = None
-    allowed_hosts: tuple[str, ...] = ()
+    allowed_hosts: Sequence[str] = ()
+    role: Callable[[], Role] = lambda: "alone"
     version: str = ""

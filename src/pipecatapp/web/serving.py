@@ -13,7 +13,11 @@ from starlette.types import ASGIApp
 
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.web.addresses import host_names, local_addresses
+from pipecatapp.web.connections import Connection, ConnectionTable, Limits, Network
 from pipecatapp.web.links import open_links
+from pipecatapp.web.listening import Acceptor, listen
+from pipecatapp.web.logs import thin_out
+from pipecatapp.web.protocols import LimitedHttpProtocol, LimitedWebSocketProtocol
 from pipecatapp.web.tls import LocalAuthority
 
 log = logging.getLogger(__name__)
@@ -24,7 +28,27 @@ _CERTIFICATE_CHECK_S = 600.0
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the program has its own."""
+    """uvicorn on our own acceptor and protocols, without its signal handlers: the program has its own."""
+
+    def __init__(self, config: uvicorn.Config, table: ConnectionTable) -> None:
+        super().__init__(config)
+        self._table = table
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen. The sockets are there already."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            raise ConfigurationError("Mission Control could not start; the log says why")
+        acceptors = [Acceptor(one, self._table, self._make_protocol, self.config.ssl) for one in sockets or ()]
+        self.servers = acceptors  # type: ignore[assignment]  # close() and wait_closed() are all that is used
+        for acceptor in acceptors:
+            acceptor.start()
+        self.started = True
+
+    def _make_protocol(self, connection: Connection) -> asyncio.Protocol:
+        return LimitedHttpProtocol(
+            self.config, self.server_state, self.lifespan.state, connection=connection, limits=self._table.limits
+        )
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -43,6 +67,8 @@ class Servers:
         token: for the links.
         authority: makes the certificates.
         extra_names: further names in the certificate (``WEB_ALLOWED_HOSTS``).
+        proxies: whose word about where a request came from counts (``X-Forwarded-For``, ``-Proto``).
+        limits: of connections, on both ports together.
     """
 
     def __init__(
@@ -55,12 +81,16 @@ class Servers:
         token: str,
         authority: LocalAuthority | None = None,
         extra_names: Sequence[str] = (),
+        proxies: Sequence[Network] = (),
+        limits: Limits | None = None,
     ) -> None:
         self._app, self._host = app, host
         self._ports = (port, tls_port)
         self._token = token
         self._authority = authority
         self._extra_names = tuple(extra_names)
+        self._proxies = tuple(proxies)
+        self._table = ConnectionTable(limits, proxies)
         self._servers: list[_Server] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -91,13 +121,14 @@ class Servers:
         Raises:
             ConfigurationError: a port is taken or a certificate cannot be made.
         """
-        plain = _listen(self._host, self._ports[0], "WEB_PORT")
+        thin_out("uvicorn.error", "asyncio", "pipecatapp.web.connections", "pipecatapp.web.listening")
+        plain = listen(self._host, self._ports[0], "WEB_PORT")
         self._ports = (plain.getsockname()[1], self._ports[1])
         await self._serve(self._make_config(lifespan="on"), plain)
         if self._authority is None:
             return
         await asyncio.to_thread(self._authority.ensure, host_names(self._extra_names), local_addresses())
-        secure = _listen(self._host, self._ports[1], "WEB_TLS_PORT")
+        secure = listen(self._host, self._ports[1], "WEB_TLS_PORT")
         self._ports = (self._ports[0], secure.getsockname()[1])
         files = self._authority.files
         config = self._make_config(lifespan="off", ssl_certfile=str(files.certificate), ssl_keyfile=str(files.key))
@@ -128,7 +159,12 @@ class Servers:
             log_config=None,
             log_level=logging.WARNING,
             server_header=False,
-            ws="websockets-sansio",
+            http=LimitedHttpProtocol,
+            ws=LimitedWebSocketProtocol,
+            proxy_headers=bool(self._proxies),
+            forwarded_allow_ips=[str(network) for network in self._proxies],
+            # A shade longer than clients keep an idle connection, so that they do not use one that just ends.
+            timeout_keep_alive=round(self._table.limits.idle_s),
             # Sound does not compress, and an old PC has better things to do.
             ws_per_message_deflate=False,
             ws_ping_interval=20.0,
@@ -138,7 +174,7 @@ class Servers:
         )
 
     async def _serve(self, config: uvicorn.Config, listener: socket.socket) -> None:
-        server = _Server(config)
+        server = _Server(config, self._table)
         task = asyncio.create_task(server.serve(sockets=[listener]), name=f"web {listener.getsockname()[1]}")
         self._servers.append(server)
         self._tasks.insert(len(self._servers) - 1, task)
@@ -161,19 +197,3 @@ class Servers:
                     context.load_cert_chain(authority.files.certificate, authority.files.key)
             except (ConfigurationError, OSError) as error:
                 log.error("the certificate could not be renewed: %s", error)
-
-
-def _listen(host: str, port: int, setting: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise ConfigurationError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another {setting}"
-        ) from error
-    listener.setblocking(False)
-    return listener

@@ -61,7 +61,10 @@ class Program:
 
     def health(self) -> httpx.Response | None:
         with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"http://127.0.0.1:{self.port}/health", timeout=10, trust_env=False)
+            token = self.state / "token"
+            headers = {"authorization": f"Bearer {token.read_text().strip()}"} if token.exists() else {}
+            url = f"http://127.0.0.1:{self.port}/health"
+            return httpx.get(url, headers=headers, timeout=10, trust_env=False)
         return None
 
     def wait(self, wanted: Callable[[httpx.Response], bool], seconds: float = 180) -> httpx.Response:

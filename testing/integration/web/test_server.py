@@ -77,20 +77,24 @@ async def test_no_log_holds_the_token(mission: Mission, caplog: pytest.LogCaptur
     assert not [line for line in ours if mission.token in line or "wrong-token" in line]
 
 
-async def test_health_is_503_with_reasons_until_everything_works(mission: Mission) -> None:
+async def test_health_is_503_until_everything_works_and_tells_why_to_who_shows_the_token(
+    mission: Mission, http: httpx.AsyncClient
+) -> None:
     mission.health["engine"].state = ComponentHealth("engine", ok=False, reason="loading the model", progress=0.5)
     await asyncio.sleep(0.2)
     async with httpx.AsyncClient(base_url=mission.url, trust_env=False) as anybody:
-        waking = await anybody.get("/health")
+        told = await anybody.get("/health")
+        waking = await http.get("/health")
         mission.health["engine"].state = ComponentHealth("engine", ok=True)
         await mission.board.fresh(max_age_s=-1)
         awake = await anybody.get("/health")
 
-    assert waking.status_code == 503
+    assert (told.status_code, told.json()) == (503, {"role": "alone"})
+    assert (waking.status_code, waking.json()["role"]) == (503, "alone")
     assert waking.json()["components"]["engine"] == {
         "component": "engine", "ok": False, "reason": "loading the model", "progress": 0.5, "vital": True,
     }  # fmt: skip
-    assert (awake.status_code, awake.json()["ok"]) == (200, True)
+    assert (awake.status_code, awake.json()) == (200, {"role": "alone"})
 
 
 async def test_a_typed_message_is_answered_over_the_socket_and_counted(

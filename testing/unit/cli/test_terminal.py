@@ -102,14 +102,15 @@ CALL = {
     "id": HOSTILE, "tool": HOSTILE, "risk": HOSTILE, "sentence": HOSTILE, "arguments": {HOSTILE: HOSTILE},
     "detail": HOSTILE, "conversation": HOSTILE, "digest": HOSTILE, "expires_at": 0,
 }  # fmt: skip
+HEALTH = {"ok": 1, "role": "alone", "version": HOSTILE}
 REFUSAL = httpx.Response(400, json={"error": {"message": HOSTILE}}, request=httpx.Request("GET", "http://x"))
 
 
 @pytest.mark.parametrize(
     ("words", "path", "answer"),
     [
-        (["status"], "/health", {"ok": 1, "version": HOSTILE, "components": {HOSTILE: {"ok": 0, "reason": HOSTILE}}}),
-        (["status", "--json"], "/health", {"ok": 1, "version": HOSTILE, "components": {}}),
+        (["status"], "/health", {**HEALTH, "components": {HOSTILE: {"ok": 0, "reason": HOSTILE}}}),
+        (["status", "--json"], "/health", {**HEALTH, "components": {}}),
         (["memory", "list"], "/api/memory", {"total": 1, "facts": [FACT]}),
         (["memory", "search", "x"], "/api/memory", {"total": 1, "facts": [FACT]}),
         (["memory", "export", "-"], "/api/memory/export", json.dumps(FACT, ensure_ascii=False)),

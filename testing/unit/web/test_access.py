@@ -5,10 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 
-from pipecatapp.web.access import MAX_BODY, SECURITY_HEADERS, AccessMiddleware, cookie_name, session_cookie
-from pipecatapp.web.auth import Access
+from pipecatapp.web.access import (
+    MAX_BODY,
+    SECURITY_HEADERS,
+    STRANGERS_BODY,
+    AccessMiddleware,
+    cookie_name,
+    session_cookie,
+)
+from pipecatapp.web.auth import Access, program_token
+from pipecatapp.web.hosts import HostRule
+from pipecatapp.web.protocols import CONNECTION
 
 pytestmark = pytest.mark.unit
 
@@ -36,9 +47,9 @@ class Knock:
 
     def __init__(self) -> None:
         self.access = Access(TOKEN, attempts=3)
-        self.gate = AccessMiddleware(
-            inside, access=self.access, allowed_hosts=("assistant.example",), denied=login_page
-        )
+        hosts = HostRule(("https://assistant.example",), names=lambda: ["pc"])
+        self.gate = AccessMiddleware(inside, access=self.access, hosts=hosts, denied=login_page)
+        self.guest = ""
 
     async def __call__(
         self,
@@ -65,7 +76,9 @@ class Knock:
             "path": path,
             "scheme": scheme,
             "client": ("10.0.0.5", 1),
-            "headers": [(name.encode(), value.encode()) for name, value in everything.items()],
+            "server": ("10.0.0.1", 8000),
+            "headers": [(name.encode(), value.encode("latin-1")) for name, value in everything.items()],
+            "state": {CONNECTION: self},
         }
         if kind == "http":
             scope["method"] = method
@@ -76,12 +89,17 @@ class Knock:
         async def send(message: Message) -> None:
             sent.append(message)
 
+        self.guest = ""
         await self.gate(scope, receive, send)
         first = sent[0]
         if kind == "websocket":
             return (101, b"", {}) if first["type"] == "websocket.accept" else (first["code"], b"", {})
         names = {name.decode(): value.decode() for name, value in first["headers"]}
         return first["status"], sent[-1].get("body", b""), names
+
+    def admit(self, guest: str) -> None:
+        """Stands for the connection: who came on it was let in."""
+        self.guest = guest
 
 
 @pytest.fixture
@@ -148,6 +166,10 @@ async def test_guessing_bearer_tokens_is_slowed_down(knock: Knock) -> None:
         ("http://pc:8000", 200),
         ("http://PC:8000", 200),
         ("https://assistant.example", 200),
+        ("https://assistant.example:8000", 403),
+        ("http://assistant.example", 403),
+        ("http://[", 403),
+        ("http://pc:x", 403),
         ("http://pc:8001", 403),
         ("https://pc:8000", 403),
         ("http://evil.example", 403),
@@ -208,3 +230,72 @@ async def test_another_programs_cookie_locks_nobody_out(knock: Knock, other: str
     for jar in (f"{other}; {ours}", f"{ours}; {other}"):
         assert (await knock(headers={"cookie": jar}))[0] == 200
     assert (await knock(headers={"cookie": other}))[0] == 401
+
+
+@pytest.mark.parametrize("path", ["/health", "/login", "/api/status", "/ws"])
+async def test_a_name_that_is_not_ours_opens_nothing(knock: Knock, path: str) -> None:
+    for host in ("evil.example:8000", "pc.evil.example"):
+        status, body, _ = await knock(path, headers={"host": host}, session=True)
+        assert status == 421
+        assert b"WEB_ALLOWED_HOSTS" in body
+    foreign = {"host": "evil.example", "origin": "http://evil.example"}
+    assert (await knock("/ws", scheme="ws", headers=foreign, session=True))[0] == 4403
+    assert (await knock("/health", headers={"host": "10.0.0.1:8000"}))[0] == 200
+
+
+@pytest.mark.parametrize("host", ["[", "", "a b", "pc:port"])
+async def test_a_host_that_is_none_is_refused(knock: Knock, host: str) -> None:
+    assert (await knock("/health", headers={"host": host}))[0] == 400
+
+
+async def test_who_shows_the_token_may_come_by_any_name(knock: Knock) -> None:
+    headers = {"host": "host.docker.internal:8000", "authorization": f"Bearer {TOKEN}"}
+    assert (await knock("/v1/models", headers=headers))[0] == 200
+    assert (await knock("/health", headers=headers))[0] == 200
+    assert (await knock("/health", headers={**headers, "authorization": "Bearer wrong"}))[0] == 421
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "guest"),
+    [
+        ("/health", {}, ""),
+        ("/health", {"authorization": "Bearer wrong"}, ""),
+        ("/health", {"authorization": f"Bearer {TOKEN}"}, "person"),
+        ("/api/status", {"authorization": f"Bearer {TOKEN}"}, "person"),
+        ("/mcp", {"authorization": f"Bearer {program_token(TOKEN)}"}, "program"),
+        ("/health", {"authorization": f"Bearer {program_token(TOKEN)}"}, ""),
+        ("/api/status", {}, ""),
+    ],
+)
+async def test_the_connection_learns_who_was_let_in(
+    knock: Knock, path: str, headers: dict[str, str], guest: str
+) -> None:
+    await knock(path, headers=headers)
+    assert knock.guest == guest
+
+
+async def test_the_connection_of_a_session_is_a_persons(knock: Knock) -> None:
+    await knock(session=True)
+    assert knock.guest == "person"
+    await knock("/login", session=True)
+    assert knock.guest == "person"
+
+
+async def test_a_stranger_sends_no_more_than_a_token(knock: Knock) -> None:
+    assert (await knock("/login", "POST", body=[b"x" * STRANGERS_BODY]))[0] == 200
+    assert (await knock("/login", "POST", body=[b"x" * STRANGERS_BODY, b"x"]))[0] == 413
+
+
+HEADER = st.text(st.characters(max_codepoint=255), max_size=80)
+
+
+@given(
+    st.sampled_from(["host", "origin", "authorization", "cookie", "content-length", "accept", "x-forwarded-for"]),
+    HEADER | HEADER.map(lambda text: f"http://{text}") | HEADER.map(lambda text: f"Bearer {text}"),
+    st.sampled_from([("/health", "GET"), ("/login", "POST"), ("/api/messages", "POST"), ("/mcp", "POST"), ("/ws", "")]),
+    st.booleans(),
+)
+async def test_no_header_breaks_the_gate(name: str, value: str, route: tuple[str, str], session: bool) -> None:
+    path, method = route
+    status = (await Knock()(path, method, scheme="http" if method else "ws", headers={name: value}, session=session))[0]
+    assert status in (101, 200, 400, 401, 403, 413, 421, 429, 4401, 4403)

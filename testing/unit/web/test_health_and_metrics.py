@@ -19,7 +19,7 @@ from pipecatapp.events import (
     UserMessage,
 )
 from pipecatapp.web.health import HealthBoard, can_answer
-from pipecatapp.web.logs import EventLogHandler
+from pipecatapp.web.logs import EventLogHandler, RepeatFilter
 from pipecatapp.web.metrics import MAX_TOOLS, Metrics
 from testing.fakes.agent_harness import RecordingSink
 
@@ -159,3 +159,23 @@ def test_invented_tool_names_do_not_fill_the_metrics() -> None:
     counted = [line for line in metrics.text().decode().splitlines() if line.startswith("pipecatapp_tool_calls_total{")]
     assert len(counted) == MAX_TOOLS + 1
     assert any('tool="other"' in line and line.endswith(f" {MAX_TOOLS * 2}.0") for line in counted)
+
+
+def test_a_line_that_comes_again_and_again_passes_a_few_times_and_is_then_counted() -> None:
+    now = [0.0]
+    few = RepeatFilter(most=2, window_s=60, clock=lambda: now[0])
+
+    def passes(message: str, *arguments: object) -> str | None:
+        record = logging.LogRecord("web", logging.WARNING, "", 0, message, arguments, None)
+        return record.getMessage() if few.filter(record) else None
+
+    assert [passes("bad request from %s", number) for number in range(4)] == [
+        "bad request from 0",
+        "bad request from 1",
+        None,
+        None,
+    ]
+    assert passes("another line, %d %%", 7) == "another line, 7 %"
+    now[0] = 61.0
+    assert passes("bad request from %s", "the %s end") == "bad request from the %s end (and 2 more before)"
+    assert passes("bad request from %s", 9) == "bad request from 9"
