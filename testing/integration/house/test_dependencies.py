@@ -32,6 +32,7 @@ MODULES = {
     "faiss-cpu": ["faiss"],
     "fastapi": ["fastapi"],
     "uvicorn": ["uvicorn", "uvloop", "httptools", "websockets"],
+    "click": ["click"],
     "httpx": ["httpx"],
     "pydantic-settings": ["pydantic_settings"],
     "PyYAML": ["yaml"],
