@@ -11,6 +11,8 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from pipecatapp.languages import language
+
 # Robertson's usual constants; facts are short, so their length says little.
 _K1 = 1.2
 _B = 0.4
@@ -18,45 +20,14 @@ _B = 0.4
 _ROOM = 1024
 
 _TOKENS = re.compile(r"[^\W_]+")
-# Words that ask or connect, and what an apostrophe leaves of them: they say nothing of what a fact is about.
-_STOPWORDS = frozenset(
-    [
-        *("a", "about", "am", "an", "and", "any", "are", "as", "at", "be", "because", "been", "being", "but", "by"),
-        *("can", "could", "d", "did", "didn", "do", "does", "doesn", "doing", "don", "for", "from", "had", "has"),
-        *("have", "having", "he", "her", "here", "hers", "him", "his", "how", "i", "if", "in", "into", "is", "isn"),
-        *("it", "its", "ll", "m", "me", "mine", "my", "no", "nor", "not", "of", "off", "on", "or", "our", "ours"),
-        *("out", "over", "own", "please", "re", "s", "same", "she", "should", "so", "some", "such", "t", "tell"),
-        *("than", "that", "the", "their", "theirs", "them", "then", "there", "these", "they", "this", "those"),
-        *("through", "to", "too", "under", "up", "us", "ve", "very", "was", "we", "were", "what", "when", "where"),
-        *("which", "while", "who", "whom", "why", "will", "with", "would", "you", "your", "yours"),
-    ]
-)
+_LANGUAGE = language()
 
 
 def words(text: str) -> list[str]:
     """The words that a text can be found by: lower case, without accents, stopwords and endings."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(character for character in plain if not unicodedata.combining(character))
-    return [stem(word) for word in _TOKENS.findall(plain) if word not in _STOPWORDS]
-
-
-def stem(word: str) -> str:
-    """The word without its regular English endings: visits, visited and visiting meet at visit."""
-    if len(word) > 4 and word.endswith("ies"):
-        word = word[:-3] + "y"
-    elif len(word) > 4 and word.endswith(("sses", "shes", "ches", "xes", "zes")):
-        word = word[:-2]
-    elif len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
-        word = word[:-1]
-    for ending in ("ing", "ed"):
-        base = word.removesuffix(ending)
-        if base != word and len(base) > 2 and re.search("[aeiouy]", base):
-            double = len(base) > 3 and base[-1] == base[-2] and base[-1] not in "aeiouls"
-            word = base[:-1] if double else base
-            break
-    if len(word) > 3 and word.endswith("e"):
-        word = word[:-1]
-    return word
+    return [_LANGUAGE.stem(word) for word in _TOKENS.findall(plain) if word not in _LANGUAGE.stop_words.facts]
 
 
 class KeywordIndex:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from pipecatapp.domain import Fact, Message, Turn, defuse
 from pipecatapp.errors import ModelError
+from pipecatapp.languages import language
 from pipecatapp.memory.keywords import words
 from pipecatapp.memory.notes import Note
 from pipecatapp.memory.statement_rules import stated
@@ -37,9 +38,7 @@ _GRAMMAR = r"""root ::= "NOTHING" | line ("\n" line)?
 line ::= ("NEW: " | "REPLACE " [1-9] ": ") [^\n]+
 """
 _LINE = re.compile(r"\s*(?:NEW|REPLACE\s+#?(?P<number>\d+))\s*:\s*(?P<text>\S.*)", re.IGNORECASE)
-_NUMBER_WORDS = (
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
-)
+_SMALL = language().numbers.small
 # Words of the notebook, not of the person.
 _ITS_OWN = frozenset(words("user person speaker name they their named called has appointment wants likes lives"))
 
@@ -134,4 +133,4 @@ def _carried(note: Note, turn: Turn, before: Sequence[Turn], related: Sequence[F
 
 
 def _plain(text: str) -> list[str]:
-    return [_NUMBER_WORDS[int(word)] if word.isdigit() and int(word) <= 12 else word for word in words(text)]
+    return [_SMALL[int(word)] if word.isdigit() and int(word) < len(_SMALL) else word for word in words(text)]

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipecatapp.domain import Fact, ToolResult, ToolSpec
 from pipecatapp.errors import StorageError, ToolError, ToolOffError
+from pipecatapp.languages import language
 from pipecatapp.ports import ConversationStore, FactStore, Tool, ToolContext
 from pipecatapp.tools.registry import ToolServices
 
@@ -25,16 +26,7 @@ _OWN_WORDS = 0.5
 _CLEARLY = 1.3
 _FITS = 0.33
 _LISTED = 4
-_CONNECTING = frozenset(
-    [
-        *("a", "about", "all", "am", "an", "and", "any", "anything", "are", "at", "be", "been", "by", "did", "do"),
-        *("everything", "for", "from", "has", "have", "he", "her", "his", "i", "in", "is", "it", "its", "me", "mine"),
-        *("my", "note", "of", "on", "or", "our", "said", "she", "so", "that", "the", "their", "there", "these", "they"),
-        *("thing", "this", "those", "to", "told", "user", "users", "was", "we", "were", "what", "which", "with", "you"),
-        "your",
-    ]
-)
-_ALL = frozenset({"all", "everything", "anything", "both"})
+_LANGUAGE = language()
 
 
 class Remember:
@@ -152,7 +144,9 @@ class Forget:
         found = [fact for fact in near if fact.score >= _FITS or _has(fact, query)]
         if not found:
             return ToolResult(f"I know nothing about {query}, so there was nothing to forget.")
-        if _ALL & set(_WORD.findall(context.words.casefold())) and (named := [f for f in found if _has(f, query)]):
+        asked = set(_WORD.findall(context.words.casefold()))
+        named = [fact for fact in found if _has(fact, query)]
+        if named and asked & _LANGUAGE.memory_requests.everything:
             return await self._forget(named)
         same = [fact for fact in found if _words(fact.text) == _words(query)]
         if same:
@@ -214,7 +208,7 @@ def _has(fact: Fact, query: str) -> bool:
 
 def _words(text: str) -> list[str]:
     """The words that say what a text is about."""
-    return [word for word in _WORD.findall(text.casefold()) if word not in _CONNECTING]
+    return [word for word in _WORD.findall(text.casefold()) if word not in _LANGUAGE.stop_words.subject]
 
 
 def _contains(said: str, text: str) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipecatapp.domain import ToolResult, ToolSpec, TurnRecord
+from pipecatapp.languages import language
 from pipecatapp.ports import ConversationStore, Tool, ToolContext
 from pipecatapp.tools.registry import ToolServices
 
@@ -25,14 +26,7 @@ _PERSON, _AGENT = "You said:", "I said:"
 _K1, _B = 1.2, 0.75
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[^\s])|\n+")
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
-_STOP = frozenset(
-    _WORD.findall(
-        "a about again all am an and any are as at be been but by can could did do does earlier everything for from "
-        "had has have he her him his how i if in is it its just me my no not of on or our out said say she so some "
-        "summarize summary talk talked tell than that the their them then there they this to up us was we were what "
-        "when where which who will with would you your"
-    )
-)
+_STOP = language().stop_words.summary
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pipecatapp.domain import CameraView, ComponentHealth, VisionAnswer
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.events import Observation
+from pipecatapp.languages import language
 from pipecatapp.ports import EventSink
 from pipecatapp.vision.camera import Camera, Frame
 from pipecatapp.vision.drawing import annotated, jpeg
@@ -23,7 +24,6 @@ from pipecatapp.vision.moondream import DescriptionError, Moondream
 from pipecatapp.vision.pace import SHARE, rest_after, stand_back
 from pipecatapp.vision.pictures import Detector, Thing
 from pipecatapp.vision.scene import Scene
-from pipecatapp.vision.words import sentence
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class CameraWatcher:
                 note = str(error)
         if self._load is None:
             return VisionAnswer(f"I cannot say what I see: {note}.", note=note)
-        return VisionAnswer(sentence(look.counts), self._name, note)
+        return VisionAnswer(language().things.describe(look.counts), self._name, note)
 
     def view(self) -> CameraView:
         """The state for the page."""
@@ -199,7 +199,7 @@ class CameraWatcher:
 
     def _tell(self) -> None:
         things = self._scene.things
-        self._observed = sentence(things)
+        self._observed = language().things.describe(things)
         logger.info("Observation: %s", self._observed)
         self._sink.emit(Observation(text=self._observed, things=tuple(things)))
 

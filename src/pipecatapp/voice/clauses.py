@@ -12,43 +12,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pipecatapp.languages import language
+
 _WORD = re.compile(r"\S+")
 _CLOSERS = "\"')]}»\u201d\u2019*_"
 _OPENERS = "\"'([«\u201c\u2018*_"
 _SENTENCE_ENDS = ".!?…"
 _CLAUSE_ENDS = ",;:"
 _DASHES = frozenset({"-", "\u2013", "\u2014"})  # hyphen, en dash, em dash between spaces
-_ABBREVIATIONS = frozenset(
-    {
-        "dr", "mr", "mrs", "ms", "st", "vs", "prof", "gen", "col", "sgt", "rev", "jr", "sr", "no", "nr", "fig",
-        "approx", "ca", "cf", "e.g", "i.e", "eg", "ie", "p.m", "a.m", "u.s", "u.k", "inc", "ltd", "dept", "est",
-        "min", "max", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr", "jun", "jul",
-        "aug", "sep", "sept", "oct", "nov", "dec",
-    }
-)  # fmt: skip
-_CONJUNCTIONS = frozenset(
-    {
-        "and", "but", "or", "because", "so", "which", "while", "although", "though", "unless", "if", "when", "where",
-    }
-)  # fmt: skip
-# A piece that ends in one of these sounds broken off.
-_LEANING = frozenset(
-    {
-        "a", "an", "the", "of", "to", "in", "on", "at", "by", "for", "with", "from", "and", "or", "but", "as", "is",
-        "are", "was", "were", "be", "been", "am", "that", "this", "these", "those", "my", "your", "his", "her",
-        "its", "our", "their", "very", "more", "most", "no", "not", "i", "you", "he", "she", "we", "they", "it",
-        "it's", "i'm", "there's", "there", "have", "has", "had", "will", "would", "can", "could", "should", "may",
-        "might", "must", "do", "does", "did", "all", "some", "any", "every", "each", "next", "last", "first",
-    }
-)  # fmt: skip
-_NUMBER_WORDS = frozenset(
-    {
-        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-        "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty",
-        "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million", "billion",
-        "point", "minus", "plus", "percent", "degrees", "half", "third", "quarter",
-    }
-)  # fmt: skip
+_LANGUAGE = language()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +35,7 @@ class _Word:
 
     @property
     def number_like(self) -> bool:
-        return any(c.isdigit() for c in self.text) or self.bare.split("-")[0] in _NUMBER_WORDS
+        return any(c.isdigit() for c in self.text) or self.bare.split("-")[0] in _LANGUAGE.numbers.words
 
 
 class ClauseSplitter:
@@ -103,7 +75,7 @@ class ClauseSplitter:
         following = list(self._words())[1:]
         for count in range(len(words), self._hurry_words - 1, -1):
             word, after = words[count - 1], following[count - 1]
-            if word.bare in _LEANING or word.number_like or after.number_like or _is_abbreviation(word):
+            if word.bare in _LANGUAGE.speech.leaning or word.number_like or after.number_like or _is_abbreviation(word):
                 continue
             return [self._take(after.start)]
         return []
@@ -136,7 +108,12 @@ class ClauseSplitter:
                 return after.start
             # The conjunction itself may still be growing ("or" of "orange"): wait for the word behind it.
             grown = len(words) > index + 2
-            if self._first and count >= self._conjunction_words and grown and after.bare in _CONJUNCTIONS:
+            if (
+                self._first
+                and count >= self._conjunction_words
+                and grown
+                and after.bare in _LANGUAGE.speech.conjunctions
+            ):
                 return after.start
         if words and self._ends_surely(words[-1], len(words)):
             return len(self._rest)
@@ -160,11 +137,7 @@ def _ends_sentence(word: _Word, *, first_word: bool) -> bool:
 
 
 def _is_abbreviation(word: _Word) -> bool:
-    bare = word.text.rstrip(_CLOSERS).lstrip(_OPENERS)
-    if not bare.endswith("."):
-        return False
-    stem = bare[:-1].lower()
-    return stem in _ABBREVIATIONS or (len(stem) == 1 and stem.isalpha() and stem != "i")
+    return _LANGUAGE.is_abbreviation(word.text.rstrip(_CLOSERS).lstrip(_OPENERS))
 
 
 def _ends_clause(word: _Word, after: _Word) -> bool:

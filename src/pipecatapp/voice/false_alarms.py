@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import re
 
-# Sounds of listening and recognizers' favourite guesses for noise.
-_FILLERS = frozenset(
-    ["a", "ah", "eh", "er", "erm", "hm", "hmm", "huh", "mhm", "mm", "mmm", "oh", "the", "uh", "um", "yeah", "and", "i"]
-)
-_COMMANDS = frozenset(["stop", "wait", "quiet", "silence", "cancel", "enough", "no", "pause", "hold"])
+from pipecatapp.languages import language
+
+_SPEECH = language().speech
 _ECHO_WORDS = 2
 _WORD = re.compile(r"[a-z0-9']+")
 
@@ -28,8 +26,8 @@ def means_interruption(words: str, spoken: str, *, final: bool = False) -> bool:
         final: the recognizer is done with this stretch; then one word is enough.
     """
     heard = _WORD.findall(words.lower())
-    meant = [word for word in heard if word not in _FILLERS]
-    if any(word in _COMMANDS for word in meant):
+    meant = [word for word in heard if word not in _SPEECH.fillers]
+    if any(word in _SPEECH.commands for word in meant):
         return True
     if not meant or (len(heard) < 2 and not final):
         return False

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipecatapp.domain import ToolSpec
-from pipecatapp.tools.choice import language
+from pipecatapp.tools.choice import terms
 from pipecatapp.tools.choice.chooser import MeaningChooser
 from pipecatapp.tools.choice.everyday import concepts, evoked
 from pipecatapp.tools.choice.vectors import word_vectors
@@ -79,11 +79,11 @@ def test_no_more_are_chosen_than_asked_for() -> None:
 
 
 def test_words_come_apart_and_lose_their_endings() -> None:
-    assert language.words("getFile_name's Tap-water") == ["get", "file", "name", "tap", "water"]
-    assert {language.stem(word) for word in ("planning", "plans", "planned", "plan")} == {"plan"}
-    assert language.stem("glass") == "glass"
-    assert language.telling(["please", "turn", "the", "turn"]) == ["turn"]
-    assert language.telling(["how", "are", "you"]) == ["how", "are", "you"]
+    assert terms.words("getFile_name's Tap-water") == ["get", "file", "name", "tap", "water"]
+    assert {terms.stem(word) for word in ("planning", "plans", "planned", "plan")} == {"plan"}
+    assert terms.stem("glass") == "glass"
+    assert terms.telling(["please", "turn", "the", "turn"]) == ["turn"]
+    assert terms.telling(["how", "are", "you"]) == ["how", "are", "you"]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_words_come_apart_and_lose_their_endings() -> None:
     ],
 )
 def test_things_are_known_by_their_shape(text: str, about: str) -> None:
-    assert any(about in words for words in language.shapes(text))
+    assert any(about in words for words in terms.shapes(text))
 
 
 def test_a_phrase_evokes_what_it_is_about() -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from pipecatapp.domain import ToolSpec
 from pipecatapp.tools.choice.everyday import Concept, concepts, evoked, vocabulary
-from pipecatapp.tools.choice.language import shapes, stem, telling, trigrams, words
+from pipecatapp.tools.choice.terms import shapes, stem, telling, trigrams, words
 from pipecatapp.tools.choice.vectors import Floats, WordVectors, word_vectors
 
 _NAME, _DESCRIPTION, _ARGUMENT = 2.0, 1.0, 0.6  # what a word counts where it stands

@@ -1,14 +1,14 @@
 """What people say, in the words that tools are described with: "do I need an umbrella" is about the weather
-(``everyday.txt``)."""
+(``everyday.txt`` of the language)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 
-from pipecatapp.tools.choice.language import stem
+from pipecatapp.languages import language
+from pipecatapp.tools.choice.terms import stem
 
 Concept = tuple[str, ...]
 _PART = re.compile(r"[^\W_]+|#")
@@ -19,7 +19,7 @@ _NUMBER = "#"
 def _phrases() -> dict[str, list[tuple[Concept, tuple[str, ...]]]]:
     """Phrases in stems by their first one, with the concept that each evokes."""
     found: dict[str, list[tuple[Concept, tuple[str, ...]]]] = {}
-    for line in Path(__file__).with_name("everyday.txt").read_text(encoding="utf-8").splitlines():
+    for line in language().everyday.read_text(encoding="utf-8").splitlines():
         if not line or line.startswith("#"):
             continue
         about, _, phrases = line.partition(":")

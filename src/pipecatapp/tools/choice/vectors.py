@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipecatapp.tools.choice.language import stem
+from pipecatapp.tools.choice.terms import stem
 
 Floats = npt.NDArray[np.float32]
 _PART = 4  # letters that a part of a compound has at least

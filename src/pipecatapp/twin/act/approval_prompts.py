@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pipecatapp.domain import ApprovalRequest, Source
+from pipecatapp.languages import language
 from pipecatapp.twin.act.approvals import ALOUD, READ_OUT_AT_MOST, ApprovalGate, by_voice
-from pipecatapp.twin.understand.answers import yes_or_no
 
 SHALL_I = "Shall I?"
 ON_THE_PAGE = "Please confirm it on the page."
@@ -67,7 +67,7 @@ class ApprovalPrompts:
 
         ``began``: when the person began to say or type them.
         """
-        verdict = yes_or_no(words) if source in ALOUD else None
+        verdict = language().yes_or_no(words) if source in ALOUD else None
         pending = self._gate.pending(conversation)
         if verdict is None or not pending:
             return None

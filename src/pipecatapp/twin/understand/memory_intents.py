@@ -5,30 +5,15 @@ For the starter model alone, which mistakes one for the other now and then. Only
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 
 from pipecatapp.domain import Fact, ToolCall
+from pipecatapp.languages import language
 
 REMEMBER, RECALL, FORGET = "memory.remember", "memory.recall", "memory.forget"
 
-_BEFORE = r"(?:(?:hey|ok|okay|please|now|so|well|um|uh|no|and|computer|could you|can you|would you|will you)[\s,]+)*"
-_AFTER = r"(?:[\s,]+(?:please|thanks|thank you|for me|ok|okay))*[\s.!?]*"
-_REMEMBER = re.compile(
-    rf"{_BEFORE}(?:remember|(?:make a )?note|keep in mind|bear in mind|(?:do not|don't|don\u2019t|never) forget)"
-    rf"(?: this)?(?: that\b|:|,)\s*(?!(?:time|day|night|one|was|you|i told|we talked)\b)"
-    rf"(?P<text>\w+(?:[\s,]+[^\s,]+){{2,40}}?){_AFTER}",
-    re.IGNORECASE,
-)
-_FORGET = re.compile(
-    rf"{_BEFORE}forget (?:that|this|that again|that one|about that|what i (?:have |just |)(?:said|told you))"
-    rf"(?: just now)?{_AFTER}",
-    re.IGNORECASE,
-)
-# A question about what the person told, not about the agent.
-_QUESTION = re.compile(
-    rf"{_BEFORE}(?:where|when|who|whose|what|what's|which|how)\b(?!.*\byou(?:r|rs)?\b).*", re.IGNORECASE
-)
+_REQUESTS = language().memory_requests
+
 # So well a fact fits when it holds nearly all that is asked for.
 _ANSWERS = 0.75
 
@@ -42,10 +27,10 @@ def match_intent(words: str, tools: Collection[str], facts: Sequence[Fact] = ())
         facts: what was recalled for it, the best first.
     """
     said = " ".join(words.split())
-    if REMEMBER in tools and (found := _REMEMBER.fullmatch(said)):
+    if REMEMBER in tools and (found := _REQUESTS.remember.fullmatch(said)):
         return ToolCall("", REMEMBER, {"text": found["text"].rstrip(" .!?")})
-    if FORGET in tools and _FORGET.fullmatch(said):
+    if FORGET in tools and _REQUESTS.forget.fullmatch(said):
         return ToolCall("", FORGET, {"query": "that"})
-    if RECALL in tools and facts and facts[0].score >= _ANSWERS and _QUESTION.fullmatch(said):
+    if RECALL in tools and facts and facts[0].score >= _ANSWERS and _REQUESTS.question.fullmatch(said):
         return ToolCall("", RECALL, {"query": said})
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipecatapp.vision.words import NOTHING, phrase, sentence
+from pipecatapp.languages.en.things import NOTHING, describe, name
 from pipecatapp.vision.yolov8 import COCO
 
 pytestmark = pytest.mark.unit
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.unit
     ],
 )
 def test_things_are_listed_in_a_sentence(counts: dict[str, int], said: str) -> None:
-    assert sentence(counts) == said
+    assert describe(counts) == said
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def test_things_are_listed_in_a_sentence(counts: dict[str, int], said: str) -> N
     ],
 )
 def test_articles_and_plurals(label: str, one: str, two: str) -> None:
-    assert (phrase(label, 1), phrase(label, 2)) == (one, two)
+    assert (name(label, 1), name(label, 2)) == (one, two)
 
 
 def test_a_crowd_is_not_counted() -> None:
-    assert [phrase("person", count) for count in (5, 6, 7)] == ["five people", "several people", "several people"]
+    assert [name("person", count) for count in (5, 6, 7)] == ["five people", "several people", "several people"]
 
 
 def test_every_class_of_coco_is_said_with_the_right_article() -> None:
-    with_an = {label for label in COCO if phrase(label, 1).startswith("an ")}
+    with_an = {label for label in COCO if name(label, 1).startswith("an ")}
     assert with_an == {"airplane", "elephant", "umbrella", "apple", "orange", "oven"}

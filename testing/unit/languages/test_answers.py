@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from pipecatapp.languages.en.answers import yes_or_no
 from pipecatapp.twin.act.masking import MASK, mask, mask_text
-from pipecatapp.twin.understand.answers import yes_or_no
 
 pytestmark = pytest.mark.unit
 

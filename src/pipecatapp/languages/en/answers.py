@@ -6,7 +6,8 @@ Only a whole request that is nothing but an answer counts. "Yes, and also ..." o
 from __future__ import annotations
 
 import re
-from typing import Literal
+
+from pipecatapp.languages.language import YesOrNo
 
 _YES = frozenset(
     {
@@ -35,7 +36,7 @@ _NO = frozenset(
 _POLITE = re.compile(r"^(?:(?:um|uh|er|well)\s+)+|\bplease\b")
 
 
-def yes_or_no(words: str) -> Literal["yes", "no"] | None:
+def yes_or_no(words: str) -> YesOrNo | None:
     """The answer, or None when the words are (also) something else."""
     if "\n" in words.strip():
         return None

@@ -1,4 +1,4 @@
-"""How things are said in English: "I see a person, two cups and an umbrella."."""
+"""How things are named and counted: "I see a person, two cups and an umbrella."."""
 
 from __future__ import annotations
 
@@ -44,24 +44,24 @@ _VOWEL = ("hour", "honest", "heir", "x-ray", "mp3", "led")
 _UNI_VOWEL = ("unin", "unim", "unid")
 
 
-def sentence(counts: Mapping[str, int]) -> str:
-    """What is seen, in the order of ``counts``."""
-    things = [phrase(label, count) for label, count in counts.items() if count > 0]
+def describe(counts: Mapping[str, int]) -> str:
+    """What is seen, as one sentence, in the order of ``counts``."""
+    things = [name(label, count) for label, count in counts.items() if count > 0]
     if not things:
         return NOTHING
     listed = things[0] if len(things) == 1 else f"{', '.join(things[:-1])} and {things[-1]}"
     return f"I see {listed}."
 
 
-def phrase(label: str, count: int) -> str:
+def name(label: str, count: int) -> str:
     """``a cup``, ``two cups``, ``several cups``."""
-    name = spoken(label)
-    last = name.rpartition(" ")[2].lower()
+    spoken_name = spoken(label)
+    last = spoken_name.rpartition(" ")[2].lower()
     if last in _MASS:
-        return f"some {name}"
+        return f"some {spoken_name}"
     if last in _PAIRS:
-        return f"a pair of {name}" if count == 1 else f"{amount(count)} pairs of {name}"
-    return f"{article(name)} {name}" if count == 1 else f"{amount(count)} {plural(name)}"
+        return f"a pair of {spoken_name}" if count == 1 else f"{amount(count)} pairs of {spoken_name}"
+    return f"{article(spoken_name)} {spoken_name}" if count == 1 else f"{amount(count)} {plural(spoken_name)}"
 
 
 def amount(count: int) -> str:

@@ -1,0 +1,32 @@
+"""English."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipecatapp.languages.en import things
+from pipecatapp.languages.en.abbreviations import is_abbreviation
+from pipecatapp.languages.en.answers import yes_or_no
+from pipecatapp.languages.en.memory_requests import MEMORY_REQUESTS
+from pipecatapp.languages.en.numbers import NUMBERS
+from pipecatapp.languages.en.shapes import SHAPES
+from pipecatapp.languages.en.speech import SPEECH
+from pipecatapp.languages.en.statements import STATEMENTS
+from pipecatapp.languages.en.stems import stem
+from pipecatapp.languages.en.stop_words import STOP_WORDS
+from pipecatapp.languages.language import Language
+
+LANGUAGE = Language(
+    code="en",
+    yes_or_no=yes_or_no,
+    stem=stem,
+    is_abbreviation=is_abbreviation,
+    stop_words=STOP_WORDS,
+    numbers=NUMBERS,
+    speech=SPEECH,
+    things=things,
+    memory_requests=MEMORY_REQUESTS,
+    statements=STATEMENTS,
+    shapes=SHAPES,
+    everyday=Path(__file__).with_name("everyday.txt"),
+)

@@ -1,0 +1,100 @@
+"""What people state about themselves and their things, and how they correct it."""
+
+from __future__ import annotations
+
+import re
+
+from pipecatapp.languages.en.numbers import NUMBERS
+from pipecatapp.languages.language import Statements
+
+_PLACE = r"(?:in|on|under|behind|at|near|inside|beside|above|below|between|next to|in front of|on top of|by|opposite)\b"
+_BE = r"(?:is|are|was|were)"
+# Each run of signs or spaces is tried from its beginning alone: a page of blanks would take seconds otherwise.
+_SENTENCE = re.compile(
+    r"(?<![.!;\n])[.!;\n]+(?=\s|$)|(?<!\s),?\s+(?:and|but)\s+(?=(?:my|i|our|we|the)\b)", re.IGNORECASE
+)
+_FILLER = re.compile(
+    r"(?:(?:um|uh|er|well|so|oh|ok|okay|hey|hi|hello|now|and|but|also|listen|please|yes|yeah|actually|by the way|"
+    r"just so you know|for your information|fyi|you know|i think|i believe|as you know|you should know|"
+    r"i want you to know|let me tell you)\b(?: that\b)?[\s,:]*)+",
+    re.IGNORECASE,
+)
+_WISH = re.compile(
+    r"(?:(?:please )?(?:remember|note|keep in mind|bear in mind|memori[sz]e|(?:do not|don't|never) forget|"
+    r"make a note|take a note)\b)(?: this)?(?: that\b|:|,)?\s+(?!(?:to|what|when|where|how|who|me|about)\b)(.+)",
+    re.IGNORECASE,
+)
+# A request that follows the statement is not part of it.
+_TAIL = re.compile(
+    r"(?<![\s,])[\s,]+(?:please|(?:can|could|would|will|do|did|are|is) (?:you|it|that|this)|what|where|when|why|how|"
+    r"(?:so )?(?:tell|show|give|help|remind|remember|find) (?:me|us|that|it)|right|ok|okay|you know|thanks?|thank you)"
+    r"\b.*$",
+    re.IGNORECASE,
+)
+_NO_SUBJECT = (
+    r"(?!(?:question|point|problem|guess|idea|request|answer|fault|mistake|turn|pleasure|understanding|opinion|bad|god|"
+    r"goodness|next|last|other|message|words?|voice)\b)"
+)
+_STATEMENTS = re.compile(
+    "|".join(
+        (
+            # My dentist is called Olsen; our meeting starts at nine.
+            rf"(?:my|our) {_NO_SUBJECT}(?:[\w'\u2019-]+ ){{1,5}}?"
+            r"(?:is|are|was|were|has|have|lives?|works?|likes?|loves?|hates?|prefers?|comes?|starts?|ends?|begins?|"
+            r"goes|visits?|plays?|speaks?|drives?|studies|needs?|arrives?|leaves?|can't|cannot|doesn't|does not) .+",
+            # Call me Joe; I was born in May; I am allergic to nuts.
+            r"(?:call me|i was born|i grew up|i come from|we come from) .+",
+            r"i(?: am|'m|\u2019m) (?:an? |the |called |named |from |allergic |afraid of |married |born |\w+ years old|"
+            r"vegetarian|vegan|diabetic|retired|left[- ]handed|blind|deaf|divorced|pregnant|single).*",
+            r"(?:i|we) (?:live|work|study|moved|own|drive|speak|collect|keep|kept|put|hid|left|parked|stored?|planted|"
+            r"bought|married|take|play|grow|teach) (?!it\b|that\b|this\b|you\b|me\b|up\b|down\b|for you\b)\w.+",
+            r"(?:i|we) (?:really |don't |do not |also )?(?:like|love|hate|prefer|dislike|enjoy|eat|drink) "
+            r"(?!it\b|that\b|this\b|you\b|your\b|to know|to ask|to see|to hear|what\b|how\b|when\b|the way)\w.*",
+            r"(?:i|we) have (?:an?|one|two|three|four|five|six|\d+|no) "
+            r"(?!question|problem|idea|request|headache|minute|second|moment|feeling|look|clue|wish|suggestion)\w.*",
+            # The spare key is under the pot; the meeting is on Friday.
+            rf"the (?:[\w'\u2019-]+ ){{1,6}}?{_BE} (?:now )?{_PLACE} .+",
+            # The code of the gate is 1234.
+            rf"the (?:[\w'\u2019-]+ ){{0,3}}(?:password|code|number|address|pin|combination|birthday) "
+            rf"(?:(?:of|for) (?:[\w'\u2019-]+ ){{1,4}})?{_BE} .+",
+        )
+    ),
+    re.IGNORECASE,
+)  # fmt: skip
+
+_CORRECTION = re.compile(
+    r"(?:(?:no|nope|wrong|actually|sorry|wait|correction|i meant?|that is wrong|that's wrong|not quite)\b[\s,.:]*)+"
+    r"(?:(?:it|that|this|he|she|they|the answer) ?(?:is|'s|\u2019s|are|'re|\u2019re|was|were)|i meant?|"
+    r"make (?:it|that)|(?:it|that) should be)?\s*(?:now |really )?(?P<value>\w.*)",
+    re.IGNORECASE,
+)
+_NOT = re.compile(r"(?P<new>.+?)[\s,]+not (?P<old>.+)", re.IGNORECASE)
+_NOT_BUT = re.compile(r"not (?P<old>.+?)[\s,]+but (?P<new>.+)", re.IGNORECASE)
+_SUBJECT = re.compile(
+    rf"(?P<subject>.+? (?:{_BE} (?:called|named)|{_BE}|lives?|works?|starts?|begins?)) (?P<value>.+)", re.I
+)
+_NAMED = re.compile(r"(?:called|named) ", re.IGNORECASE)
+_ONE_VALUE = re.compile(
+    r"\b(?:favou?rite|name|birthday|number|password|code|address|e-?mail|phone|age|pin|size)\b", re.I
+)
+_AT_PLACE = re.compile(_PLACE, re.IGNORECASE)
+# "May" is a verb far more often than a month.
+_MONTHS = [month for month in NUMBERS.months if month != "may"]
+
+STATEMENTS = Statements(
+    boundary=_SENTENCE,
+    filler=_FILLER,
+    wish=_WISH,
+    tail=_TAIL,
+    statement=_STATEMENTS,
+    correction=_CORRECTION,
+    exchanges=(_NOT_BUT, _NOT),
+    subject=_SUBJECT,
+    named=_NAMED,
+    names=(" called", " named"),
+    single=_ONE_VALUE,
+    place=_AT_PLACE,
+    kinds=tuple(
+        re.compile(rf"\b(?:{'|'.join(names)})\b", re.IGNORECASE) for names in (NUMBERS.weekdays, _MONTHS, NUMBERS.times)
+    ),
+)

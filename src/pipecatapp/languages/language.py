@@ -1,0 +1,162 @@
+"""The interface of a language: what the rest of the program asks of it. Words are in lower case throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from re import Pattern
+from typing import Literal, Protocol
+
+YesOrNo = Literal["yes", "no"]
+
+
+class Things(Protocol):
+    """How things are named and counted aloud."""
+
+    def describe(self, counts: Mapping[str, int]) -> str:
+        """What is seen, as one sentence, in the order of ``counts`` (class name of a detector -> how many)."""
+
+    def name(self, label: str, count: int) -> str:
+        """``a cup``, ``two cups``, ``several cups``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopWords:
+    """Words that say nothing of what a text is about, for each who compares texts.
+
+    Attributes:
+        facts: when facts are found by their words.
+        tools: when a request is compared with tools.
+        summary: when what was said is summed up.
+        subject: in a request to recall or forget something.
+    """
+
+    facts: frozenset[str]
+    tools: frozenset[str]
+    summary: frozenset[str]
+    subject: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """Numbers and dates in words.
+
+    Attributes:
+        small: the words for 0 to 12, in this order.
+        words: every word that belongs to a number ("thirty", "point", "degrees").
+        weekdays: those words, today and tomorrow too.
+        months: from January on.
+        times: patterns of what a time of day or an amount is named with.
+    """
+
+    small: tuple[str, ...]
+    words: frozenset[str]
+    weekdays: tuple[str, ...]
+    months: tuple[str, ...]
+    times: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speech:
+    """What matters while somebody speaks.
+
+    Attributes:
+        conjunctions: a first clause may end before one of them.
+        leaning: a piece of speech that ends in one of these sounds broken off.
+        fillers: sounds of listening, and recognizers' favourite guesses for noise.
+        commands: words that end the answer at once.
+    """
+
+    conjunctions: frozenset[str]
+    leaning: frozenset[str]
+    fillers: frozenset[str]
+    commands: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryRequests:
+    """Whole requests about memory that are as plain as a command.
+
+    Attributes:
+        remember: "remember that ..."; what to remember is its group ``text``.
+        forget: "forget that", about what was said just now.
+        question: a question about what the person told, not about the agent.
+        everything: words that mean all that is remembered.
+    """
+
+    remember: Pattern[str]
+    forget: Pattern[str]
+    question: Pattern[str]
+    everything: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statements:
+    """What a person states about themselves and their things. Speech recognition gives no capitals and no full stops.
+
+    Attributes:
+        boundary: what stands between two statements of one text.
+        filler: what people begin with before they say it.
+        wish: "remember that ..."; group 1 is what to remember.
+        tail: a request that follows and is no part of it.
+        statement: a whole statement that is worth keeping.
+        correction: "no, it is ..."; the right value is its group ``value``.
+        exchanges: "A, not B" and "not B but A", with the groups ``old`` and ``new``.
+        subject: a statement as ``subject`` and ``value``.
+        named: how a value begins that is a name ("called ").
+        names: how a subject ends whose value is a name (" called").
+        single: a subject of this kind has one value only.
+        place: how a value begins that is a place.
+        kinds: kinds of values of which one takes the place of another (days, months, times).
+    """
+
+    boundary: Pattern[str]
+    filler: Pattern[str]
+    wish: Pattern[str]
+    tail: Pattern[str]
+    statement: Pattern[str]
+    correction: Pattern[str]
+    exchanges: tuple[Pattern[str], ...]
+    subject: Pattern[str]
+    named: Pattern[str]
+    names: tuple[str, ...]
+    single: Pattern[str]
+    place: Pattern[str]
+    kinds: tuple[Pattern[str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """How a thing looks that is no word (an address, a path), and the words that tools for it are described with."""
+
+    pattern: Pattern[str]
+    about: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Language:
+    """One language.
+
+    Attributes:
+        code: ISO 639.
+        yes_or_no: whether a whole request is a plain yes or a plain no; None: it is (also) something else.
+        stem: a word without its endings, so that its forms meet. Linear and cached: it is asked for every word.
+        is_abbreviation: whether a token with its full stop ("Dr.", "J.") is an abbreviation: no sentence ends there.
+        stop_words: see there, like the rest.
+        shapes: what is written in a request and is no word.
+        everyday: the file of what everyday words are about (tools/choice/everyday.py).
+    """
+
+    code: str
+    yes_or_no: Callable[[str], YesOrNo | None]
+    stem: Callable[[str], str]
+    is_abbreviation: Callable[[str], bool]
+    stop_words: StopWords
+    numbers: Numbers
+    speech: Speech
+    things: Things
+    memory_requests: MemoryRequests
+    statements: Statements
+    shapes: tuple[Shape, ...]
+    everyday: Path
