@@ -21,20 +21,22 @@ import httpx
 
 from pipecatapp.errors import EngineError
 from pipecatapp.llm.debian import unpack
-from pipecatapp.llm.engines import DebianPin
+from pipecatapp.llm.engines import DebianPackage, DebianPin, load_pins
 
 CACHE = Path(__file__).resolve().parents[1] / ".cache/consul"
 # Debian 11 was the last with Consul. A static program: nothing else of that Debian is needed.
 PIN = DebianPin(
     version="1.8.7+dfsg1-2+b3",
-    suite="bullseye",
     architecture="amd64",
-    packages={
-        "consul": {
-            "version": "1.8.7+dfsg1-2+b3",
-            "sha256": "e4e888bba104daba1d9161f49bfc52649a7e4efd45b1a7ead5bc54f2cb9c89d9",
-        }
-    },
+    packages=(
+        DebianPackage(
+            "consul",
+            pool="pool/main/c/consul/consul_1.8.7+dfsg1-2+b3_amd64.deb",
+            sha256="e4e888bba104daba1d9161f49bfc52649a7e4efd45b1a7ead5bc54f2cb9c89d9",
+            sha1="d6bb0566cd2dc0f46056defdcc90b366ea3d1c23",
+        ),
+    ),
+    snapshot=load_pins()[0].snapshot,
 )
 
 

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 
 from pipecatapp.errors import ConfigurationError, UnknownChoiceError
-from pipecatapp.paths import lock_file
+from pipecatapp.locks import lock_file
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,16 +56,3 @@ def mcp_servers_file(settings: Settings) -> Path | None:
         return settings.mcp_servers_file
     installed = INSTALLED / "mcp.json"
     return installed if installed.is_file() else None
-
-
-def lock_file(extra: str) -> Path:
-    """The lock of an extra.
-
-    Raises:
-        ConfigurationError: there is none.
-    """
-    places = [PROGRAM / "requirements", CHECKOUT / "requirements"]
-    for place in places:
-        if (file := place / f"{extra}.txt").is_file():
-            return file
-    raise ConfigurationError(f"{extra}.txt is in neither {places[0]} nor {places[1]}; run bootstrap.sh again")

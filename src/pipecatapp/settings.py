@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     engine_build: Literal["auto", "always", "never"] = Field(
         "auto", description="Compile an engine for this CPU in the background; `auto`: where the CPU has no AVX2."
     )
+    engine_packages: str = Field(
+        "",
+        description="Folders and URLs, comma separated, with the engine's Debian packages; asked before the mirrors.",
+    )
     engine_dir: Path | None = Field(None, description="Where engines are unpacked and built, or `STATE_DIR/engine`.")
     models_dir: Path | None = Field(None, description="Where models lie; default `STATE_DIR/models`.")
     models_file: Path | None = Field(None, description="The catalogue; default the installed `models.yaml`.")
@@ -155,6 +159,11 @@ class Settings(BaseSettings):
     def builds_engine(self) -> bool | None:
         """Whether to compile an engine for this CPU; None: where it pays."""
         return {"always": True, "never": False}.get(self.engine_build)
+
+    @property
+    def engine_package_places(self) -> tuple[str, ...]:
+        """``ENGINE_PACKAGES`` as a list."""
+        return tuple(place.strip() for place in self.engine_packages.split(",") if place.strip())
 
     @property
     def engines(self) -> Path:

@@ -23,7 +23,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "pull": (f"{_MODELS}::test_for_this_pc_pulls_what_suits_it", f"{_HUB}::{_WHOLE}"),
     "eyes": (
         f"{_SCRIPTS}::test_an_extra_is_installed_by_its_lock",
-        "testing/integration/vision/test_pulled_model.py::test_the_pulled_model_is_the_one_that_is_loaded",
+        "testing/integration/vision/test_model_file.py::test_the_model_in_its_folder_is_the_one_that_is_loaded",
     ),
     # Consul is Debian 11's package, in a tree of its own (scripts/setup consul).
     "consul": (

@@ -77,6 +77,23 @@ print("sees", {pathlib.Path("/proc", pid).stat().st_uid == os.getuid() for pid i
     assert "sees {True}" in seen, seen
 
 
+def test_the_engine_reaches_nothing_outside(booted_pc: NewPc) -> None:
+    program = """
+import socket
+for address in ("127.0.0.1", "192.0.2.1"):
+    probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        probe.sendto(b"x", (address, 9))
+        print("sent to", address)
+    except OSError as error:
+        print("not to", address, error.errno)
+"""
+    seen = probe(booted_pc, "pipecatapp-engine", program)
+
+    assert "sent to 127.0.0.1" in seen
+    assert "not to 192.0.2.1 1" in seen, seen
+
+
 def test_a_second_run_changes_nothing(booted_pc: NewPc) -> None:
     result = booted_pc.bootstrap()
 

@@ -1,11 +1,13 @@
 """Shows a playbook as a person wants to see it: the steps, what changed, how long it took, what to do on an error.
 
 Everything that Ansible knows goes to the file named by ``PIPECATAPP_BOOTSTRAP_LOG``. A task says what to do when it
-fails in a variable whose name ends in ``_next_step``.
+fails in a variable whose name ends in ``_next_step``; one that takes long may name in ``..._progress_file`` a file in
+which its program says how far it is (JSON with ``doing`` and ``progress``, 0 to 1).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -79,6 +81,23 @@ def _is_own_file(path: Path) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1
 
 
+def how_far(path: str) -> str:
+    """What a program says in its file of progress; empty where it says nothing.
+
+    The file belongs to the program's user: it is read as text and no further, and not through a link.
+    """
+    if not path:
+        return ""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8") as file:
+            report = json.loads(file.read(4096))
+        doing, progress = str(report["doing"]), report["progress"]
+        share = f" {float(progress):.0%}" if progress is not None else ""
+    except (OSError, ValueError, TypeError, KeyError):
+        return ""
+    return "".join(character for character in doing[:120] if character.isprintable()) + share
+
+
 class Ticker:
     """Says that a task runs and for how long: in place on a terminal, now and then in a log."""
 
@@ -87,13 +106,14 @@ class Ticker:
         self._live = out.isatty()
         self._lock = threading.Lock()
         self._name = ""
+        self._progress = ""
         self._started = 0.0
         threading.Thread(target=self._run, daemon=True).start()
 
-    def start(self, name: str) -> None:
-        """A task begins."""
+    def start(self, name: str, progress: str = "") -> None:
+        """A task begins; ``progress`` is the file in which it says how far it is."""
         with self._lock:
-            self._name, self._started = name, time.monotonic()
+            self._name, self._progress, self._started = name, progress, time.monotonic()
 
     def stop(self) -> float:
         """The task is over; its line may be overwritten. Returns how long it took."""
@@ -112,7 +132,8 @@ class Ticker:
                 now = time.monotonic()
                 if not self._name or now - self._started < 1:
                     continue
-                line = f"      ... {self._name} ({seconds(now - self._started)})"
+                step = how_far(self._progress) or self._name
+                line = f"      ... {step} ({seconds(now - self._started)})"
                 if self._live:
                     self._out.write(f"\r\033[K{line[:100]}")
                     self._out.flush()
@@ -179,7 +200,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._steps = names.index(role.get_name()) + 1
             self._say(f"[{self._steps}/{len(names)}] {self._about(role)}")
         self._note(f"task: {task.get_name()}")
-        self._ticker.start(task.name or task.action)
+        progress = [text for name, text in (task.vars or {}).items() if name.endswith("_progress_file")]
+        self._ticker.start(task.name or task.action, self._rendered(None, task, progress[0]) if progress else "")
 
     v2_playbook_on_handler_task_start = v2_playbook_on_task_start
     v2_playbook_on_cleanup_task_start = v2_playbook_on_task_start
@@ -281,9 +303,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._say(f"      | {line}")
         for name, text in (result.task.vars or {}).items():
             if name.endswith("_next_step"):
-                self._say(f"      What to do: {self._rendered(result, text)}")
+                self._say(f"      What to do: {self._rendered(result.host, result.task, text)}")
 
-    def _rendered(self, result: Any, text: str) -> str:
+    def _rendered(self, host: Any, task: Any, text: str) -> str:
         """The text with the task's variables put in."""
-        variables = self._play.get_variable_manager().get_vars(play=self._play, host=result.host, task=result.task)
+        variables = self._play.get_variable_manager().get_vars(play=self._play, host=host, task=task)
         return str(Templar(loader=None, variables=variables).template(text)).strip()

@@ -12,7 +12,11 @@ from pipecatapp.cli.verb import FAILED, OK, Verbs
 from pipecatapp.errors import EngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from pipecatapp.llm.engine import EngineSupervisor
+    from pipecatapp.llm.engines import Engine, Progress
 
 
 @click.group(cls=Verbs, example="pipecatapp engine status")
@@ -21,14 +25,15 @@ def engine() -> None:
 
 
 @engine.command(example="pipecatapp engine run")
-def run() -> int:
+@click.option("--prepared", is_flag=True, help="Fetch and build nothing: `pipecatapp engine prepare` does.")
+def run(prepared: bool) -> int:
     """Run llama-server and keep it alive until SIGTERM."""
     import asyncio
 
     from pipecatapp.llm.part import create_supervisor
     from pipecatapp.settings import load_settings
 
-    asyncio.run(_until_signal(create_supervisor(load_settings())))
+    asyncio.run(_until_signal(create_supervisor(load_settings(), prepared=prepared)))
     return OK
 
 
@@ -39,8 +44,9 @@ def fetch() -> int:
     from pipecatapp.machine import detect
     from pipecatapp.settings import load_settings
 
+    settings = load_settings()
     try:
-        found = sources.find_engine(load_settings().engines, detect(), Steps())
+        found = sources.find_engine(settings.engines, detect(), Steps(), settings.engine_package_places)
     except (EngineError, OSError) as error:
         say(f"no engine: {error}", to_stderr=True)
         return FAILED
@@ -57,24 +63,33 @@ def build() -> int:
     from pipecatapp.settings import load_settings
 
     engines = load_settings().engines
-    engines.mkdir(parents=True, exist_ok=True)
-    try:
-        built = native.build(engines, load_pins()[1], detect(), Steps())
-    except (EngineError, OSError) as error:
-        say(f"no engine was built: {error}", to_stderr=True)
-        return FAILED
-    say(f"engine: {built.name}; it is used from the engine's next start")
-    return OK
+    return _prepare(engines, lambda steps: native.build(engines, load_pins()[1], detect(), steps))
+
+
+@engine.command(example="pipecatapp engine prepare")
+def prepare() -> int:
+    """Fetch an engine if none is here, and build one where that pays."""
+    from pipecatapp.llm import native, sources
+    from pipecatapp.machine import detect
+    from pipecatapp.settings import load_settings
+
+    settings, machine = load_settings(), detect()
+    wanted = native.wanted(machine) if settings.builds_engine is None else settings.builds_engine
+    places = settings.engine_package_places
+    return _prepare(
+        settings.engines, lambda steps: sources.prepare(settings.engines, machine, steps, places, build=wanted)
+    )
 
 
 @engine.command(example="pipecatapp engine status")
 def status() -> int:
     """Say what the engine does now."""
-    from pipecatapp.llm.status import EngineStatus, read_status
+    from pipecatapp.llm.status import EngineStatus, read_preparation, read_status
     from pipecatapp.settings import load_settings
 
-    state = read_status(load_settings().engines / "status.json")
-    state = state or EngineStatus("stopped", "no engine was ever started here")
+    file = load_settings().engines / "status.json"
+    never = EngineStatus("stopped", "no engine was ever started here", build=read_preparation(file)[0])
+    state = read_status(file) or never
     progress = f" ({state.progress:.0%})" if state.progress is not None else ""
     say(f"state:  {state.state}{progress}\nreason: {state.reason}")
     for label, value in (
@@ -86,6 +101,35 @@ def status() -> int:
         if value:
             say(f"{label + ':':8}{value}")
     return OK if state.ready else FAILED
+
+
+def _prepare(engines: Path, work: Callable[[Progress], Engine]) -> int:
+    """Do it, telling the terminal and, beside the engine's status, everybody else."""
+    from pipecatapp.llm.sources import present_engine
+    from pipecatapp.llm.status import write_preparation
+    from pipecatapp.machine import detect
+
+    status, steps, problem = engines / "status.json", Steps(), ""
+
+    def show(doing: str, progress: float | None) -> None:
+        nonlocal problem
+        problem = doing if doing.startswith("no engine") else ""
+        write_preparation(status, doing, progress)
+        steps(doing, progress)
+
+    engines.mkdir(parents=True, exist_ok=True)
+    before = present_engine(engines, detect())
+    try:
+        engine = work(show)
+    except (EngineError, OSError) as error:
+        write_preparation(status, f"no engine could be built: {error}", None, over=True)
+        say(f"no engine was built: {error}", to_stderr=True)
+        return FAILED
+    new = before is None or before.name != engine.name
+    how = "an engine for this CPU is built; it takes over at the next restart" if new else ""
+    write_preparation(status, problem or how, None, over=True)
+    say(f"engine: {engine.name}{'; it is used from the next start' if new else ''}")
+    return OK
 
 
 async def _until_signal(supervisor: EngineSupervisor) -> None:

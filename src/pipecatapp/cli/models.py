@@ -46,8 +46,7 @@ def list_models() -> int:
 @models.command(example="pipecatapp models pull qwen2.5-0.5b-instruct")
 @click.argument("names", nargs=-1, metavar="[NAME]...", help="Models of the catalogue.")
 @click.option("--for-this-pc", is_flag=True, help="The best of each purpose that this PC can run.")
-@click.option("--accept-unverified", is_flag=True, help="Take files whose checksum is not known, and remember theirs.")
-def pull(names: tuple[str, ...], for_this_pc: bool, accept_unverified: bool) -> int:
+def pull(names: tuple[str, ...], for_this_pc: bool) -> int:
     """Download models, going on where an interrupted download stopped.
 
     The exit code is 3 where a source cannot be reached: the agent goes on with what is here.
@@ -55,7 +54,7 @@ def pull(names: tuple[str, ...], for_this_pc: bool, accept_unverified: bool) -> 
     if bool(names) == for_this_pc:
         raise click.UsageError("name the models to pull, or say --for-this-pc")
     from pipecatapp.llm.catalogue import Catalogue
-    from pipecatapp.llm.pull import ModelStore, UnverifiedError
+    from pipecatapp.llm.pull import ModelStore
     from pipecatapp.machine import detect
     from pipecatapp.paths import models_file
     from pipecatapp.settings import load_settings
@@ -70,13 +69,10 @@ def pull(names: tuple[str, ...], for_this_pc: bool, accept_unverified: bool) -> 
         say(f"{model.name} ({entry.purpose}, {model.licence})")
         bar = Bar()
         try:
-            folder = store.pull(model, bar, accept_unverified=accept_unverified)
+            folder = store.pull(model, bar)
         except SourceUnreachableError as error:
             say(f"  skipped: {error}; the starter set goes on")
             worst = worst or SKIPPED
-        except UnverifiedError as error:
-            say(f"  skipped: {error}")
-            worst = worst or (SKIPPED if for_this_pc else FAILED)
         except DownloadError as error:
             say(f"  failed: {error}", to_stderr=True)
             worst = FAILED
@@ -119,6 +115,5 @@ def _line(entry: Entry, machine: Machine, models: Path, taken: bool) -> str:
     mark = "*" if installed_variant(models, model) else "+" if taken else " "
     mark = mark if model.fits(machine) or mark == "*" else "-"
     size = f"{variant.size_mb} MB" if variant else "-"
-    note = "" if variant is None or variant.verified else "  (checksum unknown)"
     name = f"{model.name:26}{entry.purpose:11}"
-    return f"{mark:2}{name}{size:>8}{model.ram_mb:>6} MB  {model.licence}{note}"
+    return f"{mark:2}{name}{size:>8}{model.ram_mb:>6} MB  {model.licence}"

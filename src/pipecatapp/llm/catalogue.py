@@ -32,7 +32,7 @@ class ModelPart(_Strict):
     name: FileName
     url: Annotated[str, Field(pattern=r"^https?://")] | None = None
     member: str | None = None
-    sha256: Sha256 | None
+    sha256: Sha256
 
     @model_validator(mode="after")
     def _has_one_source(self) -> ModelPart:
@@ -56,11 +56,6 @@ class Variant(_Strict):
     size_mb: int
     files: tuple[ModelPart, ...] = Field(min_length=1)
     package: Package | None = None
-
-    @property
-    def verified(self) -> bool:
-        """Whether the checksum of every file is known."""
-        return all(part.sha256 for part in self.files)
 
 
 class Automatic(_Strict):

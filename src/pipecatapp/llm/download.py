@@ -37,32 +37,31 @@ class Downloader:
         self._wait = wait
         self._unreachable: set[str] = set()
 
-    def fetch(self, url: str, target: Path, sha256: str | None, progress: ByteProgress, size: int = 0) -> str:
-        """Bring ``url`` to ``target``; what is there is kept when it is right. Returns the file's sha256.
+    def fetch(self, url: str, target: Path, sha256: str, progress: ByteProgress, size: int = 0) -> None:
+        """Bring ``url`` to ``target``; what is there is kept when it is right.
 
         Raises:
             SourceUnreachableError: nobody answers; what arrived so far is kept for the next try.
             ChecksumError: the file is another one than the pinned one.
             DownloadError: the file is gone, or the disk is full.
         """
-        if target.is_file() and sha256 and file_sha256(target) == sha256:
-            return sha256
+        if target.is_file() and file_sha256(target) == sha256:
+            return
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f"{target.name}.part")
         resumed = part.exists()
         self._bring(url, part, progress, size)
         found = file_sha256(part)
-        if sha256 and found != sha256 and resumed:
+        if found != sha256 and resumed:
             # The beginning may be of an older file: once more from the start.
             _forget(part)
             self._bring(url, part, progress, size)
             found = file_sha256(part)
-        if sha256 and found != sha256:
+        if found != sha256:
             _forget(part)
             raise ChecksumError(f"{target.name} does not match its checksum: expected {sha256}, got {found}")
         move(part, target)
         _forget(part)
-        return found
 
     def _bring(self, url: str, part: Path, progress: ByteProgress, size: int) -> None:
         fruitless, host = 0, httpx.URL(url).host

@@ -27,7 +27,7 @@ from pipecatapp.llm.child import EngineChild, Timeouts
 from pipecatapp.llm.engines import Engine, Progress
 from pipecatapp.llm.gguf import read_head
 from pipecatapp.llm.launch import plan
-from pipecatapp.llm.status import EngineStatus, write_status
+from pipecatapp.llm.status import EngineStatus, read_preparation, write_status
 from pipecatapp.machine import Machine, detect
 from pipecatapp.storage.atomic import create_file
 
@@ -56,6 +56,7 @@ class EngineSupervisor:
         machine: this PC, detected when not given.
         find: finds an engine, fetching one if need be; runs in a thread.
         build: build an engine for this CPU in the background; None: where it pays.
+        prepared: another program fetches and builds engines (``pipecatapp engine prepare``): wait for it.
         patience: the waits.
     """
 
@@ -69,6 +70,7 @@ class EngineSupervisor:
         machine: Machine | None = None,
         find: Callable[[Path, Machine, Progress], Engine] = sources.find_engine,
         build: bool | None = None,
+        prepared: bool = False,
         patience: Timeouts | None = None,
     ) -> None:
         if not models:
@@ -79,7 +81,8 @@ class EngineSupervisor:
         self._port = port
         self._machine = machine or detect()
         self._find = find
-        self._build = native.wanted(self._machine) if build is None else build
+        self._build = not prepared and (native.wanted(self._machine) if build is None else build)
+        self._prepared = prepared
         self._patience = patience or Timeouts()
         self._damaged: dict[Path, str] = {}
         self._failures: dict[Path, int] = {}
@@ -207,6 +210,12 @@ class EngineSupervisor:
         def show(doing: str, progress: float | None) -> None:
             loop.call_soon_threadsafe(lambda: self._set(reason=doing, progress=progress))
 
+        if self._prepared:
+            engine = await asyncio.to_thread(sources.present_engine, self._engines, self._machine)
+            if engine is None:
+                doing, _ = read_preparation(self.status_file)
+                raise EngineError(f"there is no engine here yet: {doing or 'run: sudo pipecatapp engine fetch'}")
+            return engine
         try:
             return await asyncio.to_thread(self._find, self._engines, self._machine, show)
         except EngineError as error:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -65,13 +65,28 @@ class Engine:
 
 
 @dataclass(frozen=True, slots=True)
+class DebianPackage:
+    """One package of Debian's by name: its place below a mirror's root, and its checksums."""
+
+    name: str
+    pool: str
+    sha256: str
+    sha1: str = ""
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return self.pool.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
 class DebianPin:
-    """Debian's packages: their suite, and version and checksum of each."""
+    """Debian's packages, and the archive that keeps every package there ever was under its sha1."""
 
     version: str
-    suite: str
     architecture: str
-    packages: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    packages: tuple[DebianPackage, ...]
+    snapshot: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +95,7 @@ class NativePin:
 
     package: str
     version: str
+    file: str
     sha256: str
     tools: Sequence[str] = ()
 
@@ -87,4 +103,5 @@ class NativePin:
 def load_pins(path: Path = PINS_FILE) -> tuple[DebianPin, NativePin]:
     """The pinned engines of this release."""
     data = yaml.safe_load(path.read_text())
-    return DebianPin(**data["debian"]), NativePin(**data["native"])
+    packages = tuple(DebianPackage(name, **values) for name, values in data["debian"].pop("packages").items())
+    return DebianPin(**data["debian"], packages=packages), NativePin(**data["native"])

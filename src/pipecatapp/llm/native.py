@@ -20,9 +20,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipecatapp.errors import DownloadError, EngineError
+from pipecatapp.errors import ConfigurationError, DownloadError, EngineError
 from pipecatapp.llm import pip
 from pipecatapp.llm.engines import Engine, NativePin, Progress, load_pins
+from pipecatapp.llm.index import PackageIndex
+from pipecatapp.locks import lock_file
 from pipecatapp.machine import CpuClass, Machine, detect
 from pipecatapp.storage.atomic import move, replace_file
 
@@ -44,6 +46,8 @@ CMAKE_OPTIONS: Mapping[str, str] = {
 # What a compiler of this size of program wants at once, in MB.
 MEMORY_PER_JOB = 1200
 DISK_NEEDED = 1_500_000_000
+# Their lock is requirements/engine-tools.txt.
+_TOOLS = "engine-tools"
 _STEP = re.compile(r"^\[(\d+)/(\d+)\]")
 
 
@@ -63,6 +67,14 @@ def installed(engines: Path, pin: NativePin, machine: Machine) -> Engine | None:
     """The build for this CPU and these options, if it is there."""
     binary = engines / folder_name(pin, machine) / "llama-server"
     return Engine(binary.parent.name, [str(binary)]) if os.access(binary, os.X_OK) else None
+
+
+def older(engines: Path, pin: NativePin, machine: Machine) -> list[Engine]:
+    """Builds of other releases or options for this class of CPU, the newest first."""
+    now = folder_name(pin, machine)
+    found = [file for file in engines.glob(f"native-*-{machine.cpu}-*/llama-server") if file.parent.name != now]
+    found.sort(key=lambda file: file.stat().st_mtime, reverse=True)
+    return [Engine(file.parent.name, [str(file)]) for file in found if os.access(file, os.X_OK)]
 
 
 def build(engines: Path, pin: NativePin, machine: Machine, progress: Progress) -> Engine:
@@ -120,8 +132,16 @@ class _Tools:
         if missing:
             progress(f"fetching {' and '.join(missing)}", None)
             try:
-                pip.pip(["install", "--only-binary=:all:", "--target", str(folder), *missing], folder.parent)
-            except DownloadError as error:
+                # Only wheels, and only those of the lock: nothing is run to install them.
+                locked = [
+                    "--no-deps",
+                    "--only-binary=:all:",
+                    "--require-hashes",
+                    "--requirement",
+                    str(lock_file(_TOOLS)),
+                ]
+                pip.pip(["install", *locked, "--target", str(folder)], folder.parent)
+            except (DownloadError, ConfigurationError) as error:
                 raise EngineError(f"building needs {' and '.join(missing)}: {error}") from error
 
     def environment(self) -> dict[str, str]:
@@ -134,14 +154,18 @@ class _Tools:
 
 
 def _download(work: Path, pin: NativePin, progress: Progress) -> Path:
-    file = next(work.glob("*.tar.gz"), None)
-    if file and _sha256(file) == pin.sha256:
-        return file
-    progress("downloading the source (77 MB)", None)
+    file = work / pin.file
+
+    def show(here: int, total: int | None) -> None:
+        progress("downloading the source (77 MB)", here / total if total else None)
+
     try:
-        return pip.download(f"{pin.package}=={pin.version}", pin.sha256, work, source=True)
+        if not (file.is_file() and _sha256(file) == pin.sha256):
+            progress("downloading the source (77 MB)", None)
+            PackageIndex.of_pip().fetch(pin.package, pin.file, pin.sha256, file, show)
     except DownloadError as error:
         raise EngineError(f"the source of the engine cannot be had: {error}") from error
+    return file
 
 
 def _unpack(archive: Path, target: Path, progress: Progress) -> Path:

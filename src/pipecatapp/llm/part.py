@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from urllib.parse import urlsplit
 
 from pipecatapp.llm.catalogue import Catalogue
 from pipecatapp.llm.client import OpenAIChatModel
 from pipecatapp.llm.engine import EngineSupervisor, shared_key
 from pipecatapp.llm.selection import main_models
+from pipecatapp.llm.sources import find_engine
 from pipecatapp.llm.status import read_status
 from pipecatapp.machine import detect
 from pipecatapp.parts import Part
@@ -96,8 +98,10 @@ def create(settings: Settings) -> LanguageModel | None:
     )
 
 
-def create_supervisor(settings: Settings) -> EngineSupervisor:
+def create_supervisor(settings: Settings, *, prepared: bool = False) -> EngineSupervisor:
     """The llama-server of our own, with the models that this PC has for it.
+
+    ``prepared``: another program fetches and builds engines.
 
     Raises:
         ConfigurationError: there is no such model.
@@ -110,7 +114,9 @@ def create_supervisor(settings: Settings) -> EngineSupervisor:
         host=settings.engine_host,
         port=settings.engine_port,
         build=settings.builds_engine,
+        prepared=prepared,
         machine=machine,
+        find=partial(find_engine, packages=settings.engine_package_places),
     )
 
 

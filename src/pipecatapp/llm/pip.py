@@ -22,7 +22,7 @@ def pip(arguments: Sequence[str], cwd: Path) -> None:
     """
     if find_spec("pip") is None:
         raise DownloadError(f"pip is missing beside {sys.executable}; run: {sys.executable} -m ensurepip")
-    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input", *arguments]
+    command = [sys.executable, "-I", "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input", *arguments]
     try:
         subprocess.run(command, cwd=cwd, capture_output=True, text=True, errors="replace", timeout=1800, check=True)
     except subprocess.CalledProcessError as error:
@@ -33,22 +33,17 @@ def pip(arguments: Sequence[str], cwd: Path) -> None:
         raise SourceUnreachableError(f"pip took more than 30 minutes to fetch {arguments[-1]}") from error
 
 
-def download(requirement: str, sha256: str, folder: Path, *, source: bool = False) -> Path:
-    """Fetch one pinned file, without its dependencies, into an existing folder.
+def download(requirement: str, sha256: str, folder: Path) -> Path:
+    """Fetch one pinned wheel, without its dependencies, into an existing folder; nothing of it is run.
 
     Raises:
         DownloadError: it cannot be had, or is not the pinned file.
     """
     pinned = folder / "pinned.txt"
     pinned.write_text(f"{requirement} --hash=sha256:{sha256}\n")
-    name = requirement.partition("==")[0]
-    kind = ["--no-binary", name] if source else ["--only-binary", ":all:"]
-    pip(
-        ["download", "--no-deps", *kind, "--require-hashes", "--dest", str(folder), "--requirement", str(pinned)],
-        folder,
-    )
-    stem = name.replace("-", "_").lower()
-    file = next((path for path in folder.iterdir() if path.name.lower().startswith(f"{stem}-")), None)
+    wheels = ["--no-deps", "--only-binary", ":all:", "--require-hashes"]
+    pip(["download", *wheels, "--dest", str(folder), "--requirement", str(pinned)], folder)
+    file = next(folder.glob("*.whl"), None)
     if file is None:
         raise DownloadError(f"pip delivered nothing for {requirement}")
     return file

@@ -10,6 +10,9 @@ from typing import Literal
 
 from pipecatapp.storage.atomic import replace_file
 
+# Beside the status, by another process.
+PREPARATION = "prepare.json"
+
 EngineState = Literal["stopped", "preparing", "loading", "ready", "restarting", "failed"]
 
 
@@ -57,6 +60,25 @@ def write_status(path: Path, status: EngineStatus) -> None:
     replace_file(path, json.dumps(asdict(status)), 0o640)
 
 
+def write_preparation(path: Path, doing: str, progress: float | None, *, over: bool = False) -> None:
+    """Say beside the status at ``path`` what ``pipecatapp engine prepare`` or ``build`` does, or how it ended."""
+    report = {"doing": doing, "progress": progress, "pid": None if over else os.getpid()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path.with_name(PREPARATION), json.dumps(report), 0o640)
+
+
+def read_preparation(path: Path) -> tuple[str, float | None]:
+    """What is prepared now, or how that ended; empty where nothing is known, or it was cut off."""
+    try:
+        report = json.loads(path.with_name(PREPARATION).read_text())
+        doing, progress, pid = str(report["doing"]), report["progress"], report["pid"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return "", None
+    if pid is not None and not _alive(int(pid)):
+        return "", None
+    return doing, progress
+
+
 def read_status(path: Path) -> EngineStatus | None:
     """The last state written, None where there is none; ``stopped`` when its writer is no longer alive."""
     try:
@@ -65,6 +87,9 @@ def read_status(path: Path) -> EngineStatus | None:
         status = EngineStatus(**{key: value for key, value in data.items() if key in known})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
+    if not status.build:
+        doing, progress = read_preparation(path)
+        status = replace(status, build=doing, build_progress=progress)
     if status.supervisor_pid and status.state != "stopped" and not _alive(status.supervisor_pid):
         return replace(
             status, state="stopped", reason="the engine's supervisor is not running", progress=None, pid=None

@@ -19,7 +19,7 @@ from pipecatapp.vision.camera_watcher import CameraWatcher, NoCamera
 from pipecatapp.vision.moondream import Moondream
 from pipecatapp.vision.pictures import Detector
 from pipecatapp.vision.source import parse_source
-from pipecatapp.vision.yolov8 import MODEL, YOLOv8Detector
+from pipecatapp.vision.yolov8 import HOW_TO_GET_ONE, MODEL, YOLOv8Detector
 
 NONE = "none"
 _MODELS = "yolo*.onnx"
@@ -76,7 +76,5 @@ def find_model(models: Path) -> Path:
     pulled = models / MODEL / f"{MODEL}.onnx"
     found = [pulled] if pulled.is_file() else sorted(models.rglob(_MODELS)) if models.is_dir() else []
     if not found:
-        raise ConfigurationError(
-            f"VISION_SERVICE=yolov8 has no {_MODELS} in {models}; run: pipecatapp models pull {MODEL}"
-        )
+        raise ConfigurationError(f"VISION_SERVICE=yolov8 has no {_MODELS} in {models}; {HOW_TO_GET_ONE}")
     return found[0]

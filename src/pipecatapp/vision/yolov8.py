@@ -15,6 +15,7 @@ from pipecatapp.vision.pictures import Picture, Thing
 from pipecatapp.vision.scene import STILL_SURE
 
 MODEL = "yolov8n"
+HOW_TO_GET_ONE = "export one with scripts/export_yolo (docs/howto/give-it-eyes.md)"
 # Where the model leaves its size open: half of what it was trained on, quick enough for an old CPU.
 _SIZE = 320
 _LARGEST = 4096
@@ -133,21 +134,18 @@ class YOLOv8Detector:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4
         if not self._file.is_file():
-            raise ConfigurationError(f"there is no {self._file}; run: pipecatapp models pull {MODEL}")
+            raise ConfigurationError(f"there is no {self._file}; {HOW_TO_GET_ONE}")
         try:
             return ort.InferenceSession(str(self._file), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises nothing narrower
             raise ConfigurationError(
                 f"{self._file} cannot be loaded, it is damaged or no ONNX model ({_first_line(error)}); "
-                f"remove it and run: pipecatapp models pull {MODEL}"
+                f"remove it and {HOW_TO_GET_ONE}"
             ) from error
 
     def _check(self, fits: bool, problem: str) -> None:
         if not fits:
-            raise ConfigurationError(
-                f"{self._file} is no YOLOv8 that finds objects: {problem}; "
-                f"export one with scripts/export_yolo or run: pipecatapp models pull {MODEL}"
-            )
+            raise ConfigurationError(f"{self._file} is no YOLOv8 that finds objects: {problem}; {HOW_TO_GET_ONE}")
 
 
 def _clean(name: str) -> str:

@@ -57,5 +57,5 @@ def test_a_detector_without_a_model_ends_it_with_the_next_step(program: Program)
     program.environment["VISION_SERVICE"] = "yolov8"
     done = program.command("serve")
     assert done.returncode == 2
-    assert "pipecatapp models pull yolov8n" in done.stderr
+    assert "scripts/export_yolo" in done.stderr
     assert "Traceback" not in done.stderr

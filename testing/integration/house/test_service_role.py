@@ -27,7 +27,8 @@ def variables(role: str) -> dict[str, Any]:
     given = next(task["vars"] for task in tasks if task["ansible.builtin.include_role"].keys() == {"name"})
     defaults = yaml.safe_load((ROLES / "service/defaults/main.yaml").read_text(encoding="utf-8"))
     shared = yaml.safe_load((ROOT / "group_vars/all.yaml").read_text(encoding="utf-8"))
-    return {**shared, **defaults, **given, "service_manager": "systemd"}
+    own = yaml.safe_load((ROLES / role / "defaults/main.yaml").read_text(encoding="utf-8"))
+    return {**shared, **defaults, **own, **given, "service_manager": "systemd"}
 
 
 def render(template: str, values: dict[str, Any], target: Path) -> Path:
@@ -89,6 +90,11 @@ def test_only_the_agent_makes_namespaces(tmp_path: Path) -> None:
     unit = render("unit.j2", variables("llamacpp"), tmp_path / "pipecatapp-engine.service").read_text(encoding="utf-8")
     assert "RestrictNamespaces=yes\n" in unit
     assert "SystemCallFilter=~@privileged\n" in unit
+
+
+def test_the_engine_speaks_with_this_pc_alone(tmp_path: Path) -> None:
+    unit = render("unit.j2", variables("llamacpp"), tmp_path / "pipecatapp-engine.service").read_text(encoding="utf-8")
+    assert "IPAddressDeny=any\nIPAddressAllow=localhost\n" in unit
 
 
 def test_words_of_a_command_stay_words_under_the_supervisor(tmp_path: Path) -> None:

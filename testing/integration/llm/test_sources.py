@@ -1,4 +1,4 @@
-"""Where engines come from: Debian's signed packages through this machine's apt, and a build with its tools."""
+"""Where engines come from: Debian's pinned packages through this machine's apt, and a build with its tools."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ fi
 """
 
 
-def test_debians_packages_come_signed_and_run_here(tmp_path: Path) -> None:
+def test_debians_packages_come_and_run_here(tmp_path: Path) -> None:
     steps: list[str] = []
 
     engine = debian.fetch(tmp_path, load_pins()[0], lambda doing, progress: steps.append(doing))
@@ -45,19 +45,8 @@ def test_debians_packages_come_signed_and_run_here(tmp_path: Path) -> None:
     assert engine.run("--version").returncode == 0
     assert {"--slot-save-path", "--api-key-file", "--parallel"} <= engine.options()
     assert debian.installed(tmp_path) == engine
-    assert [file.name for file in tmp_path.iterdir()] == [engine.name], "nothing is left of the download"
+    assert sorted(file.name for file in tmp_path.iterdir()) == [engine.name, "packages"]
     assert any("downloading" in step for step in steps)
-
-
-def test_a_suite_without_a_key_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keyring = tmp_path / "empty.gpg"
-    keyring.touch()
-    monkeypatch.setattr(debian, "KEYRINGS", (keyring,))
-
-    with pytest.raises(EngineError, match="signed forky"):
-        debian.fetch(tmp_path / "engine", load_pins()[0], lambda doing, progress: None)
-
-    assert debian.installed(tmp_path / "engine") is None
 
 
 def test_another_architecture_is_told(tmp_path: Path) -> None:
@@ -83,7 +72,7 @@ def pin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NativePin:
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(source.parents[1], "llama_cpp_python-0.0.1")
     sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
-    return NativePin("llama-cpp-python", "0.0.1", sha256, ("cmake", "ninja"))
+    return NativePin("llama-cpp-python", "0.0.1", archive.name, sha256, ("cmake", "ninja"))
 
 
 @pytest.fixture
@@ -141,6 +130,33 @@ def test_the_build_pays_only_below_avx2() -> None:
     assert not native.wanted(replace(OLD, cpu=CpuClass.AVX2))
 
 
+def test_where_no_packages_can_be_had_an_engine_is_built(
+    engines: Path, pin: NativePin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = replace(load_pins()[0], architecture="riscv64")
+    monkeypatch.setattr(sources, "load_pins", lambda: (closed, pin))
+
+    engine = sources.prepare(engines, OLD, lambda *step: None, [], build=False)
+
+    assert engine.name == native.folder_name(pin, OLD)
+
+
+def test_an_engine_that_serves_stays_where_the_build_fails(
+    engines: Path, pin: NativePin, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "load_pins", lambda: (load_pins()[0], pin))
+    (engines / engine.name).symlink_to(Path(engine.command[0]).parents[3])
+    output = engines / ".build" / native.folder_name(pin, OLD)
+    output.mkdir(parents=True)
+    (output / "broken").touch()
+    steps: list[str] = []
+
+    found = sources.prepare(engines, OLD, lambda doing, progress: steps.append(doing), [], build=True)
+
+    assert found.name == engine.name
+    assert "out of registers" in steps[-1]
+
+
 class TestOrder:
     """Which engine is started."""
 
@@ -165,6 +181,11 @@ class TestOrder:
         assert self.name(engines) == engine.name
 
         built = native.build(engines, pin, OLD, lambda *step: None)
+
+        assert self.name(engines) == built.name
+
+    def test_a_build_of_an_older_release_is_better_than_none(self, engines: Path, pin: NativePin) -> None:
+        built = native.build(engines, replace(pin, version="0.0.0"), OLD, lambda *step: None)
 
         assert self.name(engines) == built.name
 

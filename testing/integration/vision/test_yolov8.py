@@ -84,7 +84,7 @@ def test_a_file_that_is_no_yolov8_is_refused_with_the_next_step(tmp_path: Path, 
     assert callable(make)
     with pytest.raises(ConfigurationError, match=problem) as caught:
         YOLOv8Detector(make(tmp_path))
-    assert "pipecatapp models pull yolov8n" in str(caught.value)
+    assert "scripts/export_yolo" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -19,7 +19,7 @@ from pipecatapp.cli.main import main, program
 from pipecatapp.cli.verb import USAGE
 from pipecatapp.errors import ConfigurationError, UnknownChoiceError
 from pipecatapp.extras import EXTRAS, describe, install
-from pipecatapp.paths import lock_file
+from pipecatapp.locks import lock_file
 from pipecatapp.settings import Settings, load_settings, printable
 
 pytestmark = pytest.mark.unit

@@ -11,7 +11,7 @@ import pytest
 from pipecatapp.cli.main import main
 from pipecatapp.cli.verb import FAILED, OK, SKIPPED, USAGE
 from pipecatapp.errors import ChecksumError, DownloadError, SourceUnreachableError
-from pipecatapp.llm.pull import FileProgress, ModelStore, UnverifiedError
+from pipecatapp.llm.pull import FileProgress, ModelStore
 from pipecatapp.llm.status import EngineStatus, write_status
 from testing.unit.llm.test_catalogue import model, write
 
@@ -106,7 +106,6 @@ def test_a_second_pull_downloads_nothing_and_says_so(
         (SourceUnreachableError("hub cannot be reached"), SKIPPED),
         (ChecksumError("not the pinned file"), FAILED),
         (DownloadError("disk full"), FAILED),
-        (UnverifiedError("say --accept-unverified"), FAILED),
     ],
 )
 def test_the_status_tells_an_unreachable_hub_from_a_failure(
@@ -119,12 +118,6 @@ def test_the_status_tells_an_unreachable_hub_from_a_failure(
     printed = capsys.readouterr()
     assert str(error) in printed.out + printed.err
     assert outcomes.pulled == ["small", "eyes"], "the rest is pulled all the same"
-
-
-def test_the_set_for_this_pc_leaves_out_what_nobody_verified(run: Run, outcomes: Outcomes) -> None:
-    outcomes.next["small"] = UnverifiedError("say --accept-unverified")
-
-    assert run("models", "pull", "--for-this-pc") == SKIPPED
 
 
 def test_naming_nothing_or_both_is_wrong_usage(run: Run, outcomes: Outcomes) -> None:

@@ -49,10 +49,13 @@ def test_a_program_that_is_not_there_is_no_crash(tmp_path: Path) -> None:
         Engine("x", [str(tmp_path / "none")]).options()
 
 
-def test_every_pinned_package_has_a_version_and_a_checksum() -> None:
+def test_every_pinned_package_has_a_place_and_checksums() -> None:
     debian, native = load_pins()
 
-    assert {"llama.cpp-tools", "libllama0", "libggml0", "libc6"} <= debian.packages.keys()
-    for values in [*debian.packages.values(), {"version": native.version, "sha256": native.sha256}]:
-        assert values["version"]
-        assert len(values["sha256"]) == 64
+    assert {"llama.cpp-tools", "libllama0", "libggml0", "libc6"} <= {package.name for package in debian.packages}
+    for package in debian.packages:
+        assert package.pool.startswith("pool/main/")
+        assert package.file.startswith(f"{package.name}_")
+        assert (len(package.sha256), len(package.sha1)) == (64, 40)
+    assert len(native.sha256) == 64
+    assert native.version in native.file

@@ -70,7 +70,7 @@ def test_a_missing_extra_is_answered_with_its_command(tmp_path: Path) -> None:
 
 
 def test_a_missing_model_is_answered_with_its_command(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="pipecatapp models pull yolov8n"):
+    with pytest.raises(ConfigurationError, match="scripts/export_yolo"):
         create("yolov8", tmp_path / "models")
 
 
