@@ -5,6 +5,8 @@ set -euo pipefail
 REPO=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 HOME_DIR=/opt/pipecatapp
 LOG=/var/log/pipecatapp/bootstrap.log
+# When this release was made: a clock that is before it is wrong. Seconds since 1970.
+RELEASED=1795867200
 
 usage() {
   cat <<END
@@ -23,6 +25,9 @@ Usage: ./bootstrap.sh [option]
   -h, --help       this
 
 Ports other than 8000, 8443 and 8081: WEB_PORT=9000 WEB_TLS_PORT=9443 ENGINE_PORT=9081 ./bootstrap.sh
+Behind a proxy: https_proxy=http://proxy:3128 ./bootstrap.sh   (later downloads use it, too; delete it from
+                /etc/pipecatapp/pipecatapp.env to forget it). The engine's packages from a stick or another PC:
+                ENGINE_PACKAGES=/media/stick ./bootstrap.sh
 Interrupted? Run it again: it continues. Needs Debian 12 or newer and root or sudo. Log: $LOG
 END
 }
@@ -37,9 +42,26 @@ become_root() {
   [[ $EUID -ne 0 ]] || return 0
   command -v sudo >/dev/null ||
     die "becoming root" "you are not root and there is no sudo here" "run: su -c '$REPO/bootstrap.sh $*'"
-  local keep=WEB_PORT,WEB_TLS_PORT,ENGINE_PORT,http_proxy,https_proxy,no_proxy,SSL_CERT_FILE,REQUESTS_CA_BUNDLE
-  exec sudo --preserve-env="$keep,PIP_INDEX_URL,PIP_EXTRA_INDEX_URL,PIP_CERT,PIP_PROXY,PIP_TRUSTED_HOST" -- \
-    "$REPO/bootstrap.sh" "$@"
+  local keep=WEB_PORT,WEB_TLS_PORT,ENGINE_PORT,ENGINE_PACKAGES,SSL_CERT_FILE,REQUESTS_CA_BUNDLE
+  keep+=,http_proxy,https_proxy,no_proxy,all_proxy,HTTP_PROXY,HTTPS_PROXY,NO_PROXY,ALL_PROXY
+  keep+=,PIP_INDEX_URL,PIP_EXTRA_INDEX_URL,PIP_CERT,PIP_PROXY,PIP_TRUSTED_HOST,PIP_FIND_LINKS
+  exec sudo --preserve-env="$keep" -- "$REPO/bootstrap.sh" "$@"
+}
+
+# `su -c` gives a PATH without the folders of the administrator's programs, which dpkg and its scripts want.
+# apt and others read a proxy in lower case, some programs in upper case only. This PC is never behind one.
+settle_environment() {
+  local name upper
+  export PATH="${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
+  for name in http_proxy https_proxy no_proxy; do
+    upper=${name^^}
+    [[ -z ${!name:-} && -n ${!upper:-} ]] && export "$name=${!upper}"
+    [[ -z ${!upper:-} && -n ${!name:-} ]] && export "$upper=${!name}"
+  done
+  if [[ -n ${http_proxy:-}${https_proxy:-} ]]; then
+    export no_proxy="${no_proxy:+$no_proxy,}localhost,127.0.0.1,::1"
+    export NO_PROXY=$no_proxy
+  fi
 }
 
 run_playbook() { # PLAYBOOK OPTIONS...
@@ -128,6 +150,7 @@ main() {
   done
   become_root "${original[@]}"
   umask 022
+  settle_environment
   # Python looks for modules where it is started, and that folder may be anybody's.
   cd /
   # shellcheck source=ansible/get_ansible.sh
@@ -141,4 +164,5 @@ main() {
     *) control "$action" ;;
   esac
 }
-main "$@"
+# A test may read the functions alone.
+[[ ${BASH_SOURCE[0]} != "$0" ]] || main "$@"

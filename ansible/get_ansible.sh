@@ -26,15 +26,58 @@ installed_ansible() {
 quietly() { # STEP NEXT COMMAND...: silent unless it fails
   local step=$1 next=$2 output
   shift 2
-  output=$("$@" 2>&1) || die "$step" "$(tail -n 5 <<<"$output")" "$next"
+  output=$("$@" 2>&1 </dev/null) || die "$step" "$(tail -n 5 <<<"$output")" "$(better_step "$output" "$next")"
+}
+
+# What to do, where the output of a failure tells a reason that the step itself cannot know.
+better_step() { # OUTPUT NEXT
+  local now
+  now=$(date '+%Y-%m-%d %H:%M')
+  case $1 in
+    *cdrom:* | *"Media change"*) disc_step ;;
+    *"not valid yet"* | *"not yet valid"* | *"is expired"* | *"has expired"*)
+      echo "this PC's clock says $now. If that is wrong, set it: date --set '2026-12-31 20:15' (your time), then run this again." \
+        "If it is right, the package source is old: choose another in /etc/apt/sources.list"
+      ;;
+    *"Could not resolve"* | *"Temporary failure"* | *"Name or service not known"*)
+      echo "no name is found in the network: is it connected? Behind a proxy: https_proxy=http://proxy:3128 $REPO/bootstrap.sh"
+      ;;
+    *) echo "$2" ;;
+  esac
+}
+
+disc_step() {
+  echo "Debian's installer left its disc as a source of packages. Take it out:" \
+    "sed -i '/^deb cdrom:/ s/^/# /' /etc/apt/sources.list   and make sure that a line there names a mirror" \
+    "(https://www.debian.org/mirror/list). Then run this again"
+}
+
+check_clock() {
+  [[ $(date +%s) -ge $RELEASED ]] ||
+    die "checking the clock" "it says $(date '+%Y-%m-%d'), and this program is younger: no certificate would be valid" \
+      "set it: date --set '2026-12-31 20:15' (your time; or: timedatectl set-ntp true), then run this again"
+}
+
+# Which of these package sources name a disc.
+discs() { # FILE...
+  grep -slE '^[[:space:]]*(deb(-src)?[[:space:]]+(\[[^]]*\][[:space:]]*)?cdrom:|URIs:[[:space:]]*cdrom:)' "$@" || true
+}
+
+# A disc in the sources: apt would ask for it, or fail.
+check_sources() {
+  local found
+  mapfile -t found < <(discs /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources})
+  [[ ${#found[@]} -eq 0 ]] || die "reading the package sources" "${found[*]} names a disc (cdrom:)" "$(disc_step)"
 }
 
 get_ansible() {
   local missing python=$HOME_DIR/ansible/bin/python lock=$REPO/requirements/provision-min.txt
+  check_clock
   [[ -z $(dpkg --audit) ]] || quietly "finishing interrupted installations" "run: dpkg --configure -a" \
     env DEBIAN_FRONTEND=noninteractive dpkg --configure -a
   mapfile -t missing < <(missing_packages)
   if [[ ${#missing[@]} -gt 0 ]]; then
+    check_sources
     say "[0] Get Python from Debian: ${missing[*]}"
     quietly "apt-get update" "check the network and /etc/apt/sources.list" apt-get -qq -o DPkg::Lock::Timeout=300 update
     quietly "apt-get install ${missing[*]}" "check the network and that apt-get update works" \
@@ -68,6 +111,8 @@ get_ansible_for_a_moment() {
   printf '%s\n' "Dir::State::lists \"$SCRATCH/lists\";" "Dir::Cache \"$SCRATCH/cache\";" "Dir::Log \"$SCRATCH/log\";" \
     'APT::Sandbox::User "root";' \
     'Debug::NoLocking "true";' >"$APT_CONFIG"
+  check_clock
+  check_sources
   say "[0] Get Ansible into $SCRATCH, for this run only"
   quietly "apt-get update" "check the network and /etc/apt/sources.list" apt-get -qq update
   local missing deb python=$SCRATCH/python3 tree=$SCRATCH/debian

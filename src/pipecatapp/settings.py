@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     state_dir: Path = Field(
         Path("/var/lib/pipecatapp"), description="Everything that must survive: conversations, memory, token, CA."
     )
-    web_host: str = Field("0.0.0.0", description="Address that Mission Control listens on.")  # noqa: S104
+    web_host: str = Field("::", description="Address that Mission Control listens on; `::`: all, IPv4 and IPv6.")
     web_port: int = Field(8000, ge=0, le=65535, description="Plain HTTP port.")
     web_tls_port: int = Field(8443, ge=0, le=65535, description="HTTPS port; 0 turns TLS off.")
     web_allowed_hosts: str = Field(
@@ -126,6 +126,11 @@ class Settings(BaseSettings):
     )
     expert_token_s: float = Field(20.0, gt=0, description="Seconds an expert may be silent in the middle of an answer.")
     nomad_addr: str = Field("", description="Nomad API URL; empty: no cluster.")
+    http_proxy: str = Field("", description="Proxy for downloads and servers outside of the house, over http.")
+    https_proxy: str = Field("", description="The same over https, e.g. `http://proxy:3128`.")
+    no_proxy: str = Field(
+        "", description="Further hosts that are reached without a proxy; those in the house always are."
+    )
     benchmark_mode: bool = Field(False, description="Print the latency block after each turn.")
     approval_mode: Literal["ask", "deny"] = Field(
         "ask", description="What happens to tools that act: ask the person, or refuse them all."

@@ -8,7 +8,7 @@ from __future__ import annotations
 _SCRIPTS = "testing/integration/house/test_scripts.py"
 _ONE_PC = "testing/provision/test_bootstrap.py"
 _CLUSTER = "testing/integration/cluster"
-_MODELS = "testing/unit/llm/test_cli.py"
+_MODELS = "testing/unit/cli/test_llm.py"
 _HUB = "testing/integration/llm/test_download.py"
 _WHOLE = "test_a_model_is_installed_when_all_its_files_are_right"
 
@@ -18,6 +18,14 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     # Every run of that test chooses ports of its own in this way.
     "ports": (f"{_ONE_PC}::test_one_command_ends_with_a_link_and_an_agent_that_answers",),
     "uninstall": (f"{_ONE_PC}::test_uninstall_asks_first", f"{_ONE_PC}::test_uninstall_leaves_nothing"),
+    "packages": (
+        "testing/integration/llm/test_doors.py::test_a_folder_is_asked_first_whatever_its_files_are_called",
+        "testing/integration/llm/test_doors.py::test_another_pc_may_serve_the_files",
+    ),
+    "proxy": (
+        "testing/integration/house/test_bootstrap_parts.py"
+        "::test_a_proxy_is_known_in_both_spellings_and_this_pc_is_not_behind_it",
+    ),
     "approvals": ("testing/integration/web/test_approvals.py::test_the_terminal_shows_the_exact_call_and_answers_it",),
     "extras": (f"{_SCRIPTS}::test_an_extra_is_installed_by_its_lock", f"{_HUB}::{_WHOLE}"),
     "pull": (f"{_MODELS}::test_for_this_pc_pulls_what_suits_it", f"{_HUB}::{_WHOLE}"),
@@ -30,7 +38,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         f"{_CLUSTER}/test_consul.py::test_what_is_registered_arrives_at_once_with_what_is_known_of_it",
         f"{_CLUSTER}/test_consul.py::test_while_consul_is_away_the_last_known_set_stays",
     ),
-    "failover": (f"{_CLUSTER}/test_failover.py::test_answers_survive_what_happens_to_their_servers",),
+    "failover": ("testing/integration/experts/test_failover.py::test_answers_survive_what_happens_to_their_servers",),
     "benchmark": ("testing/integration/app/test_program.py::test_benchmark_mode_reports_each_turn",),
     "engine": ("testing/integration/house/test_benches.py::test_the_engine_is_measured_beside_memory_and_llama_bench",),
     "routing": ("testing/integration/house/test_benches.py::test_routing_is_measured_on_its_own_set",),

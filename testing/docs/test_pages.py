@@ -20,6 +20,8 @@ HOSTS = {
     "127.0.0.1": "the machine itself",
     "huggingface.co": "where the larger models come from (group_vars/models.yaml)",
     "github.com": "sources of third parties",
+    "snapshot.debian.org": "Debian's archive of all packages there ever were (llm/engine_pins.yaml)",
+    "www.debian.org": "the list of Debian's mirrors, for a person who has none",
     "www.apache.org": "the licence",
     "www.gnu.org": "licences of third parties",
     "www.w3.org": "the name of SVG",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -81,7 +82,8 @@ class SystemdTree(DebianTree):
             os.kill(self._pid, signal.SIGKILL)
             self._init.wait(timeout=60)
         # On a machine without systemd this lies on the disk, where nspawn does not remove it.
-        Path("/run/systemd/nspawn/propagate", self.path.name[:60]).rmdir()
+        with contextlib.suppress(FileNotFoundError):
+            Path("/run/systemd/nspawn/propagate", self.path.name[:60]).rmdir()
         for folder, _folders, _names in os.walk(self._group, topdown=False):
             Path(folder).rmdir()
         subprocess.run(["rm", "-rf", "--one-file-system", str(self.path)], check=True)

@@ -72,6 +72,18 @@ def test_dry_run_says_what_would_change_and_changes_nothing(pc: NewPc) -> None:
     assert pc.processes() == []
 
 
+def test_a_disc_in_the_package_sources_is_named_with_what_to_do(pc: NewPc) -> None:
+    disc = pc.tree.path / "etc/apt/sources.list.d/disc.list"
+    disc.write_text("deb [trusted=yes] cdrom:[Debian GNU/Linux 13 _Trixie_]/ trixie main\n")
+
+    result = pc.bootstrap()
+
+    disc.unlink()
+    assert result.code == 1
+    assert "disc.list names a disc" in result.output
+    assert "What to do: " in result.output
+
+
 def test_an_interrupted_run_says_so_and_leaves_no_agent(pc: NewPc) -> None:
     process = pc.tree.popen(["./bootstrap.sh"], env=pc.environment, cwd=CLONE)
     assert process.stdout is not None

@@ -14,7 +14,7 @@ SANDBOX = """
 import asyncio
 from pipecatapp.tools.sandbox import Limits
 from pipecatapp.tools.sandbox_bubblewrap import BubblewrapSandbox
-print("sandbox says", asyncio.run(BubblewrapSandbox().run("print(2**20)", Limits())).out)
+print("sandbox says", asyncio.run(BubblewrapSandbox().run("print(2**20)", Limits())).stdout)
 """
 
 
@@ -46,7 +46,9 @@ def test_one_command_ends_with_an_agent_that_answers(booted_pc: NewPc) -> None:
 
 
 def test_the_agents_unit_lets_its_sandbox_work(booted_pc: NewPc) -> None:
-    assert "sandbox says 1048576" in probe(booted_pc, "pipecatapp", SANDBOX)
+    seen = probe(booted_pc, "pipecatapp", SANDBOX)
+
+    assert "sandbox says 1048576" in seen, seen
 
 
 def test_the_agent_has_a_cgroup_to_limit_its_sandbox_in(booted_pc: NewPc) -> None:

@@ -110,10 +110,15 @@ class Ticker:
         self._started = 0.0
         threading.Thread(target=self._run, daemon=True).start()
 
-    def start(self, name: str, progress: str = "") -> None:
-        """A task begins; ``progress`` is the file in which it says how far it is."""
+    def start(self, name: str) -> None:
+        """A task begins."""
         with self._lock:
-            self._name, self._progress, self._started = name, progress, time.monotonic()
+            self._name, self._progress, self._started = name, "", time.monotonic()
+
+    def follow(self, path: str) -> None:
+        """The task says in this file how far it is."""
+        with self._lock:
+            self._progress = path
 
     def stop(self) -> float:
         """The task is over; its line may be overwritten. Returns how long it took."""
@@ -200,14 +205,16 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._steps = names.index(role.get_name()) + 1
             self._say(f"[{self._steps}/{len(names)}] {self._about(role)}")
         self._note(f"task: {task.get_name()}")
-        progress = [text for name, text in (task.vars or {}).items() if name.endswith("_progress_file")]
-        self._ticker.start(task.name or task.action, self._rendered(None, task, progress[0]) if progress else "")
+        self._ticker.start(task.name or task.action)
 
     v2_playbook_on_handler_task_start = v2_playbook_on_task_start
     v2_playbook_on_cleanup_task_start = v2_playbook_on_task_start
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
-        """A host begins a task; the task's own start already told."""
+        """A host begins a task; the task's own start already told, but for the file in which it says how far it is."""
+        for name, text in (task.vars or {}).items():
+            if name.endswith("_progress_file"):
+                self._ticker.follow(self._rendered(host, task, text))
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A task succeeded on a host."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+
+from pipecatapp.errors import ConfigurationError
 
 OK, FAILED, USAGE, SKIPPED = 0, 1, 2, 3
 INTERRUPTED = 130
@@ -33,13 +36,22 @@ class Verb(click.Command):
 
     def invoke(self, ctx: click.Context) -> int:
         """Run it; returns the exit code."""
-        if not self._keeps_root and os.geteuid() == 0:
-            from pipecatapp.cli.privileges import become_owner
-            from pipecatapp.settings import load_settings
-
-            become_owner(load_settings().state_dir)
+        self._settle()
         code = super().invoke(ctx)
         return OK if code is None else int(code)
+
+    def _settle(self) -> None:
+        """What holds for every verb: whose rights it has, and how it gets out of the house."""
+        from pipecatapp import proxies
+        from pipecatapp.cli.privileges import become_owner
+        from pipecatapp.settings import load_settings
+
+        # What mends an installation works with any settings.
+        with contextlib.suppress(ConfigurationError) if self._keeps_root else contextlib.nullcontext():
+            settings = load_settings()
+            proxies.settle(settings.http_proxy, settings.https_proxy, settings.no_proxy)
+            if not self._keeps_root and os.geteuid() == 0:
+                become_owner(settings.state_dir)
 
 
 class Verbs(click.Group):

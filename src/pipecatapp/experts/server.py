@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import httpx
 
+from pipecatapp.proxies import is_in_house
+
 logger = logging.getLogger(__name__)
 
 # llama-server tells its slots between two batches: on an old PC after seconds.
@@ -46,7 +48,7 @@ class ServerProbe:
             headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
             timeout=patience_s,
             limits=httpx.Limits(max_keepalive_connections=0),
-            trust_env=False,
+            trust_env=not is_in_house(url),
             transport=transport,
         )
 

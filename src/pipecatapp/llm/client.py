@@ -19,6 +19,7 @@ from pipecatapp.llm.slots import Slot, SlotTable
 from pipecatapp.llm.status import EngineStatus
 from pipecatapp.llm.wire import completion_delta, delta, json_events, parse_object, raise_for_status, usage
 from pipecatapp.ports import ChatChunk, ChatRequest, ModelProfile, PromptStyle
+from pipecatapp.proxies import is_in_house
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,8 @@ class OpenAIChatModel:
             timeout=httpx.Timeout(token_timeout_s, connect=connect_timeout_s, pool=None),
             # A connection for each request: llama-server closes idle ones just when the next request may leave.
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-            trust_env=False,
+            # A proxy is for what leaves the house.
+            trust_env=not is_in_house(base_url),
             transport=transport,
         )
         self._slots: SlotTable | None = None

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from pipecatapp.errors import ChecksumError, DownloadError, SourceUnreachableError
+from pipecatapp.proxies import is_in_house
 from pipecatapp.storage.atomic import move, replace_file
 
 logger = logging.getLogger(__name__)
@@ -28,14 +29,26 @@ class Downloader:
     """Downloads with one HTTP client.
 
     Args:
-        http: the client; it decides on proxies and timeouts.
+        http: the client; it decides on proxies and timeouts. Without it: proxies of the environment for what leaves the
+            house.
         wait: how to wait between tries.
     """
 
     def __init__(self, http: httpx.Client | None = None, wait: Callable[[float], None] = time.sleep) -> None:
-        self._http = http or httpx.Client(timeout=httpx.Timeout(30.0, connect=10.0), follow_redirects=True)
+        self._given = http
+        self._clients: dict[bool, httpx.Client] = {}
         self._wait = wait
         self._unreachable: set[str] = set()
+
+    def _client(self, url: str) -> httpx.Client:
+        """The given client; else one for what leaves the house, by a proxy where one is set, and one for the rest."""
+        if self._given is not None:
+            return self._given
+        outside = not is_in_house(url)
+        if outside not in self._clients:
+            timeout = httpx.Timeout(30.0, connect=10.0)
+            self._clients[outside] = httpx.Client(timeout=timeout, follow_redirects=True, trust_env=outside)
+        return self._clients[outside]
 
     def fetch(self, url: str, target: Path, sha256: str, progress: ByteProgress, size: int = 0) -> None:
         """Bring ``url`` to ``target``; what is there is kept when it is right.
@@ -91,7 +104,7 @@ class Downloader:
             headers["Range"] = f"bytes={have}-"
             if etag.exists():
                 headers["If-Range"] = etag.read_text()
-        with self._http.stream("GET", url, headers=headers) as response:
+        with self._client(url).stream("GET", url, headers=headers) as response:
             if url.startswith("https:") and response.url.scheme != "https":
                 raise DownloadError(f"{httpx.URL(url).host} redirects to an unencrypted address; refused")
             if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:

@@ -24,6 +24,7 @@ import httpx
 
 from pipecatapp.errors import ChecksumError, DownloadError, SourceUnreachableError
 from pipecatapp.llm.download import ByteProgress, Downloader, file_sha256
+from pipecatapp.proxies import is_in_house
 from pipecatapp.storage.atomic import replacing
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class PackageIndex:
         if not urls and "no-index" not in settings:
             urls = [_default_index()]
         urls += _words(settings, "extra-index-url")
-        return cls(urls, _words(settings, "find-links"), _client(settings))
+        return cls(urls, _words(settings, "find-links"), _client(settings, outside=not all(map(is_in_house, urls))))
 
     def fetch(self, project: str, file: str, sha256: str, target: Path, progress: ByteProgress) -> None:
         """Bring a project's file to ``target``; what is there and right is kept, an interrupted download goes on.
@@ -157,12 +158,13 @@ def _pip(*arguments: str) -> str:
     return done.stdout
 
 
-def _client(settings: Mapping[str, str]) -> httpx.Client:
+def _client(settings: Mapping[str, str], *, outside: bool) -> httpx.Client:
     authority = settings.get("cert")
     context = ssl.create_default_context(cafile=authority) if authority else httpx.create_ssl_context()
     return httpx.Client(
         verify=context,
         proxy=settings.get("proxy") or None,
+        trust_env=outside,
         timeout=httpx.Timeout(30.0, connect=10.0),
         follow_redirects=True,
     )

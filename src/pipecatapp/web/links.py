@@ -20,11 +20,10 @@ def open_links(
         addresses: its IP addresses (``addresses.local_addresses``).
     """
     only_here = host == "localhost" or _is_loopback(host)
-    outside = (
-        []
-        if only_here
-        else [names[0] if names else "", *(a for a in addresses if not _is_loopback(a) and ":" not in a)]
-    )
+    reached = [address for address in addresses if not _is_loopback(address)]
+    # IPv6 addresses are long and change: they are for a network that has no others.
+    short = [address for address in reached if ":" not in address] or [f"[{address}]" for address in reached[:2]]
+    outside = [] if only_here else [names[0] if names else "", *short]
     links = [f"https://{name}:{tls_port}/?token={token}" for name in dict.fromkeys(outside) if name and tls_port]
     if not tls_port:
         links += [f"http://{name}:{port}/?token={token}" for name in dict.fromkeys(outside) if name]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.web.connections import Connection, ConnectionTable
@@ -111,6 +112,32 @@ def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
 
 
+def listen_on(host: str, port: int, setting: str) -> list[socket.socket]:
+    """Sockets that accept connections; for ``::``, all addresses, one of each family that this machine has.
+
+    Raises:
+        ConfigurationError: one cannot be had; names ``setting``.
+    """
+    if host != "::":
+        return [listen(host, port, setting)]
+    # Two sockets, so that an IPv4 address stays one: in a shared one it would look like an IPv6 address.
+    listeners = [listen("0.0.0.0", port, setting)]  # noqa: S104 - that is what was asked for
+    if socket.has_dualstack_ipv6():
+        try:
+            listeners.append(listen("::", port_of(listeners), setting))
+        except ConfigurationError as error:
+            # Switched off: the machine has no address of that family.
+            if not (isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRNOTAVAIL):
+                listeners[0].close()
+                raise
+    return listeners
+
+
+def port_of(listeners: Sequence[socket.socket]) -> int:
+    """The port that they share."""
+    return int(listeners[0].getsockname()[1])
+
+
 def listen(host: str, port: int, setting: str) -> socket.socket:
     """A listening socket that does not block.
 
@@ -120,6 +147,8 @@ def listen(host: str, port: int, setting: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     try:
         listener.bind((host, port))
         listener.listen(_BACKLOG)

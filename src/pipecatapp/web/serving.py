@@ -15,7 +15,7 @@ from pipecatapp.errors import ConfigurationError
 from pipecatapp.web.addresses import host_names, local_addresses
 from pipecatapp.web.connections import Connection, ConnectionTable, Limits, Network
 from pipecatapp.web.links import open_links
-from pipecatapp.web.listening import Acceptor, listen
+from pipecatapp.web.listening import Acceptor, listen_on, port_of
 from pipecatapp.web.logs import thin_out
 from pipecatapp.web.protocols import LimitedHttpProtocol, LimitedWebSocketProtocol
 from pipecatapp.web.tls import LocalAuthority
@@ -61,7 +61,7 @@ class Servers:
 
     Args:
         app: what to serve.
-        host: address to listen on.
+        host: address to listen on; ``::`` is all of them, IPv4 and IPv6.
         port: plain port; 0 takes a free one.
         tls_port: TLS port; with ``authority`` None there is no TLS.
         token: for the links.
@@ -122,14 +122,14 @@ class Servers:
             ConfigurationError: a port is taken or a certificate cannot be made.
         """
         thin_out("uvicorn.error", "asyncio", "pipecatapp.web.connections", "pipecatapp.web.listening")
-        plain = listen(self._host, self._ports[0], "WEB_PORT")
-        self._ports = (plain.getsockname()[1], self._ports[1])
+        plain = listen_on(self._host, self._ports[0], "WEB_PORT")
+        self._ports = (port_of(plain), self._ports[1])
         await self._serve(self._make_config(lifespan="on"), plain)
         if self._authority is None:
             return
         await asyncio.to_thread(self._authority.ensure, host_names(self._extra_names), local_addresses())
-        secure = listen(self._host, self._ports[1], "WEB_TLS_PORT")
-        self._ports = (self._ports[0], secure.getsockname()[1])
+        secure = listen_on(self._host, self._ports[1], "WEB_TLS_PORT")
+        self._ports = (self._ports[0], port_of(secure))
         files = self._authority.files
         config = self._make_config(lifespan="off", ssl_certfile=str(files.certificate), ssl_keyfile=str(files.key))
         await self._serve(config, secure)
@@ -173,14 +173,15 @@ class Servers:
             timeout_graceful_shutdown=GRACE_S,
         )
 
-    async def _serve(self, config: uvicorn.Config, listener: socket.socket) -> None:
+    async def _serve(self, config: uvicorn.Config, listeners: list[socket.socket]) -> None:
         server = _Server(config, self._table)
-        task = asyncio.create_task(server.serve(sockets=[listener]), name=f"web {listener.getsockname()[1]}")
+        task = asyncio.create_task(server.serve(sockets=listeners), name=f"web {port_of(listeners)}")
         self._servers.append(server)
         self._tasks.insert(len(self._servers) - 1, task)
         while not server.started:
             if task.done():
-                listener.close()
+                for listener in listeners:
+                    listener.close()
                 raise ConfigurationError("Mission Control could not start; the log says why") from task.exception()
             await asyncio.sleep(0.01)
 

@@ -32,6 +32,19 @@ def test_a_server_that_listens_here_alone_is_not_offered_to_others(host: str) ->
     assert links(host) == ["http://localhost:8000/?token=T"]
 
 
+def test_a_network_with_ipv6_alone_gets_its_addresses() -> None:
+    made = open_links(
+        "T", host="::", port=8000, tls_port=8443, names=NAMES, addresses=["fd00::5", "2001:db8::5", "127.0.0.1", "::1"]
+    )
+
+    assert made == [
+        "https://pc:8443/?token=T",
+        "https://[fd00::5]:8443/?token=T",
+        "https://[2001:db8::5]:8443/?token=T",
+        "http://localhost:8000/?token=T",
+    ]
+
+
 def test_without_tls_the_plain_links_remain() -> None:
     assert links(tls_port=0)[0] == "http://pc:8000/?token=T"
 

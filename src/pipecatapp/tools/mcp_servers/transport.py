@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from pipecatapp.errors import ToolError
+from pipecatapp.proxies import is_in_house
 from pipecatapp.tools.mcp_servers.config import ServerConfig
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ async def _http(config: ServerConfig) -> AsyncIterator[TransportStreams]:
 
     timeout = httpx2.Timeout(10.0, read=max(60.0, config.timeout_s))
     async with (
-        httpx2.AsyncClient(headers=dict(config.headers), timeout=timeout, trust_env=False) as client,
+        httpx2.AsyncClient(
+            headers=dict(config.headers), timeout=timeout, trust_env=not is_in_house(config.url)
+        ) as client,
         streamable_http_client(config.url, http_client=client) as streams,
     ):
         yield streams

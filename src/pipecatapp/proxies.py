@@ -1,0 +1,43 @@
+"""Who goes through a proxy: what leaves the house, where a proxy is set; never what is in it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import MutableMapping
+from urllib.parse import urlsplit
+
+# Endings of names that no public server has; a name without a dot is such a one, too.
+_HOUSE = ("localhost", "local", "localdomain", "lan", "home", "internal", "intranet", "home.arpa")
+# For programs of others that look at NO_PROXY alone. Some of them know no networks: those get the loopback at least.
+DIRECT = "localhost,127.0.0.1,::1,.local,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
+
+
+def is_in_house(url: str) -> bool:
+    """Whether a URL (or ``host:port``) is on this PC or in the local network, as far as it says."""
+    host = (urlsplit(url if "://" in url else f"//{url}").hostname or "").rstrip(".")
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return "." not in host or host.endswith(tuple(f".{ending}" for ending in _HOUSE))
+    return address.is_private or address.is_loopback or address.is_link_local
+
+
+def settle(http: str, https: str, direct: str, environment: MutableMapping[str, str] = os.environ) -> None:
+    """Put the proxies of the settings into the environment, from which clients and child programs take them.
+
+    Both spellings are set, because some programs know one only. Without a proxy nothing is touched.
+
+    Args:
+        http: proxy for http.
+        https: proxy for https.
+        direct: hosts that are reached without one, comma separated.
+        environment: the environment of this process.
+    """
+    if not (http or https):
+        return
+    named = [*direct.split(","), *DIRECT.split(",")]
+    hosts = ",".join(dict.fromkeys(host.strip() for host in named if host.strip()))
+    for name, value in (("http_proxy", http), ("https_proxy", https), ("no_proxy", hosts)):
+        if value:
+            environment[name] = environment[name.upper()] = value

@@ -1,0 +1,77 @@
+"""A proxy carries what leaves the house and nothing else."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from pipecatapp.proxies import is_in_house, settle
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8081/v1",
+        "http://localhost:8000",
+        "http://[::1]:8000/",
+        "http://192.168.1.10:8080/v1",
+        "http://10.0.0.5",
+        "http://172.20.1.1",
+        "http://[fd00::2]:8443",
+        "http://[fe80::1%25eth0]/",
+        "http://core:8080/v1",
+        "https://nas.local/models",
+        "tower.lan:8080",
+        "consul.home.arpa:8500",
+        "127.0.0.1:8500",
+    ],
+)
+def test_what_is_in_the_house_needs_no_proxy(url: str) -> None:
+    assert is_in_house(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://example.org/v1", "http://93.184.216.34/x", "https://[2606:4700::1]/", "https://local.example.org/"],
+)
+def test_what_is_outside_may_need_one(url: str) -> None:
+    assert not is_in_house(url)
+
+
+def test_both_spellings_are_set_and_the_house_is_left_out() -> None:
+    environment: dict[str, str] = {}
+
+    settle("", "http://proxy:3128", "models.example.org", environment)
+
+    assert environment["https_proxy"] == environment["HTTPS_PROXY"] == "http://proxy:3128"
+    assert "http_proxy" not in environment
+    hosts = environment["NO_PROXY"].split(",")
+    assert hosts[0] == "models.example.org"
+    assert {"localhost", "127.0.0.1", "::1"} <= set(hosts)
+    settle("", "http://proxy:3128", environment["NO_PROXY"], environment)
+    assert environment["NO_PROXY"].split(",") == hosts
+
+
+def test_without_a_proxy_nothing_is_touched() -> None:
+    environment = {"NO_PROXY": "a"}
+
+    settle("", "", "b", environment)
+
+    assert environment == {"NO_PROXY": "a"}
+
+
+def test_our_client_understands_the_list_of_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    environment: dict[str, str] = {}
+    settle("http://proxy:3128", "http://proxy:3128", "", environment)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    with httpx.Client() as client:
+        assert isinstance(client._transport_for_url(httpx.URL("https://example.org/")), httpx.HTTPTransport)
+        assert client._transport_for_url(httpx.URL("http://127.0.0.1/")) is client._transport
+        assert client._transport_for_url(httpx.URL("http://[::1]/")) is client._transport
+        assert client._transport_for_url(httpx.URL("https://example.org/")) is not client._transport
