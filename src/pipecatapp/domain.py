@@ -68,6 +68,8 @@ class Preview:
     run). ``scope`` is what "allow for this session" covers besides the tool (a host); empty: it cannot be allowed
     beyond this once. ``whole``: who heard the sentence knows all that matters; otherwise a yes needs the page.
     ``found``: what was found by looking (the fingerprint, the dry run); no yes counts before a person saw it.
+    ``look``: there is more to see, and seeing it leaves this machine or starts a program: the sentence is about that,
+    a yes lets the tool look (``ports.LookingTool``), and what it finds waits for a yes of its own.
     """
 
     sentence: str
@@ -75,6 +77,15 @@ class Preview:
     scope: str = ""
     whole: bool = True
     found: str = ""
+    look: bool = False
+
+
+class Step(StrEnum):
+    """Which yes of a call a request waits for: the only one, the one to looking, the one to running after that."""
+
+    ONLY = "only"
+    LOOK = "look"
+    RUN = "run"
 
 
 class ApprovalState(StrEnum):
@@ -95,7 +106,8 @@ class ApprovalState(StrEnum):
 class ApprovalRequest:
     """A call that waits for a person, or was decided and is not told yet.
 
-    ``digest`` names exactly this tool with these arguments (``twin.act.approvals.digest_of``); a yes is bound to it.
+    ``digest`` names exactly what a yes is bound to (``twin.act.audit.digest_of_request``): this tool with these
+    arguments, and which step of it, after what was seen. ``after`` is the request that let the tool look before this.
     ``words`` are the person's own that led to the call; times are seconds since 1970. ``spec_digest`` names the tool as
     it described itself then (``twin.act.audit.digest_of_spec``): another one of the same name is never run instead.
     """
@@ -114,6 +126,14 @@ class ApprovalRequest:
     state: ApprovalState = ApprovalState.PENDING
     by: str = ""
     spec_digest: str = ""
+    after: str = ""
+
+    @property
+    def step(self) -> Step:
+        """What a yes would do."""
+        if self.preview.look:
+            return Step.LOOK
+        return Step.RUN if self.after else Step.ONLY
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,9 +122,11 @@ class ToolProgress(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRequested(Event):
-    """A call waits for a person. ``digest`` names exactly this tool with these arguments and goes into the answer.
+    """A call waits for a person. ``digest`` names exactly what a yes would be bound to, and goes into the answer.
 
     ``scope``: what "allow for this session" would cover (empty: once only); ``by_voice``: it may be answered aloud.
+    ``step``: ``look``: a yes lets the tool look, and what it finds waits for a yes of its own; ``run``: the tool looked
+    (after the request ``after``), and this is what it found; ``only``: a yes runs it.
     """
 
     type: ClassVar[str] = "approval"
@@ -139,11 +141,14 @@ class ApprovalRequested(Event):
     by_voice: bool
     digest: str
     expires_at: float
+    step: Literal["only", "look", "run"] = "only"
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalDecided(Event):
-    """A waiting call was answered, or will not be any more. ``arguments`` are those that run (a person may edit)."""
+    """A waiting call was answered, or will not be any more. ``arguments`` are those that run (a person may edit);
+    ``step`` is what the answer was to (``ApprovalRequested``)."""
 
     type: ClassVar[str] = "approval_decided"
     turn: str
@@ -152,6 +157,7 @@ class ApprovalDecided(Event):
     arguments: Mapping[str, Any]
     decision: Literal["approved", "refused", "expired"]
     by: str
+    step: Literal["only", "look", "run"] = "only"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -168,7 +168,8 @@ class ToolContext:
 
     ``words`` are the person's own in this turn. ``tainted``: text that somebody else wrote (``ToolSpec.untrusted``)
     stands in this turn or in the history before it, so a call may be its author's wish. ``recalled``: so do memories or
-    observations, whose origin nobody knows any more. ``progress`` shows a line of long work on the page.
+    observations, whose origin nobody knows any more. ``seen`` is what stood on the card that the person said yes to
+    (``Preview.found``). ``progress`` shows a line of long work on the page.
     """
 
     conversation: str
@@ -176,6 +177,7 @@ class ToolContext:
     words: str = ""
     tainted: bool = False
     recalled: bool = False
+    seen: str = ""
     progress: Callable[[str], None] = _nobody
 
 
@@ -198,7 +200,18 @@ class PreviewingTool(Protocol):
     """A tool that can say what a call is about to do; without it the call itself is shown."""
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
-        """Look, and change nothing. Raises ToolError when the call cannot work: nobody is asked then."""
+        """Say it from what is known already: nobody has agreed to anything yet, so no connection is opened and no
+        program started. Raises ToolError when the call cannot work: nobody is asked then."""
+
+
+@runtime_checkable
+class LookingTool(Protocol):
+    """A tool that finds out more before it acts, by connecting somewhere or starting a program: its previews say
+    ``look``, and it looks only after a yes to that."""
+
+    async def look(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
+        """Look, and change nothing: what the call would do, with what was found. Raises ToolError when the call cannot
+        work: nobody is asked about it then."""
 
 
 class ToolSource(Protocol):

@@ -89,6 +89,32 @@ class PreviewedTool(ScriptedTool):
         return Preview(sentence, self.detail, scope, self.whole, found)
 
 
+class LookingScriptedTool(PreviewedTool):
+    """A ``PreviewedTool`` that has to look first. ``finds`` is filled with the arguments; ``looks`` are the looks."""
+
+    def __init__(self, name: str, *, asks: str, finds: str, **options: Any) -> None:
+        super().__init__(name, **options)
+        self._asks, self._finds = asks, finds
+        self.looks: list[dict[str, Any]] = []
+        self.look_error: Exception | None = None
+        self.known: set[str] = set()  # scopes that need no look
+
+    async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
+        plain = await super().preview(arguments, context)
+        if plain.scope in self.known:
+            return plain
+        return Preview(self._asks.format(**arguments), whole=self.whole, look=True)
+
+    async def look(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
+        self.looks.append(dict(arguments))
+        context.progress("looking")
+        if self.look_error is not None:
+            raise self.look_error
+        found = self._finds.format(**arguments)
+        plain = await super().preview(arguments, context)
+        return Preview(f"{plain.sentence} {found}", detail=found, scope=plain.scope, found=found)
+
+
 class ScriptedMemory:
     """``ports.Memory`` that recalls what the test gave for a query, and keeps turns in a list."""
 

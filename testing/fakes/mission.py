@@ -39,7 +39,7 @@ from pipecatapp.web.server import create_app
 from pipecatapp.web.services import WebServices
 from pipecatapp.web.serving import Servers
 from pipecatapp.web.tls import LocalAuthority
-from testing.fakes.agent_harness import PreviewedTool, ScriptedTool
+from testing.fakes.agent_harness import LookingScriptedTool, PreviewedTool, ScriptedTool
 from testing.fakes.cameras import ScriptedCamera
 from testing.fakes.chat_model import Answer
 from testing.fakes.experts import ScriptedInstance
@@ -206,9 +206,11 @@ class Mission:
             untrusted=True,
             parameters=_object(host={"type": "string"}, command={"type": "string"}),
         )
-        self.ansible = PreviewedTool(
+        self.ansible = LookingScriptedTool(
             "ansible.run_playbook",
+            asks="Look what the playbook {playbook} would change.",
             sentence="Run the playbook {playbook}.",
+            finds="--- the motd\n+++ {playbook}\n-old\n+new",
             result="The playbook is through.",
             risk=Risk.DANGER,
             parameters={
@@ -222,6 +224,7 @@ class Mission:
                 "required": ["playbook"],
             },
         )
+        self.ansible.known = {""}  # a test that takes this away has it look first
         self.lifetime_s = LIFETIME_S
         self.camera = ScriptedCamera()
         self.token = load_token(state_dir)

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
 
 import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
 from testing.fakes.mission import Mission
 from testing.ui.conftest import PHONE, OpenPage, Watch
+from testing.ui.saying import call, say
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
-
-
-def call(tool: str, **arguments: Any) -> str:
-    """What the model writes to use a tool."""
-    return f"<tool_call>\n{json.dumps({'name': tool, 'arguments': arguments})}\n</tool_call>"
-
-
-async def say(page: Page, words: str) -> None:
-    await page.locator("#words").fill(words)
-    await page.locator("#words").press("Enter")
 
 
 async def ask_for_sleep(mission: Mission, page: Page) -> Locator:

@@ -16,6 +16,11 @@ from pipecatapp.errors import ConfigurationError
 if TYPE_CHECKING:
     from pipecatapp.cli.client import Client
 
+_STEPS = {
+    "look": "Step 1 of 2: a yes lets it look, and runs nothing.",
+    "run": "Step 2 of 2: it looked, and this is what it found; a yes runs it.",
+}
+
 
 @click.group(cls=Verbs, example="pipecatapp approvals list")
 def approvals() -> None:
@@ -93,8 +98,11 @@ class ApprovalClient:
             say("nothing was decided")
             return 1
         body = {"decision": decision, "digest": request["digest"], "scope": "once"}
-        state = self._client.request("POST", f"/api/approvals/{request['id']}", json=body).json()["state"]
-        say(f"{request['id']} is {state}; the agent goes on in its conversation")
+        answer = self._client.request("POST", f"/api/approvals/{request['id']}", json=body).json()
+        if answer["state"] == "approved" and answer["step"] == "look":
+            say(f"{request['id']} is approved: the agent looks now; what it finds waits for an answer of its own")
+        else:
+            say(f"{request['id']} is {answer['state']}; the agent goes on in its conversation")
         return 0
 
     def _is_sure(self, question: str) -> bool:
@@ -113,6 +121,7 @@ def _shown(request: Mapping[str, Any]) -> str:
     lines = [
         f"{request['id']}  {request['tool']}  ({request['risk']}, {_left(request['expires_at'])})",
         f"  {request['sentence']}",
+        *(f"  {note}" for note in [_STEPS.get(str(request.get("step", "")), "")] if note),
         *(f"  {name}: {json.dumps(value, ensure_ascii=True)}" for name, value in request["arguments"].items()),
         *(f"  | {line}" for line in str(request["detail"]).splitlines()),
         f"  conversation {request['conversation']}, digest {request['digest']}",

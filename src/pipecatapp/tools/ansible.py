@@ -1,4 +1,4 @@
-"""``ansible.run_playbook``: runs a playbook of this program, after a dry run that stands on the approval card."""
+"""``ansible.run_playbook``: runs a playbook of this program, after a yes to a dry run and a yes to what that found."""
 
 from __future__ import annotations
 
@@ -76,9 +76,15 @@ class RunPlaybook:
         self._check_s = check_s
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
-        """Name the playbook; nothing is started before a yes, no dry run either."""
+        """Ask for a dry run. It connects to the machines and starts a program, so it waits for a yes itself."""
         await asyncio.to_thread(self._command, arguments)
-        return Preview(f"Run {_what(arguments)}.")
+        what = _what(arguments)
+        return Preview(
+            f"Look what {what} would change.",
+            detail=f"$ {what} --check --diff\n\nA dry run: it connects to the machines and changes nothing.",
+            whole=not arguments.get("extra_vars"),
+            look=True,
+        )
 
     async def look(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         """Do a dry run; its summary stands on the card. What hosts say of themselves is not in the sentence."""

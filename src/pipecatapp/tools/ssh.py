@@ -13,7 +13,7 @@ from pipecatapp.errors import ToolError, ToolOffError
 from pipecatapp.ports import Tool, ToolContext
 from pipecatapp.tools.output import short
 from pipecatapp.tools.registry import ToolServices
-from pipecatapp.tools.ssh_folder import SshFolder, Target
+from pipecatapp.tools.ssh_folder import SshFolder, Target, seen_as
 from pipecatapp.tools.ssh_session import Command, RunResult, host_key, run
 
 _SECONDS = 60
@@ -63,23 +63,31 @@ class RunCommand:
         self._folder = folder
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
-        """Show where it would run; of a host that is new also its key."""
+        """Show where it would run; where the host is new, ask to connect to it and see its key."""
         target, command = self._meant(arguments)
         known = await asyncio.to_thread(self._folder.known)
-        where = f"{target.name} as {target.user}"
-        detail = f"{command}\n\non {target.account}"
-        found = ""
-        if known.lookup(target.known_as) is None:
-            key = await asyncio.to_thread(host_key, target)
-            await asyncio.to_thread(self._folder.show, target, key)
-            where += ", which I do not know yet"
-            found = f"{target.known_as} {key.fingerprint}"
-            detail += (
-                f"\n\nThis is the first connection to {target.known_as}. Its key ({key.get_name()}) has the "
-                "fingerprint\n"
-                f"{key.fingerprint}\nCompare it with what `ssh-keygen -lf` says there. A yes stores it."
-            )
-        return Preview(f"Run {short(command, 80)} on {where}.", detail, scope=target.account, found=found)
+        if known.lookup(target.known_as) is not None:
+            return Preview(_run(target, command), _detail(target, command), scope=target.account)
+        return Preview(
+            f"Connect to {target.name}, which I do not know yet, and see its key.",
+            f"{_detail(target, command)}\n\nThis is the first connection to {target.known_as}: its key is shown, "
+            "nobody is logged in, and nothing is run.",
+            look=True,
+        )
+
+    async def look(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
+        """Show the key of a new host."""
+        target, command = self._meant(arguments)
+        key = await asyncio.to_thread(host_key, target)
+        await asyncio.to_thread(self._folder.show, target, key)
+        return Preview(
+            f"{_run(target, command)} I do not know this host yet.",
+            f"{_detail(target, command)}\n\nThis is the first connection to {target.known_as}. Its key "
+            f"({key.get_name()}) has the fingerprint\n{key.fingerprint}\nCompare it with what `ssh-keygen -lf` says "
+            "there. A yes stores it.",
+            scope=target.account,
+            found=seen_as(target, key),
+        )
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Run it to its end."""
@@ -92,6 +100,7 @@ class RunCommand:
             seconds,
             show=lambda line: _shown(loop, context, line),
             stop=threading.Event(),
+            seen=context.seen,
         )
         working = asyncio.create_task(asyncio.to_thread(run, self._folder, command))
         try:
@@ -120,6 +129,14 @@ def create(services: ToolServices) -> Tool:
     if services.ssh_dir is None:
         raise ToolOffError("there is no SSH_DIR")
     return RunCommand(SshFolder(services.ssh_dir))
+
+
+def _run(target: Target, command: str) -> str:
+    return f"Run {short(command, 80)} on {target.name} as {target.user}."
+
+
+def _detail(target: Target, command: str) -> str:
+    return f"{command}\n\non {target.account}"
 
 
 def _shown(loop: asyncio.AbstractEventLoop, context: ToolContext, line: str) -> None:

@@ -128,21 +128,21 @@ class SshFolder:
             elif key not in before.values():
                 raise ToolError(changed(target, next(iter(before.values())), key))
 
-    def accept(self, target: Target, key: PKey) -> None:
-        """From now on this is the key of the host; a person has seen it and said yes to the call.
+    def accept(self, target: Target, key: PKey, seen: str) -> None:
+        """From now on this is the key of the host, where it is the one that a person saw (``seen_as``) and said yes to.
 
         Raises:
             ToolError: nobody was shown this key.
         """
         with self._lock:
             before = self._hosts("shown_hosts").lookup(target.known_as)
-            if before is None:
+            if before is not None and key not in before.values():
+                raise ToolError(changed(target, next(iter(before.values())), key))
+            if seen != seen_as(target, key):
                 raise ToolError(
                     f"nobody has seen the key of {target.name} yet; ask again, then its fingerprint {key.fingerprint} "
                     "stands on the card"
                 )
-            if key not in before.values():
-                raise ToolError(changed(target, next(iter(before.values())), key))
             self._add_host("known_hosts", target, key)
 
     def forget(self, target: Target) -> bool:
@@ -233,6 +233,11 @@ class SshFolder:
             replace_file(self.folder / name, text)
         except OSError as error:
             raise ToolError(f"{self.folder / name} cannot be written: {error.strerror}") from error
+
+
+def seen_as(target: Target, key: PKey) -> str:
+    """The key of a new host as it stands on the card."""
+    return f"{target.known_as} {key.fingerprint}"
 
 
 def changed(target: Target, before: PKey, now: PKey) -> str:

@@ -47,6 +47,7 @@ class Command:
         text: the command line, for the shell there.
         seconds: how long it may take.
         show: gets the newest line.
+        seen: the key of a new host that a person saw and said yes to (``ssh_folder.seen_as``).
     """
 
     target: Target
@@ -54,6 +55,7 @@ class Command:
     seconds: float
     show: Callable[[str], None]
     stop: threading.Event
+    seen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +74,11 @@ class _Accepting:
 
     folder: SshFolder
     target: Target
+    seen: str
 
     def missing_host_key(self, client: SSHClient, hostname: str, key: PKey) -> None:
         """Raises ToolError when nobody saw it."""
-        self.folder.accept(self.target, key)
+        self.folder.accept(self.target, key, self.seen)
 
 
 def host_key(target: Target) -> PKey:
@@ -95,7 +98,7 @@ def host_key(target: Target) -> PKey:
 
 def run(folder: SshFolder, command: Command) -> RunResult:
     """Log in and run it. Raises ToolError."""
-    client = _connected(folder, command.target)
+    client = _connected(folder, command.target, command.seen)
     try:
         with _told(command.target):
             transport = client.get_transport()
@@ -106,14 +109,14 @@ def run(folder: SshFolder, command: Command) -> RunResult:
         client.close()
 
 
-def _connected(folder: SshFolder, target: Target) -> SSHClient:
+def _connected(folder: SshFolder, target: Target, seen: str) -> SSHClient:
     from paramiko import BadHostKeyException, SSHClient
 
     client = SSHClient()
     for host, keys in folder.known().items():
         for kind, key in keys.items():
             client.get_host_keys().add(host, kind, key)
-    client.set_missing_host_key_policy(_Accepting(folder, target))
+    client.set_missing_host_key_policy(_Accepting(folder, target, seen))
     try:
         with _told(target):
             client.connect(

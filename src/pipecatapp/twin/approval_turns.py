@@ -21,17 +21,18 @@ from pipecatapp.domain import (
 from pipecatapp.errors import ApprovalError, StorageError, ToolError, UnfitDecisionError
 from pipecatapp.ports import ConversationStore, ToolContext
 from pipecatapp.twin.act.approval_prompts import DECIDED, Answered, ApprovalPrompts, Repeated
-from pipecatapp.twin.act.approvals import STOPPED, ApprovalGate, Decision, Scope, outcome_of
+from pipecatapp.twin.act.approval_views import STOPPED, outcome_of
+from pipecatapp.twin.act.approvals import ApprovalGate, Decision, Scope
 from pipecatapp.twin.act.audit import digest_of
 from pipecatapp.twin.act.toolbox import Toolbox, failure
 from pipecatapp.twin.open_conversations import OpenConversation, OpenConversations, RunningTurn
 from pipecatapp.twin.speak.builder import PromptBuilder
 from pipecatapp.twin.speak.current_dialect import CurrentDialect
 from pipecatapp.twin.speak.dialect import clip
-from pipecatapp.twin.speak.protocol import defuse, tool_response_text
+from pipecatapp.twin.speak.protocol import WAITING, defuse, tool_response_text
 from pipecatapp.twin.speak.tool_loop import ToolLoop
 from pipecatapp.twin.speak.turn_request import TurnRequest
-from pipecatapp.twin.streams import one
+from pipecatapp.twin.streams import none, one
 from pipecatapp.twin.turn_progress import TurnProgress, new_turn_id
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class ApprovalTurns:
             request is not None
             and decision == "approve"
             and arguments is not None
-            and digest_of(request.tool, arguments) != request.digest
+            and digest_of(request.tool, arguments) != digest_of(request.tool, request.arguments)
         ):
             try:
                 context = ToolContext(request.conversation, request.turn, request.words)
@@ -175,20 +176,32 @@ class ApprovalTurns:
             result = await self._carry_out(turn, request, approval)
         finally:
             await self._close(approval.id)
+        if result is None:
+            return none()
         may_go_on = approval.state is ApprovalState.APPROVED and request.dialect.rewords_results
         return self._loop.tell(request, result, words_only=not may_go_on)
 
-    async def _carry_out(self, turn: RunningTurn, request: TurnRequest, approval: ApprovalRequest) -> ToolResult:
-        """What came of a decision, as the model is shown it; also when it is cut short."""
+    async def _carry_out(self, turn: RunningTurn, request: TurnRequest, approval: ApprovalRequest) -> ToolResult | None:
+        """What came of a decision, as the model is shown it; also when it is cut short. None: it was looked at, and the
+        call itself waits for a person now (``request.asked``)."""
         result = failure("it was stopped")
+        call = ToolCall(approval.id, approval.tool, approval.arguments)
         try:
             if approval.state is ApprovalState.APPROVED:
-                request.calls.append(ToolCall(approval.id, approval.tool, approval.arguments))
-                result = await self._toolbox.carry_out(approval, request.context)
+                request.calls.append(call)
+                outcome = await self._toolbox.carry_out(approval, request.context)
+                if isinstance(outcome, ApprovalRequest):
+                    request.calls.remove(call)
+                    request.asked = outcome
+                    return None
+                result = outcome
             else:
                 result = outcome_of(approval)
         finally:
-            shown = self._loop.respond(request, approval.tool, clip(result.text, request.dialect))
+            if request.asked is None:
+                shown = self._loop.respond(request, approval.tool, clip(result.text, request.dialect))
+            else:
+                shown = tool_response_text(WAITING)
             request.messages += request.dialect.decision(approval, shown, turn.text)
         return result
 

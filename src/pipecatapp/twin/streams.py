@@ -23,6 +23,13 @@ class closing(Generic[T]):  # noqa: N801 - used like contextlib.aclosing
             await close()
 
 
+async def none() -> AsyncIterator[str]:
+    """A stream without pieces."""
+    nothing: tuple[str, ...] = ()
+    for piece in nothing:
+        yield piece
+
+
 async def one(piece: T) -> AsyncIterator[T]:
     """A stream of one piece."""
     yield piece

@@ -56,7 +56,9 @@ async def test_a_command_runs_on_a_new_host_whose_fingerprint_stood_on_the_card(
             "It is done.",
         )
         said = await house.ask("run it over there")
-        assert f"run echo done; touch ran on 127.0.0.1 as {USER}, which I do not know yet." in said
+        assert said == "May I connect to 127.0.0.1, which I do not know yet, and see its key?"
+        said = await house.approve_and_hear()
+        assert said.startswith(f"I am about to run echo done; touch ran on 127.0.0.1 as {USER}.")
         assert sshd.fingerprint in house.waiting.preview.detail
         assert not (sshd.home / "ran").exists()
         assert await house.approve_and_hear() == "It is done."
@@ -81,7 +83,7 @@ async def test_a_program_runs_in_the_sandbox_after_a_yes(tmp_path: Path) -> None
     await house.aclose()
 
 
-async def test_a_playbook_runs_after_a_yes(tmp_path: Path) -> None:
+async def test_a_playbook_is_tried_after_one_yes_and_runs_after_another(tmp_path: Path) -> None:
     books = tmp_path / "books"
     books.mkdir()
     (books / "note.yaml").write_text(
@@ -96,7 +98,11 @@ async def test_a_playbook_runs_after_a_yes(tmp_path: Path) -> None:
         "The note is written.",
     )
     said = await house.ask("run the note playbook")
-    assert said.startswith("I am about to run note.yaml.")
+    assert said == "May I look what note.yaml would change?"
+    assert not (tmp_path / "ansible").exists()  # nothing was started
+    said = await house.ask("yes")
+    assert said.startswith("I am about to run note.yaml. The dry run would change: Write the note.")
+    assert "+hello" in house.waiting.preview.detail
     assert not (books / "note").exists()
     assert await house.approve_and_hear() == "The note is written."
     assert "localhost: 1 ok, 1 changed" in house.shown

@@ -58,7 +58,10 @@ def tool(folder: Path, tmp_path: Path) -> RunPlaybook:
 
 
 async def test_nothing_is_started_before_a_yes(tool: RunPlaybook, folder: Path) -> None:
-    await tool.preview({"playbook": "note.yaml", "extra_vars": {"word": "x"}}, CONTEXT)
+    preview = await tool.preview({"playbook": "note.yaml", "limit": "attic"}, CONTEXT)
+    assert preview.sentence == "Look what note.yaml on attic would change."
+    assert (preview.look, preview.whole) == (True, True)
+    assert not (await tool.preview({"playbook": "note.yaml", "extra_vars": {"word": "x"}}, CONTEXT)).whole
     assert not (folder.parent / "home").exists()
 
 

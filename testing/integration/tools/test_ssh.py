@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,38 +47,65 @@ def call(server: Sshd, command: str, user: str = USER, **more: Any) -> dict[str,
     return {"host": f"127.0.0.1:{server.port}", "command": command, "username": user, **more}
 
 
+async def looked(tool: RunCommand, arguments: dict[str, Any]) -> ToolContext:
+    """The context of a run after a yes to what the look found."""
+    return replace(CONTEXT, seen=(await tool.look(arguments, CONTEXT)).found)
+
+
 @pytest.fixture
 async def known(sshd: Sshd, folder: SshFolder) -> RunCommand:
     """A tool that may log in, on a host that it knows."""
     tool = RunCommand(folder)
     sshd.authorize(folder.public_key())
-    await tool.preview(call(sshd, "true"), CONTEXT)
-    assert (await tool.run(call(sshd, "true"), CONTEXT)).ok
+    assert (await tool.run(call(sshd, "true"), await looked(tool, call(sshd, "true")))).ok
     return tool
 
 
 async def test_a_first_connection_shows_the_fingerprint_and_a_yes_stores_it(sshd: Sshd, folder: SshFolder) -> None:
     tool = RunCommand(folder)
     sshd.authorize(folder.public_key())
-    preview = await tool.preview(call(sshd, "echo hello"), CONTEXT)
+    first = await tool.preview(call(sshd, "echo hello"), CONTEXT)
+    assert first.look
+    assert first.sentence == "Connect to 127.0.0.1, which I do not know yet, and see its key."
+    assert sshd.fingerprint not in first.detail
+    preview = await tool.look(call(sshd, "echo hello"), CONTEXT)
     assert sshd.fingerprint in preview.detail
     assert "echo hello" in preview.sentence
     assert preview.scope == f"{USER}@[127.0.0.1]:{sshd.port}"
     assert not (folder.folder / "known_hosts").exists()
-    result = await tool.run(call(sshd, "echo hello"), CONTEXT)
+    result = await tool.run(call(sshd, "echo hello"), replace(CONTEXT, seen=preview.found))
     assert result.text == "echo hello on 127.0.0.1 ended with 0: hello"
     assert result.ok
-    assert sshd.fingerprint not in (await tool.preview(call(sshd, "echo hello"), CONTEXT)).detail
+    again = await tool.preview(call(sshd, "echo hello"), CONTEXT)
+    assert (again.look, again.scope) == (False, preview.scope)  # it is known: one yes is enough
+
+
+async def test_nobody_is_connected_to_before_a_yes(folder: SshFolder) -> None:
+    connected = asyncio.Event()
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        await RunCommand(folder).preview({"host": f"127.0.0.1:{port}", "command": "true"}, CONTEXT)
+        await asyncio.sleep(0.2)
+        assert not connected.is_set()
 
 
 async def test_the_yes_holds_over_a_restart(sshd: Sshd, folder: SshFolder) -> None:
     sshd.authorize(folder.public_key())
-    await RunCommand(folder).preview(call(sshd, "true"), CONTEXT)
-    assert (await RunCommand(SshFolder(folder.folder)).run(call(sshd, "true"), CONTEXT)).ok
+    context = await looked(RunCommand(folder), call(sshd, "true"))
+    assert (await RunCommand(SshFolder(folder.folder)).run(call(sshd, "true"), context)).ok
 
 
 async def test_a_host_whose_key_nobody_saw_is_not_trusted(sshd: Sshd, folder: SshFolder) -> None:
     sshd.authorize(folder.public_key())
+    for context in (CONTEXT, replace(CONTEXT, seen="SHA256:another")):
+        with pytest.raises(ToolError, match="nobody has seen the key"):
+            await RunCommand(folder).run(call(sshd, "touch ran"), context)
+    await RunCommand(folder).look(call(sshd, "touch ran"), CONTEXT)  # shown, and nobody said yes to that
     with pytest.raises(ToolError, match="nobody has seen the key"):
         await RunCommand(folder).run(call(sshd, "touch ran"), CONTEXT)
     assert not (sshd.home / "ran").exists()
@@ -96,35 +124,35 @@ async def test_a_changed_key_is_refused(sshd: Sshd, folder: SshFolder, known: Ru
     target = folder.target(f"127.0.0.1:{sshd.port}", USER)
     assert folder.forget(target)
     assert not folder.forget(target)
-    assert sshd.fingerprint in (await known.preview(call(sshd, "true"), CONTEXT)).detail
+    assert sshd.fingerprint in (await known.look(call(sshd, "true"), CONTEXT)).detail
 
 
 async def test_a_key_that_changes_between_card_and_yes_is_refused(sshd: Sshd, folder: SshFolder) -> None:
     tool = RunCommand(folder)
     sshd.authorize(folder.public_key())
-    await tool.preview(call(sshd, "true"), CONTEXT)
+    context = await looked(tool, call(sshd, "true"))
     await sshd.stop()
     sshd.new_host_key()
     await sshd.start()
-    for attempt in (tool.run, tool.preview):
+    for attempt in (tool.run, tool.look):
         with pytest.raises(ToolError, match="has changed"):
-            await attempt(call(sshd, "true"), CONTEXT)
+            await attempt(call(sshd, "true"), context)
     assert not (folder.folder / "known_hosts").exists()
 
 
 async def test_a_key_that_is_not_installed_says_what_to_do(sshd: Sshd, folder: SshFolder) -> None:
     tool = RunCommand(folder)
-    await tool.preview(call(sshd, "true"), CONTEXT)
+    context = await looked(tool, call(sshd, "true"))
     with pytest.raises(ToolError, match=f"does not let {USER} in.*pipecatapp ssh key.*pipecatapp ssh password"):
-        await tool.run(call(sshd, "true"), CONTEXT)
+        await tool.run(call(sshd, "true"), context)
 
 
 async def test_a_stored_password_lets_in(sshd: Sshd, folder: SshFolder) -> None:
     tool = RunCommand(folder)
     target = folder.target(f"127.0.0.1:{sshd.port}", USER)
     folder.store_password(target, PASSWORD)
-    await tool.preview(call(sshd, "id -un"), CONTEXT)
-    assert (await tool.run(call(sshd, "id -un"), CONTEXT)).text.endswith(f"ended with 0: {USER}")
+    context = await looked(tool, call(sshd, "id -un"))
+    assert (await tool.run(call(sshd, "id -un"), context)).text.endswith(f"ended with 0: {USER}")
     folder.store_password(target, "wrong")
     with pytest.raises(ToolError, match="does not let") as refused:
         await tool.run(call(sshd, "id -un"), CONTEXT)
@@ -204,12 +232,12 @@ async def test_a_connection_that_is_lost_is_said(sshd: Sshd, known: RunCommand) 
 async def test_nobody_listens(sshd: Sshd, folder: SshFolder) -> None:
     await sshd.stop()
     with pytest.raises(ToolError, match="refuses the connection"):
-        await RunCommand(folder).preview(call(sshd, "true"), CONTEXT)
+        await RunCommand(folder).look(call(sshd, "true"), CONTEXT)
 
 
 async def test_a_host_that_nobody_knows(folder: SshFolder) -> None:
     with pytest.raises(ToolError, match=r"nobody knows a host nowhere\.invalid"):
-        await RunCommand(folder).preview({"host": "nowhere.invalid", "command": "true"}, CONTEXT)
+        await RunCommand(folder).look({"host": "nowhere.invalid", "command": "true"}, CONTEXT)
 
 
 async def test_something_else_listens(folder: SshFolder) -> None:
@@ -220,7 +248,7 @@ async def test_something_else_listens(folder: SshFolder) -> None:
     async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(ToolError, match="does not speak SSH"):
-            await RunCommand(folder).preview({"host": f"127.0.0.1:{port}", "command": "true"}, CONTEXT)
+            await RunCommand(folder).look({"host": f"127.0.0.1:{port}", "command": "true"}, CONTEXT)
 
 
 async def test_a_host_that_is_silent(folder: SshFolder) -> None:
@@ -228,9 +256,7 @@ async def test_a_host_that_is_silent(folder: SshFolder) -> None:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         with pytest.raises(ToolError, match=r"127\.0\.0\.1 port"):
-            await RunCommand(folder).preview(
-                {"host": f"127.0.0.1:{silent.getsockname()[1]}", "command": "true"}, CONTEXT
-            )
+            await RunCommand(folder).look({"host": f"127.0.0.1:{silent.getsockname()[1]}", "command": "true"}, CONTEXT)
 
 
 async def test_an_alias_of_the_configuration(sshd: Sshd, folder: SshFolder, known: RunCommand) -> None:

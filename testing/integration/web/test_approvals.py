@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ SSH = '<tool_call>\n{"name": "ssh.run_command", "arguments": {"host": "node3", "
 POWER = (
     '<tool_call>\n{"name": "power.set_idle_threshold", "arguments": {"service": "coding", "seconds": 60}}\n</tool_call>'
 )
+
+
+HEAL = '<tool_call>\n{"name": "ansible.run_playbook", "arguments": {"playbook": "heal_cluster.yaml"}}\n</tool_call>'
 
 
 @pytest.fixture
@@ -85,7 +89,7 @@ async def test_a_yes_on_the_page_runs_the_call_and_the_answer_comes(scripted: Mi
         f"/api/approvals/{waiting['id']}", json={"decision": "approve", "digest": waiting["digest"], "scope": "once"}
     )
     assert (answer.status_code, answer.json()) == (
-        200, {"id": waiting["id"], "decision": "approve", "state": "approved"},
+        200, {"id": waiting["id"], "decision": "approve", "state": "approved", "step": "only"},
     )  # fmt: skip
     await spoken(scripted, "It is half full.")
     assert len(scripted.ssh.calls) == 1
@@ -222,6 +226,33 @@ async def test_the_terminal_shows_the_exact_call_and_answers_it(
     assert (await audit(http, 3))[1]["by"] == "terminal"
     with pytest.raises(ConfigurationError, match="no request"):
         await asyncio.to_thread(agreeing.answer, waiting["id"], "approve")
+
+
+async def test_the_terminal_says_what_a_yes_to_looking_does(
+    scripted: Mission, http: httpx.AsyncClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scripted.ansible.known = set()
+    scripted.model.replies["heal"] = HEAL
+    scripted.model.replies["is through"] = "It is well."
+    client = ApprovalClient(Client(scripted.url, scripted.token, load_settings(state_dir=tmp_path)))
+    first = await ask(http, "heal the cluster")
+    assert (first["step"], first["after"]) == ("look", "")
+    assert await asyncio.to_thread(partial(client.answer, first["id"], "approve", sure=True)) == 0
+    shown = capsys.readouterr().out
+    assert "Step 1 of 2: a yes lets it look, and runs nothing." in shown
+    assert "the agent looks now; what it finds waits for an answer of its own" in shown
+    async with asyncio.timeout(10):
+        while not (waiting := await waits(http)):
+            await asyncio.sleep(0.02)
+    (second,) = waiting
+    assert (second["step"], second["after"]) == ("run", first["id"])
+    assert scripted.ansible.calls == []
+    assert await asyncio.to_thread(partial(client.answer, second["id"], "approve", sure=True)) == 0
+    shown = capsys.readouterr().out
+    assert "Step 2 of 2" in shown
+    assert "| +new" in shown
+    await spoken(scripted, "It is well.")
+    assert len(scripted.ansible.calls) == 1
 
 
 async def test_the_openai_endpoint_cannot_act(scripted: Mission, http: httpx.AsyncClient) -> None:

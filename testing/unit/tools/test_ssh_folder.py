@@ -13,7 +13,7 @@ from pipecatapp.cli.ssh import forget_host, print_key, store_password
 from pipecatapp.errors import ToolError
 from pipecatapp.ports import ToolContext
 from pipecatapp.tools.ssh import RunCommand
-from pipecatapp.tools.ssh_folder import SshFolder, Target
+from pipecatapp.tools.ssh_folder import SshFolder, Target, seen_as
 
 pytestmark = pytest.mark.unit
 
@@ -124,7 +124,7 @@ def test_what_a_person_wrote_into_known_hosts_stays(folder: SshFolder) -> None:
     (folder.folder / "known_hosts").write_text(f"# mine\nnas {other.get_name()} {other.get_base64()}")
     target, key = folder.target("node3", "pi"), folder.key()
     folder.show(target, key)
-    folder.accept(target, key)
+    folder.accept(target, key, seen_as(target, key))
     assert (folder.folder / "known_hosts").read_text().startswith("# mine\nnas ssh-ed25519 ")
     assert folder.known().lookup("nas") is not None
     assert folder.forget(target)
@@ -135,13 +135,17 @@ def test_what_a_person_wrote_into_known_hosts_stays(folder: SshFolder) -> None:
 def test_another_key_than_the_shown_one_is_not_accepted(folder: SshFolder) -> None:
     target, key = folder.target("node3", "pi"), folder.key()
     other: paramiko.PKey = SshFolder(folder.folder / "other").key()
-    with pytest.raises(ToolError, match="nobody has seen"):
-        folder.accept(target, key)
+    for seen in ("", seen_as(target, other), seen_as(folder.target("node4", "pi"), key)):
+        with pytest.raises(ToolError, match="nobody has seen"):
+            folder.accept(target, key, seen)
     folder.show(target, key)
-    for refused in (folder.show, folder.accept):
-        with pytest.raises(ToolError, match="has changed"):
-            refused(target, other)
-    folder.accept(target, key)
+    with pytest.raises(ToolError, match="nobody has seen"):
+        folder.accept(target, key, "")  # it was shown, and nobody said yes to that
+    with pytest.raises(ToolError, match="has changed"):
+        folder.show(target, other)
+    with pytest.raises(ToolError, match="has changed"):
+        folder.accept(target, other, seen_as(target, other))
+    folder.accept(target, key, seen_as(target, key))
 
 
 def test_the_commands(folder: SshFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pipecatapp.domain import ApprovalRequest, Source
+from pipecatapp.domain import ApprovalRequest, Source, Step
 from pipecatapp.languages import language
-from pipecatapp.twin.act.approvals import ALOUD, READ_OUT_AT_MOST, ApprovalGate, by_voice
+from pipecatapp.twin.act.approval_views import ALOUD, READ_OUT_AT_MOST, by_voice
+from pipecatapp.twin.act.approvals import ApprovalGate
 
 SHALL_I = "Shall I?"
+MAY_I = "May I"
 ON_THE_PAGE = "Please confirm it on the page."
 FIRST_THIS = "First I need your answer to this."
 MEANT_THIS = "Do you mean this?"
@@ -131,6 +133,8 @@ def sentence(request: ApprovalRequest) -> str:
         return f"I am about to use {request.tool}, and it is too long to read out. {ON_THE_PAGE}"
     if what[1:2].islower():
         what = what[:1].lower() + what[1:]
+    if request.step is Step.LOOK:
+        return f"{MAY_I} {what}?" if by_voice(request) else f"I would like to {what}. {ON_THE_PAGE}"
     question = SHALL_I if by_voice(request) else ON_THE_PAGE
     return f"I am about to {what}. {question}"
 

@@ -9,18 +9,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pipecatapp.domain import ApprovalRequest, AuditEntry, Risk, ToolCall, ToolResult, ToolSpec
+from pipecatapp.domain import ApprovalRequest, AuditEntry, Risk, Step, ToolCall, ToolResult, ToolSpec
 from pipecatapp.events import AuditRecorded
 from pipecatapp.ports import AuditLog, EventSink, ToolContext
 from pipecatapp.twin.act.masking import mask
 
 EXECUTED = "executed"
+LOOKED = "looked"
 
 
 def digest_of(tool: str, arguments: Mapping[str, Any]) -> str:
     """The name of exactly this call: SHA-256 of its canonical JSON."""
     text = json.dumps({"tool": tool, "arguments": arguments}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_of_request(request: ApprovalRequest) -> str:
+    """The name of exactly what a yes to this request is bound to: the call, and where it has two steps also which of
+    them, and what was seen by looking. So a yes to looking is never one to running."""
+    if request.step is Step.ONLY:
+        return digest_of(request.tool, request.arguments)
+    seen = [request.step, digest_of(request.tool, request.arguments), request.preview.sentence, request.preview.detail]
+    return hashlib.sha256(json.dumps(seen, separators=(",", ":")).encode()).hexdigest()
 
 
 def digest_of_spec(spec: ToolSpec) -> str:
@@ -44,22 +54,30 @@ class Auditor:
         self._clock = clock
 
     async def request(self, request: ApprovalRequest, decision: str, by: str) -> None:
-        """A call was asked for, or decided."""
+        """A call was asked for, or decided; "look ..." where that is only about looking."""
         call = ToolCall(request.id, request.tool, request.arguments)
-        await self._record(self._entry(call, request.risk, request, decision, by))
+        decision = f"look {decision}" if request.step is Step.LOOK else decision
+        await self._record(replace(self._entry(call, request.risk, request, decision, by), digest=request.digest))
 
     async def call(self, call: ToolCall, spec: ToolSpec, context: ToolContext, decision: str, by: str) -> None:
         """A call was decided without asking a person: by a rule, or by what the person allowed before."""
         await self._record(self._entry(call, spec.risk, context, decision, by))
 
     async def executed(
-        self, call: ToolCall, spec: ToolSpec, context: ToolContext, by: str, result: ToolResult, seconds: float
+        self,
+        call: ToolCall,
+        spec: ToolSpec,
+        context: ToolContext,
+        by: str,
+        result: ToolResult,
+        seconds: float,
+        decision: str = EXECUTED,
     ) -> None:
-        """A call was carried out, well or not."""
+        """A call was carried out, or (``LOOKED``) its tool has looked, well or not."""
         whole = f"{result.text}\n{result.detail}".encode("utf-8", "replace")
         await self._record(
             replace(
-                self._entry(call, spec.risk, context, EXECUTED, by),
+                self._entry(call, spec.risk, context, decision, by),
                 result_digest=hashlib.sha256(whole).hexdigest(),
                 ok=result.ok,
                 seconds=round(seconds, 3),

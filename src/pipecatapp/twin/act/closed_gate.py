@@ -19,7 +19,14 @@ class ClosedGate(ApprovalGate):
     def __init__(self) -> None:
         super().__init__(_Nothing(), Auditor(_Nothing(), _Nothing()), _Nothing(), mode="deny")
 
-    async def ask(self, call: ToolCall, spec: ToolSpec, preview: Preview, context: ToolContext) -> NoReturn:
+    async def ask(
+        self,
+        call: ToolCall,
+        spec: ToolSpec,
+        preview: Preview,
+        context: ToolContext,
+        after: ApprovalRequest | None = None,
+    ) -> NoReturn:
         """Refuse.
 
         Raises:

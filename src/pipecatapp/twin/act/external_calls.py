@@ -13,7 +13,8 @@ from typing import Any
 from pipecatapp.background import BackgroundTasks
 from pipecatapp.domain import ApprovalRequest, ApprovalState, Risk, ToolCall, ToolResult, ToolSpec
 from pipecatapp.ports import ToolContext
-from pipecatapp.twin.act.approvals import ApprovalGate, outcome_of
+from pipecatapp.twin.act.approval_views import outcome_of
+from pipecatapp.twin.act.approvals import ApprovalGate
 from pipecatapp.twin.act.toolbox import Toolbox
 from pipecatapp.twin.turn_progress import new_turn_id
 
@@ -96,10 +97,13 @@ class ExternalCalls:
             return ToolResult("error: it was told already, or is not wanted any more", ok=False)
         try:
             if now.state is ApprovalState.APPROVED:
-                return await self._toolbox.carry_out(now, context)
-            return outcome_of(now)
+                result = await self._toolbox.carry_out(now, context)
+            else:
+                result = outcome_of(now)
         finally:
             await self._gate.close(request.id)
+        # It was only looked at: what was found waits for a person too.
+        return result if isinstance(result, ToolResult) else await self._decided(result, context)
 
     def _shared(self, turn: str) -> bool:
         """Whether another program waits for what this turn asked for."""

@@ -7,22 +7,23 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from pipecatapp import json_schema
 from pipecatapp.background import BackgroundTasks
-from pipecatapp.domain import ApprovalRequest, Preview, Risk, ToolCall, ToolResult, ToolSpec
+from pipecatapp.domain import ApprovalRequest, Preview, Risk, Step, ToolCall, ToolResult, ToolSpec
 from pipecatapp.errors import ApprovalError, StorageError, ToolError
 from pipecatapp.events import ToolFinished, ToolProgress, ToolStarted
 from pipecatapp.json_bounds import find_excess
-from pipecatapp.ports import ClosingTool, EventSink, PreviewingTool, Tool, ToolContext, ToolSource
+from pipecatapp.ports import ClosingTool, EventSink, LookingTool, PreviewingTool, Tool, ToolContext, ToolSource
 from pipecatapp.twin.act.approval_prompts import default_sentence
 from pipecatapp.twin.act.approvals import ApprovalGate
-from pipecatapp.twin.act.audit import digest_of_spec
+from pipecatapp.twin.act.audit import EXECUTED, LOOKED, digest_of_spec
 from pipecatapp.twin.act.masking import mask
 
 logger = logging.getLogger(__name__)
@@ -107,19 +108,22 @@ class Toolbox:
         by = "agent" if tool.spec.risk is Risk.READ else "session"
         return await self._carry_out(tool, call, context, by)
 
-    async def carry_out(self, request: ApprovalRequest, context: ToolContext) -> ToolResult:
-        """Run what a person said yes to, once. Never raises but for cancellation."""
+    async def carry_out(self, request: ApprovalRequest, context: ToolContext) -> ToolResult | ApprovalRequest:
+        """Run what a person said yes to, once; where the yes was to looking, look: then the call itself waits for them.
+        Never raises but for cancellation."""
         call = ToolCall(request.id, request.tool, request.arguments)
         try:
             tool = self._fit(call)
             if digest_of_spec(tool.spec) != request.spec_digest:
                 raise ToolError(f"{call.name} is not the tool any more that the yes was for, so it was not used")
-            await self._gate.begin(request.id)
+            begun = await self._gate.begin(request.id)
         except (ToolError, ApprovalError, StorageError) as error:
             with self.track(call, context) as outcome:
                 outcome.result = failure(str(error))
             return outcome.result
-        return await self._carry_out(tool, call, context, request.by)
+        if begun.step is Step.LOOK:
+            return await self._look(tool, call, context, begun)
+        return await self._carry_out(tool, call, replace(context, seen=begun.preview.found), begun.by)
 
     async def preview(self, name: str, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         """What a call with these arguments would do.
@@ -189,13 +193,10 @@ class Toolbox:
             await self._gate.auditor.call(call, tool.spec, context, "refused", "api")
             raise ToolError(f"{call.name} needs a person's yes, and nobody can be asked here; ask for it on the page")
         preview = await self._preview(tool, call.arguments, context)
-        try:
+        with _kept(call):
             if _own_wish(call, context) and await self._gate.allowed(call, tool.spec, preview, context):
                 return None
             return await self._gate.ask(call, tool.spec, preview, context)
-        except (StorageError, OSError) as error:
-            logger.exception("a request for approval could not be kept")
-            raise ToolError(f"{call.name} cannot be asked for: what waits for an answer cannot be kept") from error
 
     async def _preview(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         if not isinstance(tool, PreviewingTool):
@@ -211,7 +212,42 @@ class Toolbox:
             logger.exception("the preview of tool %s failed", tool.spec.name)
             raise ToolError(f"{tool.spec.name} failed; the reason is in the log") from error
 
+    async def _look(
+        self, tool: Tool, call: ToolCall, context: ToolContext, allowed: ApprovalRequest
+    ) -> ToolResult | ApprovalRequest:
+        """Have the tool look, and the call wait with what it found; a failure says why nobody is asked."""
+        found: list[Preview] = []
+
+        async def look(context: ToolContext) -> ToolResult:
+            if not isinstance(tool, LookingTool):
+                raise ToolError(f"{call.name} has nothing to look at")
+            # There is no third step.
+            found.append(replace(await tool.look(call.arguments, context), look=False))
+            return ToolResult(found[0].sentence, detail=found[0].detail)
+
+        result = await self._work(tool, call, context, allowed.by, look, LOOKED)
+        if not found:
+            return result
+        try:
+            with _kept(call):
+                return await self._gate.ask(call, tool.spec, found[0], context, after=allowed)
+        except ToolError as error:
+            return failure(str(error))
+
     async def _carry_out(self, tool: Tool, call: ToolCall, context: ToolContext, by: str) -> ToolResult:
+        return await self._work(tool, call, context, by, partial(tool.run, call.arguments), EXECUTED)
+
+    async def _work(
+        self,
+        tool: Tool,
+        call: ToolCall,
+        context: ToolContext,
+        by: str,
+        work: Callable[[ToolContext], Coroutine[Any, Any, ToolResult]],
+        what: str,
+    ) -> ToolResult:
+        """Let the tool work: with events and a line in the audit log around it."""
+
         def progress(text: str) -> None:
             self._sink.emit(
                 ToolProgress(conversation=context.conversation, turn=context.turn, call_id=call.id, text=text)
@@ -221,17 +257,17 @@ class Toolbox:
         outcome = Outcome()
         try:
             with self.track(call, context, outcome):
-                outcome.result = await self._run(tool, call, replace(context, progress=progress))
+                outcome.result = await self._in_time(tool, call, work(replace(context, progress=progress)))
         finally:
             seconds = time.monotonic() - began
             # Without waiting, for it is written down also when the turn was cancelled.
-            self._noting.start(self._gate.auditor.executed(call, tool.spec, context, by, outcome.result, seconds))
+            self._noting.start(self._gate.auditor.executed(call, tool.spec, context, by, outcome.result, seconds, what))
         return outcome.result
 
-    async def _run(self, tool: Tool, call: ToolCall, context: ToolContext) -> ToolResult:
+    async def _in_time(self, tool: Tool, call: ToolCall, work: Coroutine[Any, Any, ToolResult]) -> ToolResult:
         try:
             async with asyncio.timeout(tool.spec.timeout_s):
-                return await tool.run(call.arguments, context)
+                return await work
         except ToolError as error:
             return failure(str(error))
         except TimeoutError:
@@ -250,6 +286,16 @@ def _find_problem(spec: ToolSpec, arguments: Mapping[str, Any]) -> str | None:
     except ValueError as error:
         return f"the arguments cannot be written as JSON ({error})"
     return json_schema.find_problem({"additionalProperties": False, **spec.parameters}, arguments)
+
+
+@contextmanager
+def _kept(call: ToolCall) -> Iterator[None]:
+    """What cannot be kept on the disk is not asked for. Raises ToolError."""
+    try:
+        yield
+    except (StorageError, OSError) as error:
+        logger.exception("a request for approval could not be kept")
+        raise ToolError(f"{call.name} cannot be asked for: what waits for an answer cannot be kept") from error
 
 
 def _list_names(names: Sequence[str]) -> str:

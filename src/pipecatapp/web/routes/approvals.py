@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from pipecatapp.twin.act.approvals import approval_event
+from pipecatapp.twin.act.approval_views import approval_event
 from pipecatapp.web.services import WebServices
 
 
@@ -36,7 +36,7 @@ def create_router(services: WebServices) -> APIRouter:
         decided = await services.approvals.decide(
             approval, answer.digest, answer.decision, by=by, scope=answer.scope, arguments=answer.arguments
         )
-        return {"id": decided.id, "decision": answer.decision, "state": str(decided.state)}
+        return {"id": decided.id, "decision": answer.decision, "state": str(decided.state), "step": decided.step.value}
 
     @router.get("/audit")
     async def list_audit(

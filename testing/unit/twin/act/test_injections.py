@@ -32,9 +32,16 @@ def test_there_are_hundreds_of_attacks() -> None:
 class SaysYesItself(ApprovalGate):
     """A gate that takes the model's wish for a yes."""
 
-    async def _ask(self, call: ToolCall, spec: ToolSpec, preview: Preview, context: ToolContext) -> ApprovalRequest:
-        request = await super()._ask(call, spec, preview, context)
-        return await self._decide(request.id, request.digest, "approve", "page", "once", None)
+    async def ask(
+        self,
+        call: ToolCall,
+        spec: ToolSpec,
+        preview: Preview,
+        context: ToolContext,
+        after: ApprovalRequest | None = None,
+    ) -> ApprovalRequest:
+        request = await super().ask(call, spec, preview, context, after)
+        return await self.decide(request.id, request.digest, "approve", by="page")
 
 
 async def test_the_attacks_find_a_gate_that_is_broken() -> None:

@@ -11,6 +11,7 @@ import { riskWord, schemaOf } from "./tool_list.js";
 
 /** @typedef {import("./types.js").Approval} Approval */
 /** @typedef {import("./types.js").Decision} Decision */
+/** @typedef {import("./types.js").Step} Step */
 
 const SHORT_LINES = 12;
 const MASK = "***";
@@ -21,14 +22,34 @@ const BY = { page: "on the page", terminal: "in the terminal", voice: "by voice"
 /** @type {Record<Decision, string>} */
 const OUTCOMES = { approved: "Allowed", refused: "Refused", expired: "Expired: nobody answered in time" };
 
+/** @type {Record<Step, {step: string, detail: string, allow: string, edited: string}>} */
+const STEPS = {
+  only: { step: "", detail: "Preview", allow: "Allow once", edited: "Allow once with these arguments" },
+  look: {
+    step: "Step 1 of 2: may it look?",
+    detail: "What looking does",
+    allow: "Let it look",
+    edited: "Let it look with these arguments",
+  },
+  run: {
+    step: "Step 2 of 2: may it run?",
+    detail: "What it found",
+    allow: "Allow once",
+    edited: "Allow once with these arguments",
+  },
+};
+
 /**
  * "Allowed on the page".
  * @param {Decision} decision
  * @param {string} by
+ * @param {Step} step
  */
-function outcome(decision, by) {
+function outcome(decision, by, step) {
   if (by === "withdrawn") return "Withdrawn: it is no longer wanted";
-  return decision === "expired" ? OUTCOMES.expired : `${OUTCOMES[decision]} ${BY[by] ?? visible(by)}`.trim();
+  if (decision === "expired") return OUTCOMES.expired;
+  const words = decision === "approved" && step === "look" ? "Allowed to look" : OUTCOMES[decision];
+  return `${words} ${BY[by] ?? visible(by)}`.trim();
 }
 
 /**
@@ -71,6 +92,7 @@ export class ApprovalCard {
   /** @param {Approval} approval */
   constructor(approval) {
     this.approval = approval;
+    this.step = approval.step ?? "only";
     this.waiting = true;
     /** Where the buttons are: the page asks whether they are in sight. */
     this.actions = make("div", { class: "approval-actions" });
@@ -87,9 +109,19 @@ export class ApprovalCard {
       make("span", { text: "waits for your answer" }),
       this.#left,
     );
+    const { step } = STEPS[this.step];
+    if (step) this.root.append(make("p", { class: "approval-step", text: step }));
     this.#fillCall(approval.arguments);
     this.#call.open = true;
-    this.root.append(this.#head, make("p", { class: "approval-sentence", text: visible(approval.sentence) }));
+    this.root.prepend(this.#head);
+    this.root.append(make("p", { class: "approval-sentence", text: visible(approval.sentence) }));
+    if (this.step === "look")
+      this.root.append(
+        make("p", {
+          class: "muted",
+          text: "Looking changes nothing. What it finds is shown, and you are asked again.",
+        }),
+      );
     this.root.append(this.#call, ...this.#detail(), this.#edit, this.#problem, this.actions);
     if (approval.by_voice) this.root.append(this.#aloud);
     this.#showButtons();
@@ -124,10 +156,12 @@ export class ApprovalCard {
    * @param {Decision} decision
    * @param {string} by
    * @param {Record<string, unknown>} [ran] the arguments, which a person may have edited
+   * @param {Step} [step] what was decided: with other arguments it may have to look first
    */
-  close(decision, by, ran) {
+  close(decision, by, ran, step = this.step) {
     const edited = decision === "approved" && ran && differ(this.approval.arguments, ran);
-    this.#end(decision, edited ? `${outcome(decision, by)}, with other arguments` : outcome(decision, by));
+    const words = outcome(decision, by, step);
+    this.#end(decision, edited ? `${words}, with other arguments` : words);
     if (ran) this.#fillCall(ran);
   }
 
@@ -179,17 +213,18 @@ export class ApprovalCard {
     const words = make("pre", { text: visible(detail) });
     words.tabIndex = 0;
     words.setAttribute("role", "group");
-    words.setAttribute("aria-label", "Preview");
+    const title = STEPS[this.step].detail;
+    words.setAttribute("aria-label", title);
     const more = /** @type {HTMLDetailsElement} */ (
-      make("details", { class: "approval-detail" }, [make("summary", { text: "Preview" }), words])
+      make("details", { class: "approval-detail" }, [make("summary", { text: title }), words])
     );
-    more.open = detail.split("\n").length <= SHORT_LINES;
+    more.open = this.step === "run" || detail.split("\n").length <= SHORT_LINES;
     return [more];
   }
 
   #showButtons() {
     const { scope, risk } = this.approval;
-    const buttons = [makeButton("Allow once", () => this.#allow("once"), { class: "button primary" })];
+    const buttons = [makeButton(STEPS[this.step].allow, () => this.#allow("once"), { class: "button primary" })];
     if (scope) {
       const words = `Allow for this session: ${visible(scope)}`;
       buttons.push(makeButton(words, () => this.#allow("session")));
@@ -198,7 +233,7 @@ export class ApprovalCard {
       this.#editButton,
       makeButton("Refuse", () => this.#answer({ decision: "refuse", scope: "once" }), { class: "button refuse" }),
     );
-    if (risk === "danger") buttons[0]?.classList.add("danger");
+    if (risk === "danger" && this.step !== "look") buttons[0]?.classList.add("danger");
     this.#edit.replaceChildren();
     this.#form = null;
     this.actions.replaceChildren(...buttons);
@@ -219,8 +254,8 @@ export class ApprovalCard {
     });
     this.#edit.replaceChildren(this.#form.root);
     this.actions.replaceChildren(
-      makeButton("Allow once with these arguments", () => this.#allowEdited(), {
-        class: `button primary ${this.approval.risk}`,
+      makeButton(STEPS[this.step].edited, () => this.#allowEdited(), {
+        class: `button primary ${this.step === "look" ? "" : this.approval.risk}`,
       }),
       makeButton("Do not edit", () => this.#stopEdit()),
     );
@@ -252,7 +287,7 @@ export class ApprovalCard {
    * @param {Record<string, unknown>} values
    */
   async #sure(sentence, values) {
-    if (this.approval.risk !== "danger") return true;
+    if (this.approval.risk !== "danger" || this.step === "look") return true;
     this.#asking = true;
     const yes = await confirm({
       question: `${visible(sentence).replace(/[.\s]+$/, "")}?`,
@@ -273,8 +308,9 @@ export class ApprovalCard {
     this.#problem.hidden = true;
     const { id, digest } = this.approval;
     try {
-      await post(`/api/approvals/${encodeURIComponent(id)}`, { ...answer, digest });
-      if (this.waiting) this.close(answer.decision === "approve" ? "approved" : "refused", "page", answer.arguments);
+      const { step } = await post(`/api/approvals/${encodeURIComponent(id)}`, { ...answer, digest });
+      const decision = answer.decision === "approve" ? "approved" : "refused";
+      if (this.waiting) this.close(decision, "page", answer.arguments, step);
       tell("page:approvals");
     } catch (error) {
       this.#refused(error);

@@ -93,6 +93,8 @@ function add(approval) {
   buttonsSeen.observe(card.actions);
   cardsSeen.observe(card.root);
   if (!replaying) announce(`Waits for your answer: ${approval.sentence}`);
+  // Who let it look, and did nothing else since, wants to see what it found.
+  if (approval.after && cards.get(approval.after)?.root.contains(document.activeElement)) card.focus();
   show();
 }
 
@@ -101,7 +103,7 @@ function decided(event) {
   const card = cards.get(event.id ?? "");
   if (!card) return;
   if (card.waiting && !replaying) announce(`${event.decision}: ${card.approval.sentence}`);
-  card.close(event.decision ?? "expired", event.by ?? "", event.arguments);
+  card.close(event.decision ?? "expired", event.by ?? "", event.arguments, event.step);
   show();
 }
 

@@ -40,6 +40,7 @@
  * @property {string} [digest]
  * @property {number} [expires_at] seconds since 1970, by the server's clock
  * @property {Decision} [decision]
+ * @property {Step} [step]
  * @property {string} [by]
  * @property {string} [change]
  * @property {AuditEntry} [entry]
@@ -68,7 +69,11 @@
  * @property {boolean} by_voice
  * @property {string} digest
  * @property {number} expires_at
+ * @property {Step} [step] what a yes does
+ * @property {string} [after] the request that let the tool look before this
  */
+
+/** @typedef {"only" | "look" | "run"} Step a yes runs it; a yes lets it look; it has looked, and a yes runs it */
 
 /**
  * The part of JSON Schema that the arguments of tools are described with.

@@ -1,0 +1,71 @@
+"""What a restart, or a kill, does to calls that wait or were decided."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipecatapp.twin.act.approval_prompts import MEANT_THIS
+from pipecatapp.twin.act.approvals import LIFETIME_S
+from testing.fakes.approval_harness import ASKS_LAMP, LAMP, MakeHarness
+
+pytestmark = pytest.mark.unit
+
+
+async def test_a_restart_keeps_what_waits(harness: MakeHarness) -> None:
+    h = harness(LAMP, "On.")
+    await h.ask("lamp on")
+    h.begin()
+    await h.gate.open()
+    assert await h.ask("yes") == f"{MEANT_THIS} {ASKS_LAMP}"
+    assert await h.ask("yes") == "On."
+    await h.gate.aclose()
+    assert len(h.lamp.calls) == 1
+
+
+async def test_a_restart_tells_what_expired_meanwhile(harness: MakeHarness) -> None:
+    h = harness(LAMP, "Too late.")
+    await h.ask("lamp on")
+    h.clock.jump(LIFETIME_S + 1)
+    h.begin()
+    await h.gate.open()
+    assert (await h.told(2))[1] == "Too late."
+    await h.gate.aclose()
+    assert h.lamp.calls == []
+
+
+async def test_what_was_begun_before_a_kill_never_runs_again(harness: MakeHarness) -> None:
+    h = harness(LAMP, "I do not know.")
+    await h.ask("lamp on")
+    await h.gate.decide(h.waiting.id, h.waiting.digest, "approve", by="voice")
+    (request,) = h.store.saved
+    await h.gate.begin(request.id)
+    h.begin()
+    await h.gate.open()
+    assert (await h.told(2))[1] == "I do not know."
+    await h.gate.aclose()
+    assert "how it ended is not known" in h.last_prompt()[-1].content
+    assert h.lamp.calls == []
+    assert h.store.saved == []
+
+
+async def test_a_yes_that_a_kill_left_unused_is_carried_out_once_in_time(harness: MakeHarness) -> None:
+    h = harness(LAMP, "On.")
+    await h.ask("lamp on")
+    await h.gate.decide(h.waiting.id, h.waiting.digest, "approve", by="voice")
+    h.begin()
+    await h.gate.open()
+    assert (await h.told(2))[1] == "On."
+    await h.gate.aclose()
+    assert len(h.lamp.calls) == 1
+
+
+async def test_a_yes_that_a_kill_left_unused_is_not_carried_out_hours_later(harness: MakeHarness) -> None:
+    h = harness(LAMP, "Too late.")
+    await h.ask("lamp on")
+    await h.gate.decide(h.waiting.id, h.waiting.digest, "approve", by="voice")
+    h.clock.jump(3600)
+    h.begin()
+    await h.gate.open()
+    assert (await h.told(2))[1] == "Too late."
+    await h.gate.aclose()
+    assert h.lamp.calls == []
