@@ -169,7 +169,8 @@ class ToolContext:
     ``words`` are the person's own in this turn. ``tainted``: text that somebody else wrote (``ToolSpec.untrusted``)
     stands in this turn or in the history before it, so a call may be its author's wish. ``recalled``: so do memories or
     observations, whose origin nobody knows any more. ``seen`` is what stood on the card that the person said yes to
-    (``Preview.found``). ``progress`` shows a line of long work on the page.
+    (``Preview.found``). ``progress`` shows a line of long work on the page. ``zone``: the time zone of the person's
+    device ("Europe/Berlin"); empty: not known.
     """
 
     conversation: str
@@ -179,6 +180,7 @@ class ToolContext:
     recalled: bool = False
     seen: str = ""
     progress: Callable[[str], None] = _nobody
+    zone: str = ""
 
 
 class Tool(Protocol):

@@ -135,6 +135,33 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Names of places and of time zones, without accents and marks ("st louis").
+
+    Attributes:
+        here: words for where the agent is.
+        countries: other names of countries -> ISO 3166.
+        cities: other names of cities -> their name in tools/places.tsv, and where that lies.
+        zones: regions, and names of time zones -> a zone.
+        surroundings: words around a place that are no part of its name.
+        inside: what stands between a place and the one that it lies in.
+        kinds: how one says what a place is, with the groups ``kind`` (a word of ``kind_words``) and ``name``.
+        kind_words: words for a country, a state, a city -> ``country``, ``state``, ``city``.
+        offset: "UTC+2", "GMT minus five", with the groups ``sign``, ``hours`` and ``minutes``.
+    """
+
+    here: frozenset[str]
+    countries: Mapping[str, str]
+    cities: Mapping[str, tuple[str, str]]
+    zones: Mapping[str, str]
+    surroundings: Pattern[str]
+    inside: Pattern[str]
+    kinds: tuple[Pattern[str], ...]
+    kind_words: Mapping[str, str]
+    offset: Pattern[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
     """One language.
 
@@ -158,5 +185,6 @@ class Language:
     things: Things
     memory_requests: MemoryRequests
     statements: Statements
+    places: Places
     shapes: tuple[Shape, ...]
     everyday: Path

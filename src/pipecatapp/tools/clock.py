@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
-from datetime import datetime, tzinfo
-from functools import cache
-from pathlib import Path
+from datetime import UTC, datetime, tzinfo
 from typing import Any
-from zoneinfo import TZPATH, ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pipecatapp.domain import ToolResult, ToolSpec
 from pipecatapp.errors import ToolError
+from pipecatapp.languages import language
 from pipecatapp.ports import Tool, ToolContext
 from pipecatapp.tools.registry import ToolServices
-
-_ABBREVIATIONS = {
-    "cet": "Europe/Paris",
-    "eastern": "America/New_York",
-    "est": "America/New_York",
-    "gmt": "Etc/GMT",
-    "pacific": "America/Los_Angeles",
-    "pst": "America/Los_Angeles",
-    "utc": "Etc/UTC",
-}
-_HERE = frozenset({"", "here", "local", "now"})
+from pipecatapp.tools.time_zones import Unclear, find_zone
 
 
 class Clock:
@@ -47,12 +37,27 @@ class Clock:
         self._now = now
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
-        """Say the time."""
+        """Say the time, or ask which place is meant."""
         place = str(arguments.get("timezone", "")).strip()
-        zone = None if place.lower() in _HERE else find_zone(place)
-        now = self._now(zone)
-        where = f" in {place}" if zone else ""
-        return ToolResult(f"It is {now:%H:%M} on {now:%A}, {now.day} {now:%B} {now:%Y}{where}.", detail=now.isoformat())
+        if place.casefold().strip(" .,?!") in language().places.here:
+            return _tell(self._here(context.zone))
+        # The table of places is read the first time.
+        found = await asyncio.to_thread(find_zone, place, self._now(UTC))
+        if found is None:
+            raise ToolError(f"I do not know the time zone of {place}")
+        if isinstance(found, Unclear):
+            return ToolResult(_question(found))
+        return _tell(self._now(found.zone), found.name or place)
+
+    def _here(self, zone: str) -> datetime:
+        """The time of this PC; that of the person's device where this PC was never told its zone."""
+        now = self._now(None)
+        if zone and now.astimezone(now.tzinfo).tzname() == "UTC":
+            try:
+                return self._now(ZoneInfo(zone))
+            except (ZoneInfoNotFoundError, ValueError):
+                return now  # a name that somebody made up
+        return now
 
 
 def create(services: ToolServices) -> Tool:
@@ -60,55 +65,14 @@ def create(services: ToolServices) -> Tool:
     return Clock()
 
 
-def find_zone(place: str) -> ZoneInfo:
-    """The zone that a person means: a zone's name, a city, or a country that has one zone.
-
-    Raises:
-        ToolError: nobody knows the place, or its country has several zones.
-    """
-    key = _key(place)
-    name = _ABBREVIATIONS.get(key) or _zones().get(key)
-    if name is not None:
-        return ZoneInfo(name)
-    zones = _countries().get(key, ())
-    if len(zones) == 1:
-        return ZoneInfo(zones[0])
-    if zones:
-        raise ToolError(f"{place} has several time zones; name a city")
-    raise ToolError(f"I do not know the time zone of {place}")
+def _tell(now: datetime, place: str = "") -> ToolResult:
+    where = f" in {place}" if place else ""
+    return ToolResult(f"It is {now:%H:%M} on {now:%A}, {now.day} {now:%B} {now:%Y}{where}.", detail=now.isoformat())
 
 
-@cache
-def _zones() -> dict[str, str]:
-    """Zone names and cities -> zone."""
-    known: dict[str, str] = {}
-    for name in sorted(available_timezones()):
-        known.setdefault(_key(name), name)
-        if "/" in name and not name.startswith("Etc/"):
-            known.setdefault(_key(name.rpartition("/")[2]), name)
-    return known
-
-
-@cache
-def _countries() -> dict[str, tuple[str, ...]]:
-    """Country names -> their zones, from the tables beside the zone files."""
-    folder = next((Path(path) for path in TZPATH if (Path(path) / "iso3166.tab").is_file()), None)
-    if folder is None:
-        return {}
-    zones: dict[str, list[str]] = {}
-    for code, _, name, *_ in _rows(folder / "zone.tab", 3):
-        zones.setdefault(code, []).append(name)
-    return {_key(name): tuple(zones.get(code, ())) for code, name in _rows(folder / "iso3166.tab", 2)}
-
-
-def _rows(table: Path, columns: int) -> list[list[str]]:
-    if not table.is_file():
-        return []
-    lines = table.read_text(encoding="utf-8").splitlines()
-    rows = [line.split("\t") for line in lines if line and not line.startswith("#")]
-    return [row for row in rows if len(row) >= columns]
-
-
-def _key(place: str) -> str:
-    words = place.lower().replace("_", " ").replace("-", " ").strip(" .,?!")
-    return words.removeprefix("the ").removesuffix(" time").strip()
+def _question(unclear: Unclear) -> str:
+    *most, last = unclear.choices
+    choices = f"{', '.join(most)} or {last}" if most else last
+    if unclear.inside:
+        return f"It is not the same time everywhere there. Which part of {unclear.place}: {choices}?"
+    return f"Which {unclear.place}: {choices}?"

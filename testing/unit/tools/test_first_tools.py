@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from pipecatapp.errors import MissingExtraError, ToolError, ToolOffError, Unknow
 from pipecatapp.ports import Tool, ToolContext
 from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.tools.agent_status import ClearShortTermMemory, MemorySummary, Status
-from pipecatapp.tools.clock import Clock, find_zone
 from pipecatapp.tools.registry import TOOLS, ToolEntry, ToolServices, create_tool, create_tools, spec_of
 from pipecatapp.tools.summarizer import Summarizer, summarize
 from pipecatapp.vision.camera_watcher import NoCamera
@@ -93,47 +91,6 @@ def test_a_missing_extra_says_how_to_install_it(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(TOOLS, "x", ToolEntry("pipecatapp.tools.absent:create", extra="web"))
     with pytest.raises(MissingExtraError, match="pipecatapp extras install web"):
         create_tool("x", services(tmp_path))
-
-
-# --- clock
-
-
-def clock(zone: tzinfo | None) -> datetime:
-    return datetime(2026, 11, 20, 9, 5, tzinfo=UTC).astimezone(zone or UTC)
-
-
-async def test_the_time_is_a_sentence() -> None:
-    result = await Clock(clock).run({}, HERE)
-    assert result.text == "It is 09:05 on Friday, 20 November 2026."
-
-
-async def test_the_time_elsewhere() -> None:
-    assert (await Clock(clock).run({"timezone": "tokyo"}, HERE)).text == (
-        "It is 18:05 on Friday, 20 November 2026 in tokyo."
-    )
-
-
-@pytest.mark.parametrize(
-    ("place", "zone"),
-    [
-        ("Europe/Berlin", "Europe/Berlin"),
-        ("new york", "America/New_York"),
-        ("Japan", "Japan"),
-        ("Austria", "Europe/Vienna"),
-        ("UTC", "Etc/UTC"),
-        ("los-angeles.", "America/Los_Angeles"),
-        ("Pacific time", "America/Los_Angeles"),
-    ],
-)
-def test_places_are_understood(place: str, zone: str) -> None:
-    found = datetime(2026, 7, 1, tzinfo=find_zone(place)).utcoffset()
-    assert found == datetime(2026, 7, 1, tzinfo=find_zone(zone)).utcoffset()
-
-
-@pytest.mark.parametrize(("place", "problem"), [("Narnia", "do not know"), ("Brazil", "name a city")])
-async def test_an_unknown_place_is_said(place: str, problem: str) -> None:
-    with pytest.raises(ToolError, match=problem):
-        await Clock(clock).run({"timezone": place}, HERE)
 
 
 # --- status

@@ -9,6 +9,7 @@ from pipecatapp.languages.en.abbreviations import is_abbreviation
 from pipecatapp.languages.en.answers import yes_or_no
 from pipecatapp.languages.en.memory_requests import MEMORY_REQUESTS
 from pipecatapp.languages.en.numbers import NUMBERS
+from pipecatapp.languages.en.places import PLACES
 from pipecatapp.languages.en.shapes import SHAPES
 from pipecatapp.languages.en.speech import SPEECH
 from pipecatapp.languages.en.statements import STATEMENTS
@@ -27,6 +28,7 @@ LANGUAGE = Language(
     things=things,
     memory_requests=MEMORY_REQUESTS,
     statements=STATEMENTS,
+    places=PLACES,
     shapes=SHAPES,
     everyday=Path(__file__).with_name("everyday.txt"),
 )
