@@ -255,7 +255,7 @@ class Mission:
         await self.gate.open()
         authority = LocalAuthority(self.state_dir / "tls") if self._tls else None
         self.board = HealthBoard(self.health, self.hub, busy_s=0.05, quiet_s=0.05)
-        self.access = Access(self.token)
+        self.access = Access(self.token, sessions_file=self.state_dir / "sessions.json")
         self.services = WebServices(
             access=self.access,
             hub=self.hub,

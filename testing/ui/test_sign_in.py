@@ -43,8 +43,21 @@ async def test_signing_out_ends_at_the_login_page(mission: Mission, open_page: O
     watch.tolerate("401")
     page = await open_page(mission.link)
 
-    await page.get_by_role("button", name="Sign out").click()
+    await page.get_by_role("button", name="Sign out", exact=True).click()
 
     await expect(page.get_by_label("Token")).to_be_visible()
     await page.goto(mission.url)
     await expect(page.get_by_label("Token")).to_be_visible()
+
+
+async def test_signing_out_everywhere_leads_every_open_page_to_the_login(
+    mission: Mission, open_page: OpenPage, watch: Watch
+) -> None:
+    watch.tolerate("401|WebSocket connection")
+    page, other = await open_page(mission.link), await open_page(mission.link)
+    await expect(other.locator("#state")).to_have_text("Ready")
+
+    await page.get_by_role("button", name="everywhere").click()
+
+    await expect(page.get_by_label("Token")).to_be_visible()
+    await expect(other.get_by_label("Token")).to_be_visible()

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import AbstractContextManager, nullcontext
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipecatapp.web.auth import SESSION_S, Access
+from pipecatapp.web.auth import Access
 from pipecatapp.web.connections import Guest
 from pipecatapp.web.errors import Problem, error_body
 from pipecatapp.web.hosts import HostRule, parse_host
 from pipecatapp.web.protocols import CONNECTION
+from pipecatapp.web.sessions import SESSION_S
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +80,12 @@ def session_cookie(value: str, secure: bool, max_age: int = SESSION_S) -> str:
     return "; ".join([*parts, "Secure"] if secure else parts)
 
 
+def presented_session(scope: Scope, headers: Headers) -> str:
+    """The session's cookie value that came with a request; empty where none did."""
+    # Other programs on this host share the jar: one ill-formed cookie of theirs must not hide ours.
+    return cookie_parser(headers.get("cookie", "")).get(cookie_name(is_secure(scope)), "")
+
+
 def is_secure(scope: Scope) -> bool:
     """Whether the request came over TLS."""
     return scope.get("scheme") in ("https", "wss")
@@ -126,7 +134,8 @@ class AccessMiddleware:
             if scope["type"] == "http":
                 log.debug("%s %r", scope["method"], scope["path"])
         try:
-            await self._app(scope, _limit_body(receive, headers, limit), send)
+            with self._end_with_session(scope, headers):
+                await self._app(scope, _limit_body(receive, headers, limit), send)
         except _TooLargeError as error:
             refusal = _Refusal(error.status_code, "invalid_request_error", error.detail)
             await self._refuse(refusal, scope, receive, send, headers)
@@ -168,15 +177,20 @@ class AccessMiddleware:
         return _Refusal(401, "authentication_error", "wrong token; `pipecatapp link` prints the right one")
 
     def _has_session(self, scope: Scope, headers: Headers) -> bool:
-        # Other programs on this host share the jar: one ill-formed cookie of theirs must not hide ours.
-        jar = cookie_parser(headers.get("cookie", ""))
-        return self._access.session_fits(jar.get(cookie_name(is_secure(scope)), ""))
+        return self._access.sessions.fits(presented_session(scope, headers))
 
     def _origin_fits(self, scope: Scope, headers: Headers) -> bool:
         """Whether the page that sends this was served by us."""
         server = scope.get("server") or ("", 0)
         host, origin = headers.get("host", ""), headers.get("origin", "")
         return self._hosts.is_ours(origin, secure=is_secure(scope), host=host, port=server[1] or 0)
+
+    def _end_with_session(self, scope: Scope, headers: Headers) -> AbstractContextManager[None]:
+        """Close a socket when the session that opened it is signed out."""
+        session, state = presented_session(scope, headers), scope["state"]
+        if scope["type"] != "websocket" or CONNECTION not in state or not self._access.sessions.fits(session):
+            return nullcontext()
+        return self._access.sessions.watch(session, state[CONNECTION].close)
 
     async def _refuse(self, refusal: _Refusal, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
         if scope["type"] == "websocket":

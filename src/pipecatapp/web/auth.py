@@ -1,12 +1,10 @@
-"""Who may come in: the token, the session cookie made from it, and how often one may guess.
+"""Who may come in: the token, the sessions that browsers trade it for, and how often one may guess.
 
-The token is a file that only the service can read. A browser trades it once for a cookie that carries an expiry date
-and a signature made with the token, so that sessions outlive a restart and end when the token is replaced.
+The token is a file that only the service can read.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import logging
 import os
@@ -17,13 +15,16 @@ from pathlib import Path
 
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.storage.atomic import create_file, make_folder
+from pipecatapp.web.connections import network_of
+from pipecatapp.web.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
-SESSION_S = 180 * 24 * 3600
 # A person may have to click through the browser's warning before a ticket arrives.
 TICKET_S = 600
 _MIN_TOKEN = 20
+# Addresses that are remembered for wrong tokens; of IPv6, networks.
+_MOST_GUESSERS = 1000
 
 
 def load_token(state_dir: Path) -> str:
@@ -64,13 +65,25 @@ def program_token(token: str) -> str:
 
 
 class Access:
-    """Checks tokens and sessions, and slows down who guesses (never who knows)."""
+    """Checks tokens and tickets, and slows down who guesses (never who knows).
+
+    Args:
+        token: opens everything.
+        sessions_file: keeps which sessions were signed out.
+        attempts: wrong tokens of one address that are answered at once, within ``window_s``.
+    """
 
     def __init__(
-        self, token: str, *, attempts: int = 10, window_s: float = 60.0, clock: Callable[[], float] = time.time
+        self,
+        token: str,
+        *,
+        sessions_file: Path | None = None,
+        attempts: int = 10,
+        window_s: float = 60.0,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._token = token.encode()
-        self._key = hmac.digest(self._token, b"pipecatapp session key", "sha256")
+        self.sessions = Sessions(self._token, sessions_file, clock=clock)
         self._program_token = program_token(token).encode()
         self._attempts = attempts
         self._window_s = window_s
@@ -81,6 +94,7 @@ class Access:
     def token_fits(self, presented: str, client: str) -> bool:
         """Whether this is the token. A wrong one counts against ``client`` (its address)."""
         fits = hmac.compare_digest(presented.encode(), self._token)
+        client = network_of(client)
         if fits:
             self._failures.pop(client, None)
         else:
@@ -94,27 +108,10 @@ class Access:
     def must_wait(self, client: str) -> int:
         """Seconds until ``client`` may try a token again; 0: now."""
         now = self._clock()
-        recent = [at for at in self._failures.get(client, ()) if now - at < self._window_s]
+        recent = [at for at in self._failures.get(network_of(client), ()) if now - at < self._window_s]
         if len(recent) < self._attempts:
             return 0
         return max(1, round(self._window_s - (now - recent[0])))
-
-    def new_session(self) -> str:
-        """A cookie value that is good for half a year."""
-        body = f"{int(self._clock()) + SESSION_S}.{secrets.token_urlsafe(9)}"
-        return f"{body}.{self._sign(body)}"
-
-    def session_fits(self, cookie: str) -> bool:
-        """Whether this cookie value was made here, with today's token, and has not expired."""
-        body, _, signature = cookie.rpartition(".")
-        expires = body.partition(".")[0]
-        if (
-            not expires.isascii()
-            or not expires.isdigit()
-            or not hmac.compare_digest(signature.encode(), self._sign(body).encode())
-        ):
-            return False
-        return int(expires) > self._clock()
 
     def new_ticket(self) -> str:
         """Signs in once, soon: it takes a session from the plain page to the secure one."""
@@ -128,11 +125,18 @@ class Access:
         """Whether this ticket was given out and is still unused. Afterwards it is used."""
         return self._tickets.pop(presented, 0.0) > self._clock()
 
-    def _sign(self, body: str) -> str:
-        return hmac.new(self._key, body.encode(), hashlib.sha256).hexdigest()
+    async def sign_out_everywhere(self) -> None:
+        """End all sessions, and the tickets that would become some."""
+        self._tickets.clear()
+        await self.sessions.end_all()
 
     def _remember_failure(self, client: str) -> None:
         now = self._clock()
-        for name in [n for n, times in self._failures.items() if now - times[-1] >= self._window_s]:
-            del self._failures[name]
-        self._failures[client] = [*self._failures.get(client, ())[-self._attempts + 1 :], now]
+        # Newest last: the first ones are those whose while is over, or that make room.
+        times = [*self._failures.pop(client, ())[-self._attempts + 1 :], now]
+        while self._failures:
+            oldest = next(iter(self._failures))
+            if now - self._failures[oldest][-1] < self._window_s and len(self._failures) < _MOST_GUESSERS:
+                break
+            del self._failures[oldest]
+        self._failures[client] = times

@@ -121,7 +121,7 @@ def create(
     authority = LocalAuthority(settings.state_dir / "tls") if settings.web_tls_port else None
     allowed = parse_allowed(settings.web_allowed_hosts)
     services = WebServices(
-        access=Access(token),
+        access=Access(token, sessions_file=settings.state_dir / "sessions.json"),
         hub=hub,
         event_log=storage.events,
         runner=runner,

@@ -138,7 +138,7 @@ async def test_nonsense_is_refused_in_a_sentence(http: httpx.AsyncClient, body: 
 
 
 async def test_a_socket_needs_a_session_our_origin_and_a_conversation(mission: Mission) -> None:
-    cookie = f"pipecatapp={mission.access.new_session()}"
+    cookie = f"pipecatapp={mission.access.sessions.new()}"
     for headers in ({"x": "y"}, {"cookie": cookie, "origin": "http://evil.example"}, {"cookie": cookie}):
         with pytest.raises(InvalidStatus, match="403"):
             async with socket(mission, f"/ws?conversation={CONVERSATION}", **headers):
@@ -260,3 +260,34 @@ async def test_a_page_that_stops_reading_does_not_hold_up_the_others(mission: Mi
     assert "still there?" in next(event["text"] for event in events if event["type"] == "assistant")
     assert caught_up[-1]["text"] == "the end"
     assert len([event for event in caught_up if event["type"] == "delta"]) < 2000
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+async def test_a_cookie_is_worth_nothing_once_it_was_signed_out(mission: Mission, everywhere: bool) -> None:
+    phone = f"pipecatapp={mission.access.sessions.new()}"
+    async with httpx.AsyncClient(base_url=mission.url, trust_env=False) as browser:
+        await browser.get(f"/?token={mission.token}")
+        cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+        page = await socket(mission, f"/ws?conversation={CONVERSATION}", cookie=cookie, origin=mission.url)
+        await until(page, "replayed")
+
+        form = {"everywhere": "1"} if everywhere else {}
+        answer = await browser.post("/logout", data=form, headers={"origin": mission.url})
+
+        assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+        async with asyncio.timeout(5):
+            await page.wait_closed()
+        assert (await browser.get("/api/status", headers={"cookie": cookie})).status_code == 401
+        assert (await browser.get("/api/status", headers={"cookie": phone})).status_code == (401 if everywhere else 200)
+    await mission.stop()
+    await mission.start()
+    async with httpx.AsyncClient(base_url=mission.url, trust_env=False) as browser:
+        assert (await browser.get("/api/status", headers={"cookie": cookie})).status_code == 401
+
+
+async def test_another_site_signs_nobody_out(mission: Mission) -> None:
+    cookie = f"pipecatapp={mission.access.sessions.new()}"
+    async with httpx.AsyncClient(base_url=mission.url, trust_env=False) as browser:
+        headers = {"cookie": cookie, "origin": "http://evil.example"}
+        assert (await browser.post("/logout", data={"everywhere": "1"}, headers=headers)).status_code == 403
+        assert (await browser.get("/api/status", headers={"cookie": cookie})).status_code == 200

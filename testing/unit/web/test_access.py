@@ -64,7 +64,7 @@ class Knock:
         sent: list[Message] = []
         everything = {"host": "pc:8000", **(headers or {})}
         if session:
-            everything["cookie"] = f"{cookie_name(scheme in ('https', 'wss'))}={self.access.new_session()}"
+            everything["cookie"] = f"{cookie_name(scheme in ('https', 'wss'))}={self.access.sessions.new()}"
         parts = body or [b""]
         messages: list[Message] = [
             {"type": "http.request", "body": part, "more_body": index < len(parts) - 1}
@@ -96,6 +96,9 @@ class Knock:
             return (101, b"", {}) if first["type"] == "websocket.accept" else (first["code"], b"", {})
         names = {name.decode(): value.decode() for name, value in first["headers"]}
         return first["status"], sent[-1].get("body", b""), names
+
+    def close(self) -> None:
+        """Ends the connection."""
 
     def admit(self, guest: str) -> None:
         """Stands for the connection: who came on it was let in."""
@@ -136,7 +139,7 @@ async def test_the_cookie_lets_in(knock: Knock) -> None:
 
 
 async def test_a_cookie_of_the_plain_page_does_not_open_the_secure_one(knock: Knock) -> None:
-    plain = {"cookie": f"pipecatapp={knock.access.new_session()}"}
+    plain = {"cookie": f"pipecatapp={knock.access.sessions.new()}"}
 
     assert (await knock(scheme="https", headers=plain))[0] == 401
 
@@ -226,7 +229,7 @@ def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites() -> None:
 
 @pytest.mark.parametrize("other", ['theme={"dark": true}', "a=b=c", "lonely", 'q="unclosed', "\xe9t\xe9=1"])
 async def test_another_programs_cookie_locks_nobody_out(knock: Knock, other: str) -> None:
-    ours = f"{cookie_name(False)}={knock.access.new_session()}"
+    ours = f"{cookie_name(False)}={knock.access.sessions.new()}"
     for jar in (f"{other}; {ours}", f"{ours}; {other}"):
         assert (await knock(headers={"cookie": jar}))[0] == 200
     assert (await knock(headers={"cookie": other}))[0] == 401

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipecatapp.errors import ConfigurationError
-from pipecatapp.web.auth import SESSION_S, TICKET_S, Access, load_token
+from pipecatapp.web.auth import TICKET_S, Access, load_token
 
 pytestmark = pytest.mark.unit
 
@@ -65,38 +65,6 @@ def test_a_broken_token_file_refuses_to_start_and_says_what_to_do(tmp_path: Path
         load_token(tmp_path)
 
 
-def test_a_session_lasts_half_a_year_and_survives_a_restart(access: Access, clock: Clock) -> None:
-    session = access.new_session()
-    clock.now += SESSION_S - 1
-
-    assert access.session_fits(session)
-    assert Access(TOKEN, clock=clock).session_fits(session)
-
-    clock.now += 2
-    assert not access.session_fits(session)
-
-
-def test_a_new_token_ends_all_sessions(access: Access, clock: Clock) -> None:
-    assert not Access("u" * 43, clock=clock).session_fits(access.new_session())
-
-
-@pytest.mark.parametrize(
-    "forge",
-    [
-        lambda good: "",
-        lambda good: good[:-1] + ("0" if good[-1] != "0" else "1"),
-        lambda good: "9" + good,
-        lambda good: good.split(".")[0],
-        lambda good: good.replace(".", "", 1),
-        lambda good: "ä.b.c",
-        lambda good: f"{good}.{good}",
-    ],
-)
-def test_a_forged_session_is_refused(access: Access, forge: object) -> None:
-    assert callable(forge)
-    assert not access.session_fits(forge(access.new_session()))
-
-
 def test_wrong_tokens_make_only_that_address_wait(access: Access, clock: Clock) -> None:
     for _ in range(3):
         assert not access.token_fits("wrong", "10.0.0.5")
@@ -128,3 +96,25 @@ def test_a_ticket_signs_in_once_and_soon(access: Access, clock: Clock) -> None:
     clock.now += TICKET_S + 1
     assert not access.ticket_fits(late)
     assert not access.ticket_fits("")
+
+
+def test_guesses_from_one_network_of_ipv6_count_together(access: Access) -> None:
+    for number in range(3):
+        access.token_fits("wrong", f"2001:db8::{number}")
+    assert access.must_wait("2001:db8::99")
+    assert not access.must_wait("2001:db8:0:1::99")
+
+
+def test_only_so_many_guessers_are_remembered(access: Access) -> None:
+    for number in range(1500):
+        for _ in range(3):
+            access.token_fits("wrong", f"10.0.{number // 250}.{number % 250}")
+    assert not access.must_wait("10.0.0.0")
+    assert access.must_wait("10.0.5.249")
+
+
+async def test_signing_out_everywhere_ends_tickets_too(access: Access) -> None:
+    ticket, session = access.new_ticket(), access.sessions.new()
+    await access.sign_out_everywhere()
+    assert not access.ticket_fits(ticket)
+    assert not access.sessions.fits(session)

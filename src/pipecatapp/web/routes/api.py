@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, Response
 from pipecatapp.web.access import is_secure
 from pipecatapp.web.addresses import host_names
 from pipecatapp.web.health import can_answer
+from pipecatapp.web.json_body import json_router
 from pipecatapp.web.services import WebServices
 from pipecatapp.web.tls import fingerprint
 
@@ -44,7 +45,7 @@ class Pause(Interrupt):
 
 def create_router(services: WebServices) -> APIRouter:
     """Make the routes."""
-    router = APIRouter(prefix="/api")
+    router = json_router("/api")
 
     @router.post("/messages", status_code=202)
     async def submit_message(body: Typed) -> dict[str, str]:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from pipecatapp.twin.act.approval_views import approval_event
+from pipecatapp.web.json_body import json_router
 from pipecatapp.web.services import WebServices
 
 
@@ -23,7 +24,7 @@ class Answer(BaseModel):
 
 def create_router(services: WebServices) -> APIRouter:
     """Make the routes."""
-    router = APIRouter(prefix="/api")
+    router = json_router("/api")
 
     @router.get("/approvals")
     async def list_pending() -> dict[str, object]:
@@ -40,7 +41,7 @@ def create_router(services: WebServices) -> APIRouter:
 
     @router.get("/audit")
     async def list_audit(
-        before: Annotated[int | None, Query(ge=1)] = None, limit: Annotated[int, Query(ge=1, le=500)] = 50
+        before: Annotated[int | None, Query(ge=1, le=2**53)] = None, limit: Annotated[int, Query(ge=1, le=500)] = 50
     ) -> dict[str, object]:
         entries, more = await services.audit.entries(before, limit)
         return {"entries": entries, "more": more}

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from starlette.exceptions import HTTPException
 
+from pipecatapp.web.json_body import json_router
 from pipecatapp.web.routes.api import ConversationId
 from pipecatapp.web.services import WebServices
 
@@ -22,7 +23,7 @@ class Choice(BaseModel):
 
 def create_router(services: WebServices) -> APIRouter:
     """Make the routes."""
-    router = APIRouter(prefix="/api/experts")
+    router = json_router("/api/experts")
 
     @router.get("")
     async def list_experts(conversation: ConversationId = "") -> dict[str, object]:

@@ -15,6 +15,7 @@ from pipecatapp.memory.fact_index import MAX_TEXT
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.records import StoredFact
 from pipecatapp.web.errors import BadRequestError
+from pipecatapp.web.json_body import json_router
 from pipecatapp.web.services import WebServices
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)]
@@ -23,6 +24,8 @@ Words = Annotated[str, Query(max_length=2000)]
 
 # More than these nobody looks through.
 _FOUND = 500
+# More facts than there ever are.
+_MOST = 10**9
 NDJSON = "application/x-ndjson"
 
 
@@ -41,14 +44,14 @@ class Added(Corrected):
 
 def create_router(services: WebServices) -> APIRouter:
     """Make the routes."""
-    router = APIRouter(prefix="/api/memory")
+    router = json_router("/api/memory")
     memory = services.memory
 
     @router.get("")
     async def list_facts(
         query: Words = "",
         kind: Words = "",
-        offset: Annotated[int, Query(ge=0)] = 0,
+        offset: Annotated[int, Query(ge=0, le=_MOST)] = 0,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> dict[str, object]:
         if query.strip():

@@ -25,6 +25,7 @@ from pipecatapp.errors import ModelError
 from pipecatapp.twin.streams import closing
 from pipecatapp.twin.turn_progress import TurnProgress
 from pipecatapp.web.errors import SERVER, BadRequestError, Problem, error_body, error_response, find_problem
+from pipecatapp.web.json_body import json_router
 from pipecatapp.web.services import WebServices
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class ChatCompletionRequest(BaseModel):
 
 def create_router(services: WebServices) -> APIRouter:
     """Make the routes."""
-    router = APIRouter(prefix="/v1")
+    router = json_router("/v1")
     started = int(time.time())
 
     def list_names() -> list[str]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from pipecatapp.web.access import client_address, is_secure, session_cookie
+from pipecatapp.web.access import client_address, is_secure, presented_session, session_cookie
 from pipecatapp.web.auth import Access
 
 WRONG = "That token is not the right one. On the machine itself, run: pipecatapp link"
@@ -50,8 +50,15 @@ class LoginPages:
 
     def _welcome(self, secure: bool) -> Response:
         redirect = RedirectResponse("/", 303)
-        redirect.headers.append("set-cookie", session_cookie(self._access.new_session(), secure))
+        redirect.headers.append("set-cookie", session_cookie(self._access.sessions.new(), secure))
         return redirect
+
+    async def sign_out(self, session: str, *, everywhere: bool) -> None:
+        """End this session, or with it all others; one that does not fit ends nothing."""
+        if not everywhere:
+            await self._access.sessions.end(session)
+        elif self._access.sessions.fits(session):
+            await self._access.sign_out_everywhere()
 
     async def denied(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a browser that came without a session, perhaps with a token in the link."""
@@ -82,6 +89,9 @@ def create_router(pages: LoginPages) -> APIRouter:
 
     @router.post("/logout")
     async def log_out(request: Request) -> Response:
+        session = presented_session(request.scope, request.headers)
+        form = parse_qs((await request.body()).decode("utf-8", "replace"))
+        await pages.sign_out(session, everywhere="everywhere" in form)
         redirect = RedirectResponse("/login", 303)
         redirect.headers.append("set-cookie", session_cookie("", is_secure(request.scope), max_age=0))
         return redirect

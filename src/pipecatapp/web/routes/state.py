@@ -7,6 +7,7 @@ from dataclasses import asdict
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipecatapp.web.json_body import json_router
 from pipecatapp.web.services import WebServices
 
 
@@ -19,7 +20,7 @@ class Named(BaseModel):
 
 def create_router(services: WebServices) -> APIRouter:
     """Make the routes."""
-    router = APIRouter(prefix="/api/state")
+    router = json_router("/api/state")
     states = services.states
 
     @router.get("")
