@@ -44,14 +44,16 @@ _RESERVE = 112 * _MIB
 # 512 MB need one. More than this has only who spreads single pages over the address space.
 _TABLES = 8 * _MIB
 
-# Started as "sandbox". Enters the control groups, offers itself first when the machine runs out of memory (there is no
-# /proc inside, where that could be taken back), and makes the only file system that can be written to: bubblewrap can
-# bound the bytes of one, not the number of its files.
+# Started as "sandbox". Enters the control groups, offers itself first when the machine runs out of memory (there is
+# no /proc inside, where that could be taken back), keeps the machine's crash handler away (a limit of 0 does not),
+# makes the only file system that can be written to: bubblewrap can bound the bytes of one, not the number of its
+# files.
 _LAUNCH = """
-doors=$1 tmp=$2 unshare=$3 mount=$4; shift 4
+doors=$1 tmp=$2 prlimit=$3 unshare=$4 mount=$5; shift 5
 for door in $doors; do echo 0 >&"$door" || exit; exec {door}>&-; done
 echo 1000 >/proc/self/oom_score_adj || exit
-exec "$unshare" --user --map-root-user --mount -- "$BASH" -c '"$0" -t tmpfs -o "$1" tmpfs /mnt && shift && exec "$@"' \\
+exec "$prlimit" --core=1 -- "$unshare" --user --map-root-user --mount -- \\
+    "$BASH" -c '"$0" -t tmpfs -o "$1" tmpfs /mnt && shift && exec "$@"' \\
     "$mount" "$tmp" "$@"
 """
 _COMPLAINTS = ("sandbox: ", "bwrap: ", "unshare: ", "mount: ", "prlimit: ")
@@ -201,7 +203,7 @@ class BubblewrapSandbox:
         tmp = f"size={limits.files_bytes},nr_inodes={limits.files},mode=0700,nosuid,nodev,noexec"
         launch = [
             *(self._programs["bash"], "-c", _LAUNCH, "sandbox", " ".join(map(str, doors)), tmp),
-            *(self._programs["unshare"], self._programs["mount"]),
+            *(self._programs[program] for program in ("prlimit", "unshare", "mount")),
         ]
         inside = [
             *("--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session"),
@@ -218,12 +220,11 @@ class BubblewrapSandbox:
             *("--bind", "/mnt", "/dev/shm", "--bind", "/mnt", "/tmp", "--chdir", "/tmp", "--remount-ro", "/"),  # noqa: S108
             *("--seccomp", str(filter_)),
         ]
-        # Set inside, where only what is inside counts as this user's processes; bubblewrap's own is one of them. A core
-        # limit of 1 also keeps the machine's crash handler away.
+        # Set inside, where only what is inside counts as this user's processes; bubblewrap's own is one of them.
         limited = [
             *("prlimit", f"--as={limits.memory_bytes - _RESERVE}", f"--nproc={limits.threads + 1}"),
             *(f"--fsize={limits.files_bytes}", f"--nofile={limits.open_files}", f"--cpu={int(limits.seconds) + 1}"),
-            *("--core=1", "--memlock=0", "--msgqueue=0", "--sigpending=64", f"--stack={8 * _MIB}", "--"),
+            *("--memlock=0", "--msgqueue=0", "--sigpending=64", f"--stack={8 * _MIB}", "--"),
         ]
         python = [_PYTHON, "-I", "-B", "-c", _PRELUDE + RUNNER, program]
         return [*launch, self._bwrap, *inside, "--", *limited, *python]

@@ -209,7 +209,8 @@ class _Job:
             "network_mode": "none",
             "network_disabled": True,
             "read_only": True,
-            "tmpfs": {"/tmp": tmp},  # noqa: S108
+            # multiprocessing, whose thread pool is of use, keeps its locks in /dev/shm.
+            "tmpfs": {"/tmp": tmp, "/dev/shm": "rw,nosuid,nodev,noexec,size=64k,nr_inodes=16,mode=1777"},  # noqa: S108
             "ipc_mode": "none",
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges", f"seccomp={docker_profile()}"],

@@ -45,7 +45,7 @@ NUMBERS: dict[str, tuple[int, int | None]] = {
     "madvise": (28, 233),
     # This process, its threads, its signals, its clock.
     "execve": (59, 221), "exit": (60, 93), "exit_group": (231, 94), "clone": (56, 220), "prctl": (157, 167),
-    "arch_prctl": (158, None), "prlimit64": (302, 261), "getrlimit": (97, 163), "setrlimit": (160, 164),
+    "arch_prctl": (158, None), "prlimit64": (302, 261), "getrlimit": (97, 163),
     "getpid": (39, 172), "gettid": (186, 178), "getppid": (110, 173), "getuid": (102, 174), "geteuid": (107, 175),
     "getgid": (104, 176), "getegid": (108, 177), "getresuid": (118, 148), "getresgid": (120, 150),
     "getgroups": (115, 158), "getpgrp": (111, None), "getpgid": (121, 155), "getsid": (124, 156),
@@ -99,7 +99,8 @@ CONDITIONS: dict[str, list[tuple[Want, ...]]] = {
     "madvise": _one_of(2, 0, 1, 2, 3, 4, 8, 15, 16, 17),
     # PR_SET_NAME, PR_GET_NAME, and PR_SET_THP_DISABLE with 1.
     "prctl": [*_one_of(0, 15, 16), (Want(0, 41), Want(1, 1))],
-    "prlimit64": _one_of(0, 0),  # its own
+    # Its own, and not RLIMIT_CORE: whether the machine's crash handler looks at a program is not for that to say.
+    "prlimit64": [(Want(0, 0), Want(1, resource)) for resource in range(16) if resource != 4],
     # Copies of a descriptor, its flags, who has a lock, the size of a pipe (not to set it), seals.
     "fcntl": _one_of(1, 0, 1, 2, 3, 4, 5, 1030, 1032, 1034),
     # TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX

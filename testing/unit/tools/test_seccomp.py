@@ -73,7 +73,15 @@ def test_exactly_what_is_listed_is_allowed(column: int) -> None:
         *("socket", "sendmsg", "sendmmsg", "setsockopt", "io_uring_setup", "io_setup", "userfaultfd", "inotify_init1"),
         *("timer_create", "timerfd_create", "signalfd4", "splice", "vmsplice", "tee", "perf_event_open", "setxattr"),
         *("fork", "vfork", "clone3", "execveat", "mknod", "seccomp", "close_range", "process_vm_writev", "pidfd_open"),
-        *("rt_sigqueueinfo", "process_madvise", "personality", "memfd_secret", "remap_file_pages", "mlock"),
+        *(
+            "rt_sigqueueinfo",
+            "setrlimit",
+            "process_madvise",
+            "personality",
+            "memfd_secret",
+            "remap_file_pages",
+            "mlock",
+        ),
     ],
 )
 def test_what_hoards_or_gets_out_is_not_listed(name: str) -> None:
@@ -125,8 +133,12 @@ def test_locks_do_nothing_and_pipes_stay_small() -> None:
 
 def test_only_the_half_of_an_argument_counts_that_the_kernel_reads() -> None:
     assert by_name("fcntl", 3, 1031 | 1 << 32) == refused()
-    assert by_name("prlimit64", 0) == ALLOW
-    assert by_name("prlimit64", 1) == refused()
+    assert by_name("prlimit64", 1 << 32) == ALLOW
+
+
+def test_limits_are_set_on_itself_and_not_what_becomes_of_its_crash() -> None:
+    assert by_name("prlimit64", 0, 9) == ALLOW
+    assert by_name("prlimit64", 1, 9) == by_name("prlimit64", 0, 4) == refused()
 
 
 @pytest.mark.parametrize("family", [0, 2, 10, 16, 17, 40])
