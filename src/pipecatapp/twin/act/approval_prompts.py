@@ -42,9 +42,10 @@ class Repeated:
 
 @dataclass(slots=True)
 class _Question:
-    """The announcement that was made last in a conversation. ``said_at`` is None until all of it was said."""
+    """The announcement that was made last in a conversation: of which request, by its digest, for a person may change
+    it on the page meanwhile. ``said_at`` is None until all of it was said."""
 
-    request: str
+    digest: str
     turn: str
     text: str
     said_at: float | None = None
@@ -74,7 +75,7 @@ class ApprovalPrompts:
         if verdict is None or not pending:
             return None
         question = self._questions.get(conversation)
-        asked = next((request for request in pending if question and request.id == question.request), None)
+        asked = next((request for request in pending if question and request.digest == question.digest), None)
         if asked is None or question is None or question.said_at is None or began < question.said_at:
             # A no may be meant for anything; a yes to nothing would be lost.
             return None if verdict == "no" else Repeated(f"{MEANT_THIS} {sentence(pending[0])}", pending[0])
@@ -91,7 +92,7 @@ class ApprovalPrompts:
         first = pending[0]
         if asked is not None:
             return sentence(first) if first.id == asked.id else f"{FIRST_THIS} {sentence(first)}", first
-        if first.id in self._read_out:
+        if first.digest in self._read_out:
             return None
         await self._gate.prolong(first.id)
         return sentence(first), first
@@ -102,7 +103,7 @@ class ApprovalPrompts:
 
     def announce(self, conversation: str, turn: str, request: ApprovalRequest, text: str) -> None:
         """The turn is about to end with this text."""
-        self._questions[conversation] = _Question(request.id, turn, text)
+        self._questions[conversation] = _Question(request.digest, turn, text)
 
     def said(self, conversation: str, turn: str) -> None:
         """All that the turn had to say was said."""
@@ -110,8 +111,8 @@ class ApprovalPrompts:
         if question is None or question.turn != turn or question.said_at is not None:
             return
         question.said_at = self._clock()
-        self._read_out = {request.id for request in self._gate.pending() if request.id in self._read_out}
-        self._read_out.add(question.request)
+        self._read_out &= {request.digest for request in self._gate.pending()}
+        self._read_out.add(question.digest)
 
     def cut(self, conversation: str, turn: str, heard: str = "") -> None:
         """The turn was interrupted: only this was heard of it."""

@@ -22,6 +22,7 @@ from pipecatapp.events import (
     UserMessage,
 )
 from pipecatapp.ports import ToolContext
+from pipecatapp.twin.act.approval_prompts import MEANT_THIS
 from pipecatapp.twin.act.approvals import LIFETIME_S, ApprovalGate
 from pipecatapp.twin.act.audit import Auditor
 from pipecatapp.twin.speak.protocol import UNTRUSTED
@@ -143,6 +144,22 @@ async def test_an_edit_that_looking_finds_something_new_about_is_shown_before_it
     await h.told(2)
     assert [arguments for arguments, _ in dry.calls] == [{"book": "other"}]
     assert [decision for decision, _ in h.audit.decisions()] == ["requested", "edited", "approved", "executed"]
+
+
+async def test_a_yes_aloud_to_what_was_announced_is_none_to_what_was_made_of_it_on_the_page(
+    harness: MakeHarness,
+) -> None:
+    dry = PreviewedTool(
+        "play.book", sentence="Run {book}.", found="{book}.conf", risk=Risk.ACT, parameters=strings("book"),
+    )  # fmt: skip
+    h = harness(call("play.book", book="site"), "Done.", tools=[dry])
+    assert await h.ask("run the site playbook") == "I am about to run site. Shall I?"
+    with pytest.raises(SettledError, match="something to see first"):
+        await h.approve(arguments={"book": "other"})
+    assert await h.ask("yes", source="voice") == f"{MEANT_THIS} I am about to run other. Shall I?"
+    assert dry.calls == []
+    assert await h.ask("yes", source="voice") == "Done."
+    assert [arguments for arguments, _ in dry.calls] == [{"book": "other"}]
 
 
 async def test_a_number_of_another_kind_is_an_edit(harness: MakeHarness) -> None:
