@@ -13,8 +13,9 @@ from pipecatapp.errors import ToolError, ToolOffError
 from pipecatapp.ports import Tool, ToolContext
 from pipecatapp.tools.output import short
 from pipecatapp.tools.registry import ToolServices
-from pipecatapp.tools.ssh_folder import SshFolder, Target, seen_as
+from pipecatapp.tools.ssh_folder import SshFolder, seen_as
 from pipecatapp.tools.ssh_session import Command, RunResult, host_key, run
+from pipecatapp.tools.ssh_target import Target
 
 _SECONDS = 60
 _MOST_SECONDS = 600
@@ -64,21 +65,21 @@ class RunCommand:
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         """Show where it would run; where the host is new, ask to connect to it and see its key."""
-        target, command = self._meant(arguments)
+        target, command = await asyncio.to_thread(self._meant, arguments)
         known = await asyncio.to_thread(self._folder.known)
         if known.lookup(target.known_as) is not None:
             return Preview(_run(target, command), _detail(target, command), scope=target.account)
         return Preview(
-            f"Connect to {target.name}, which I do not know yet, and see its key.",
+            f"Connect to {target.name}, which I do not know yet, and see its key{target.way}.",
             f"{_detail(target, command)}\n\nThis is the first connection to {target.known_as}: its key is shown, "
-            "nobody is logged in, and nothing is run.",
+            "nobody is logged in there, and nothing is run.",
             look=True,
         )
 
     async def look(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         """Show the key of a new host."""
-        target, command = self._meant(arguments)
-        key = await asyncio.to_thread(host_key, target)
+        target, command = await asyncio.to_thread(self._meant, arguments)
+        key = await asyncio.to_thread(host_key, self._folder, target)
         await asyncio.to_thread(self._folder.show, target, key)
         return Preview(
             f"{_run(target, command)} I do not know this host yet.",
@@ -91,7 +92,7 @@ class RunCommand:
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Run it to its end."""
-        target, text = self._meant(arguments)
+        target, text = await asyncio.to_thread(self._meant, arguments)
         seconds = int(arguments.get("seconds", _SECONDS))
         loop = asyncio.get_running_loop()
         command = Command(
@@ -121,7 +122,15 @@ class RunCommand:
         command = str(arguments["command"]).strip()
         if not command or _CONTROLS.search(command):
             raise ToolError("the command is empty or has control characters in it")
-        return self._folder.target(str(arguments["host"]), str(arguments.get("username", "")).strip()), command
+        target = self._folder.target(str(arguments["host"]), str(arguments.get("username", "")).strip())
+        known = self._folder.known() if target.jumps else None
+        for jump in target.jumps:
+            if known is not None and known.lookup(jump.known_as) is None:
+                raise ToolError(
+                    f"{target.name} is reached through {jump.name}, which I do not know yet; have me run a command on "
+                    f"{jump.name} first, so that you see its key"
+                )
+        return target, command
 
 
 def create(services: ToolServices) -> Tool:
@@ -132,11 +141,11 @@ def create(services: ToolServices) -> Tool:
 
 
 def _run(target: Target, command: str) -> str:
-    return f"Run {short(command, 80)} on {target.name} as {target.user}."
+    return f"Run {short(command, 80)} on {target.name} as {target.user}{target.way}."
 
 
 def _detail(target: Target, command: str) -> str:
-    return f"{command}\n\non {target.account}"
+    return f"{command}\n\non {target.account}" + "".join(f"\nthrough {jump.account}" for jump in target.jumps)
 
 
 def _shown(loop: asyncio.AbstractEventLoop, context: ToolContext, line: str) -> None:

@@ -7,11 +7,10 @@
 from __future__ import annotations
 
 import getpass
-import ipaddress
 import re
 import socket
 import threading
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,35 +18,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipecatapp.errors import ToolError
 from pipecatapp.storage.atomic import make_folder, replace_file
+from pipecatapp.tools.ssh_config import read_config
+from pipecatapp.tools.ssh_target import PORT, Target, host_address, split_host
 
 if TYPE_CHECKING:
     from paramiko import HostKeys, PKey
 
-_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,63}")
-_PORT = 22
+_MOST_JUMPS = 5
 _Passwords = TypeAdapter(dict[str, str])
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Whom to log in to: ``name`` as it was asked for, the rest as it is."""
-
-    name: str
-    address: str
-    port: int
-    user: str
-    identity: Path | None = None
-
-    @property
-    def known_as(self) -> str:
-        """Its name in a file of known hosts."""
-        return self.address if self.port == _PORT else f"[{self.address}]:{self.port}"
-
-    @property
-    def account(self) -> str:
-        """The user there, and there."""
-        return f"{self.user}@{self.known_as}"
 
 
 class SshFolder:
@@ -67,31 +46,45 @@ class SshFolder:
         Raises:
             ToolError: that is no name of a host or user.
         """
+        return self._target(host, user, ())
+
+    def _target(self, host: str, user: str, before: tuple[str, ...]) -> Target:
+        """``before`` are those that are reached through this one."""
         account, _, place = host.strip().rpartition("@")
-        name, port = _split(place)
-        if not _is_host(name):
-            raise ToolError(f"{host!r} is no name of a host")
-        alias = self._alias(name)
-        chosen = user or account or alias.get("user", "") or getpass.getuser()
+        name, port = split_host(place)
+        address = host_address(name)
+        config = read_config(self.folder / "config", name)
+        chosen = user or account or config.user or getpass.getuser()
         if _USER.fullmatch(chosen) is None:
             raise ToolError(f"{chosen!r} is no name of a user")
-        port = port or alias.get("port", str(_PORT))
+        port = port or config.port or str(PORT)
         if not port.isdecimal() or not 0 < int(port) < 65536:
             raise ToolError(f"{port!r} is no port")
-        identity = alias.get("identity")
+        if name in before or len(before) > _MOST_JUMPS:
+            raise ToolError(f"ProxyJump goes on without end: {', '.join((*before, name))}")
         return Target(
-            name, alias.get("hostname", name), int(port), chosen, Path(identity).expanduser() if identity else None
+            name if name.isascii() else f"{name} ({address})",
+            host_address(config.hostname) if config.hostname else address,
+            int(port),
+            chosen,
+            tuple(Path(identity).expanduser() for identity in config.identities),
+            self._jumps(config.jump, (*before, name)),
         )
 
-    def key(self, target: Target | None = None) -> PKey:
-        """The private key for a host: that of ``config``, or our own, which is made at the first use."""
-        from paramiko import PKey, SSHException
+    def _jumps(self, names: str, before: tuple[str, ...]) -> tuple[Target, ...]:
+        """The hosts of a ``ProxyJump``. The first may have one of its own; the others are reached through it."""
+        if not names or names.lower() == "none":
+            return ()
+        targets = [self._target(name, "", before) for name in names.split(",")]
+        return (*targets[0].jumps, *(replace(target, jumps=()) for target in targets))
 
-        path = target.identity if target is not None and target.identity is not None else self._own_key()
-        try:
-            return PKey.from_path(path)
-        except (OSError, ValueError, SSHException) as error:
-            raise ToolError(f"the key {path} cannot be used: {error}") from error
+    def key(self) -> PKey:
+        """Our own private key, which is made at the first use."""
+        return _load_key(self._own_key())
+
+    def keys(self, target: Target) -> list[PKey]:
+        """The private keys for a host, in the order in which they are tried."""
+        return [_load_key(path) for path in target.identities] or [self.key()]
 
     def public_key(self) -> str:
         """The line for ``authorized_keys`` on other hosts."""
@@ -160,20 +153,6 @@ class SshFolder:
                 self._write(name, "".join(lines))
         return found
 
-    def _alias(self, name: str) -> dict[str, str]:
-        from paramiko import ConfigParseError, SSHConfig
-
-        config = self.folder / "config"
-        if not config.is_file():
-            return {}
-        try:
-            found = SSHConfig.from_path(str(config)).lookup(name)
-        except (OSError, ConfigParseError, ValueError, ImportError) as error:
-            raise ToolError(f"{config} cannot be used: {error}") from error
-        alias = {key: str(found[key]) for key in ("hostname", "user", "port") if key in found}
-        identities = found.get("identityfile", [])
-        return alias | ({"identity": identities[0]} if identities else {})
-
     def _own_key(self) -> Path:
         path = self.folder / "id_ed25519"
         with self._lock:
@@ -240,30 +219,18 @@ def seen_as(target: Target, key: PKey) -> str:
     return f"{target.known_as} {key.fingerprint}"
 
 
+def _load_key(path: Path) -> PKey:
+    from paramiko import PKey, SSHException
+
+    try:
+        return PKey.from_path(path)
+    except (OSError, ValueError, SSHException) as error:
+        raise ToolError(f"the key {path} cannot be used: {error}") from error
+
+
 def changed(target: Target, before: PKey, now: PKey) -> str:
     """What a person is told when a host has another key than it had."""
     return (
         f"the key of {target.name} has changed, so I do not connect: it was {before.fingerprint}, now it is "
-        f"{now.fingerprint}. Somebody may be in between. If you know why, run: pipecatapp ssh forget {target.name}"
+        f"{now.fingerprint}. Somebody may be in between. If you know why, run: pipecatapp ssh forget {target.place}"
     )
-
-
-def _split(place: str) -> tuple[str, str]:
-    """Host and port, which may be empty; ``[...]`` goes around an IPv6 address that has a port."""
-    if place.startswith("[") and "]" in place:
-        name, _, port = place[1:].partition("]")
-        return name, port.removeprefix(":")
-    if place.count(":") == 1:
-        name, _, port = place.partition(":")
-        return name, port
-    return place, ""
-
-
-def _is_host(name: str) -> bool:
-    if ":" not in name:
-        return _NAME.fullmatch(name) is not None and ".." not in name
-    try:
-        ipaddress.IPv6Address(name)
-    except ValueError:
-        return False
-    return True

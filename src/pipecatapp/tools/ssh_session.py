@@ -9,16 +9,19 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pipecatapp.errors import ToolError
 from pipecatapp.tools.output import BoundedOutput, NewestLine
-from pipecatapp.tools.ssh_folder import SshFolder, Target, changed
+from pipecatapp.tools.ssh_folder import SshFolder, changed
+from pipecatapp.tools.ssh_target import Target
 
 if TYPE_CHECKING:
-    from paramiko import Channel, PKey, SSHClient, Transport
+    from paramiko import AuthenticationException, Channel, PKey, SSHClient, Transport
+
+    Connection: TypeAlias = socket.socket | Channel
 
 CONNECT_S = 10.0
 _AUTH_S = 20.0
@@ -81,12 +84,11 @@ class _Accepting:
         self.folder.accept(self.target, key, self.seen)
 
 
-def host_key(target: Target) -> PKey:
-    """The key that a host shows; nobody is logged in. Raises ToolError."""
+def host_key(folder: SshFolder, target: Target) -> PKey:
+    """The key that a host shows; nobody is logged in there, only on the hosts on the way. Raises ToolError."""
     from paramiko import Transport
 
-    with _told(target):
-        connection = socket.create_connection((target.address, target.port), timeout=CONNECT_S)
+    with _way(folder, target) as connection, _told(target):
         transport = Transport(connection)
         try:
             transport.banner_timeout = CONNECT_S
@@ -98,39 +100,80 @@ def host_key(target: Target) -> PKey:
 
 def run(folder: SshFolder, command: Command) -> RunResult:
     """Log in and run it. Raises ToolError."""
-    client = _connected(folder, command.target, command.seen)
-    try:
-        with _told(command.target):
-            transport = client.get_transport()
-            if transport is None:
-                raise EOFError
-            return _run(transport, command)
-    finally:
-        client.close()
+    with _way(folder, command.target) as connection:
+        client = _log_in(folder, command.target, connection, command.seen)
+        try:
+            with _told(command.target):
+                return _run(_transport(client), command)
+        finally:
+            client.close()
 
 
-def _connected(folder: SshFolder, target: Target, seen: str) -> SSHClient:
-    from paramiko import BadHostKeyException, SSHClient
+@contextmanager
+def _way(folder: SshFolder, target: Target) -> Iterator[Connection]:
+    """A connection to the target, through the hosts on the way; those are closed with it."""
+    with ExitStack() as stack:
+        first, *rest = (*target.jumps, target)
+        with _told(first):
+            connection: Connection = socket.create_connection((first.address, first.port), timeout=CONNECT_S)
+        stack.callback(connection.close)
+        here = first
+        for following in rest:
+            client = _log_in(folder, here, connection, "")
+            stack.callback(client.close)
+            connection = _through(here, _transport(client), following)
+            here = following
+        yield connection
+
+
+def _through(here: Target, transport: Transport, following: Target) -> Channel:
+    from paramiko import ChannelException
+
+    place = (following.address, following.port)
+    with _told(here):
+        try:
+            return transport.open_channel("direct-tcpip", place, ("127.0.0.1", 0), timeout=CONNECT_S)
+        except ChannelException as error:
+            raise ToolError(f"{here.name} does not reach {following.name}: {error.text}") from error
+
+
+def _transport(client: SSHClient) -> Transport:
+    transport = client.get_transport()
+    if transport is None:
+        raise EOFError
+    return transport
+
+
+def _log_in(folder: SshFolder, target: Target, connection: Connection, seen: str) -> SSHClient:
+    from paramiko import AuthenticationException, BadHostKeyException, SSHClient
 
     client = SSHClient()
     for host, keys in folder.known().items():
         for kind, key in keys.items():
             client.get_host_keys().add(host, kind, key)
     client.set_missing_host_key_policy(_Accepting(folder, target, seen))
+    first, *others = folder.keys(target)
+    password = folder.password(target)
     try:
         with _told(target):
-            client.connect(
-                target.address,
-                target.port,
-                target.user,
-                pkey=folder.key(target),
-                password=folder.password(target),
-                timeout=CONNECT_S,
-                banner_timeout=CONNECT_S,
-                auth_timeout=_AUTH_S,
-                allow_agent=False,
-                look_for_keys=False,
-            )
+            try:
+                client.connect(
+                    target.address,
+                    target.port,
+                    target.user,
+                    sock=connection,
+                    pkey=first,
+                    password=None if others else password,
+                    timeout=CONNECT_S,
+                    banner_timeout=CONNECT_S,
+                    auth_timeout=_AUTH_S,
+                    allow_agent=False,
+                    look_for_keys=False,
+                )
+            except AuthenticationException as refused:
+                if not others:
+                    raise
+                _try_others(_transport(client), target.user, others, password, refused)
     except BadHostKeyException as error:
         client.close()
         raise ToolError(changed(target, error.expected_key, error.key)) from error
@@ -138,6 +181,24 @@ def _connected(folder: SshFolder, target: Target, seen: str) -> SSHClient:
         client.close()
         raise
     return client
+
+
+def _try_others(
+    transport: Transport, user: str, keys: list[PKey], password: str | None, refused: AuthenticationException
+) -> None:
+    """The first key was refused. Raises AuthenticationException when nothing else is taken."""
+    from paramiko import AuthenticationException
+
+    for key in keys:
+        try:
+            transport.auth_publickey(user, key)
+        except AuthenticationException as error:
+            refused = error
+        else:
+            return
+    if password is None:
+        raise refused
+    transport.auth_password(user, password)
 
 
 def _run(transport: Transport, command: Command) -> RunResult:

@@ -263,3 +263,66 @@ async def test_an_alias_of_the_configuration(sshd: Sshd, folder: SshFolder, know
     (folder.folder / "config").write_text(f"Host node3\n  HostName 127.0.0.1\n  Port {sshd.port}\n  User {USER}\n")
     result = await known.run({"host": "node3", "command": "id -un"}, CONTEXT)
     assert result.text == f"id -un on node3 ended with 0: {USER}"
+
+
+async def test_a_host_behind_another_is_reached_through_it(sshd: Sshd, folder: SshFolder, known: RunCommand) -> None:
+    inner = Sshd()
+    await inner.start()
+    try:
+        inner.authorize(folder.public_key())
+        (folder.folder / "config").write_text(
+            f"Host gate\n  HostName 127.0.0.1\n  Port {sshd.port}\n  User {USER}\n"
+            f"Host inner\n  HostName 127.0.0.1\n  Port {inner.port}\n  User {USER}\n  ProxyJump gate\n"
+        )
+        arguments = {"host": "inner", "command": 'echo "$SSH_CONNECTION"'}
+        preview = await known.preview(arguments, CONTEXT)
+        assert preview.sentence == "Connect to inner, which I do not know yet, and see its key, through gate."
+        found = await known.look(arguments, CONTEXT)
+        assert inner.fingerprint in found.detail
+        assert f"through {USER}@[127.0.0.1]:{sshd.port}" in found.detail
+        result = await known.run(arguments, replace(CONTEXT, seen=found.found))
+        assert result.ok, result.text
+        (folder.folder / "config").write_text(
+            f"Host inner\n  HostName 127.0.0.1\n  Port 1\n  User {USER}\n  ProxyJump {USER}@127.0.0.1:{sshd.port}\n"
+        )
+        with pytest.raises(ToolError, match=r"127\.0\.0\.1 does not reach inner"):
+            await known.look(arguments, CONTEXT)
+    finally:
+        await inner.remove()
+
+
+async def test_a_host_on_the_way_must_be_known(sshd: Sshd, folder: SshFolder) -> None:
+    tool = RunCommand(folder)
+    folder.folder.mkdir(exist_ok=True)
+    (folder.folder / "config").write_text(f"Host inner\n  ProxyJump {USER}@127.0.0.1:{sshd.port}\n")
+    for attempt in (tool.preview, tool.look, tool.run):
+        with pytest.raises(ToolError, match=r"inner is reached through 127\.0\.0\.1, which I do not know yet"):
+            await attempt({"host": "inner", "command": "true"}, CONTEXT)
+
+
+async def test_every_key_of_the_configuration_is_tried(sshd: Sshd, folder: SshFolder, known: RunCommand) -> None:
+    other = SshFolder(folder.folder.parent / "other")
+    sshd.authorize(other.public_key())  # ours opens no more
+    config = f"Host node3\n  HostName 127.0.0.1\n  Port {sshd.port}\n  User {USER}\n  IdentityFile {{}}\n"
+    own, right = folder.folder / "id_ed25519", other.folder / "id_ed25519"
+    for keys in ((own, right), (right, own)):
+        (folder.folder / "config").write_text(config.format("\n  IdentityFile ".join(map(str, keys))))
+        assert (await known.run({"host": "node3", "command": "id -un"}, CONTEXT)).ok
+    (folder.folder / "config").write_text(config.format(own))
+    with pytest.raises(ToolError, match="does not let"):
+        await known.run({"host": "node3", "command": "id -un"}, CONTEXT)
+    (folder.folder / "config").write_text(config.format(f"{own}\n  IdentityFile {own}-absent"))
+    with pytest.raises(ToolError, match="absent cannot be used"):
+        await known.run({"host": "node3", "command": "id -un"}, CONTEXT)
+    (folder.folder / "config").write_text(config.format(f"{own}\n  IdentityFile {folder.folder / 'third'}"))
+    (folder.folder / "third").write_bytes(own.read_bytes())
+    folder.store_password(folder.target("node3"), PASSWORD)  # when no key opens
+    assert (await known.run({"host": "node3", "command": "id -un"}, CONTEXT)).ok
+
+
+async def test_a_name_with_a_final_dot_is_the_same_host(sshd: Sshd, folder: SshFolder, known: RunCommand) -> None:
+    sshd.authorize(folder.public_key())
+    arguments = {"host": f"localhost.:{sshd.port}", "command": "true", "username": USER}
+    result = await known.run(arguments, await looked(known, arguments))
+    assert result.ok
+    assert not (await known.preview({**arguments, "host": f"localhost:{sshd.port}"}, CONTEXT)).look

@@ -55,6 +55,11 @@ def playbooks(folder: Path) -> RunPlaybook:
 
 
 def ssh(folder: Path) -> RunCommand:
+    (folder / "ssh").mkdir()
+    (folder / "ssh/config").write_text(
+        "Host kitchen\n  HostName kitchen.invalid\n  IdentityFile ~/.ssh/%h\n"
+        "Match originalhost attic exec 'touch ran'\n  User pi\nHost cellar\n  ProxyJump gate.invalid\n"
+    )
     return RunCommand(SshFolder(folder / "ssh"))
 
 
@@ -94,6 +99,8 @@ ACTING: dict[str, tuple[Callable[[Path], Tool], list[dict[str, Any]]]] = {
             {"host": "nowhere.invalid", "command": "id", "username": "pi"},
             {"host": "pi@[::1]:9", "command": "id"},
             {"host": "kitchen", "command": "id"},
+            {"host": "attic", "command": "id"},
+            {"host": "cellar", "command": "id"},
         ],
     ),
     "web_browser.click": (lambda folder: Click(browser(folder)), [{"target": "Next page"}]),

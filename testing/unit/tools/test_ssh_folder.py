@@ -13,7 +13,8 @@ from pipecatapp.cli.ssh import forget_host, print_key, store_password
 from pipecatapp.errors import ToolError
 from pipecatapp.ports import ToolContext
 from pipecatapp.tools.ssh import RunCommand
-from pipecatapp.tools.ssh_folder import SshFolder, Target, seen_as
+from pipecatapp.tools.ssh_folder import SshFolder, seen_as
+from pipecatapp.tools.ssh_target import Target
 
 pytestmark = pytest.mark.unit
 
@@ -33,6 +34,10 @@ def folder(tmp_path: Path) -> SshFolder:
         ("[fe80::1]:22", "pi", "pi@fe80::1"),
         ("fe80::1", "pi", "pi@fe80::1"),
         ("my_nas.home.arpa", "www-data", "www-data@my_nas.home.arpa"),
+        ("kitchen.home.arpa.", "pi", "pi@kitchen.home.arpa"),  # the same host, however it is written
+        ("k\u00fcche:2222", "pi", "pi@[xn--kche-0ra]:2222"),
+        ("stra\u00dfe.example.", "pi", "pi@xn--strae-oqa.example"),
+        ("\uff2b\u00dcCHE", "pi", "pi@xn--kche-0ra"),
         (" node3 ", "", f"{getpass.getuser()}@node3"),
     ],
 )
@@ -42,7 +47,8 @@ def test_a_host_is_found_in_what_was_said(folder: SshFolder, host: str, user: st
 
 NO_HOSTS = (
     *("", "-oProxyCommand=x", "a b", "a;b", "a\nb", "$(x)", "a/b", "node3:99999", "node3:0", "a..b", "[::1", "x::y"),
-    *("n\u00f6de", "a" * 300, "node3:22:", "@", "a@@"),
+    *("kit\u200bchen", "kit\u00adchen", "\u202enode3", "a\u00e4" * 100, "\u2665", "k\u00fcche_", "node3..", "."),
+    *("a" * 300, "node3:22:", "@", "a@@"),
 )
 
 
@@ -69,10 +75,10 @@ def test_an_alias_says_where_and_who(folder: SshFolder) -> None:
     (folder.folder / "config").write_text(
         "Host node3\n  HostName 10.0.0.3\n  User deploy\n  Port 2222\n  IdentityFile ~/.ssh/other\n"
     )
-    assert folder.target("node3") == Target("node3", "10.0.0.3", 2222, "deploy", Path("~/.ssh/other").expanduser())
+    assert folder.target("node3") == Target("node3", "10.0.0.3", 2222, "deploy", (Path("~/.ssh/other").expanduser(),))
     assert folder.target("node3", "root").account == "root@[10.0.0.3]:2222"
     with pytest.raises(ToolError, match="other cannot be used"):
-        folder.key(folder.target("node3"))
+        folder.keys(folder.target("node3"))
 
 
 def test_a_broken_configuration_is_said(folder: SshFolder) -> None:
