@@ -106,6 +106,9 @@ class Settings(BaseSettings):
         description="Further names of the page, comma separated: `pc.example`, or where a proxy serves it, with its "
         "scheme: `https://assistant.example`.",
     )
+    web_cors_origins: str = Field(
+        "", description="Origins whose pages may use the OpenAI API from a browser, comma separated; empty: none."
+    )
     web_trusted_proxies: str = Field(
         "",
         description="Addresses or networks of proxies, comma separated, that say where a request came from "

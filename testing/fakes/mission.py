@@ -32,6 +32,7 @@ from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turn_queue import TurnRunner
 from pipecatapp.web.auth import Access, load_token
 from pipecatapp.web.connections import Limits
+from pipecatapp.web.cors import parse_cors
 from pipecatapp.web.health import HealthBoard
 from pipecatapp.web.hosts import allowed_names, parse_allowed, parse_proxies
 from pipecatapp.web.metrics import Metrics
@@ -170,12 +171,14 @@ class Mission:
         limits: Limits | None = None,
         allowed_hosts: str = "",
         proxies: str = "",
+        cors: str = "",
     ) -> None:
         self.state_dir = state_dir
         self.host = host
         self._limits = limits
         self._allowed = parse_allowed(allowed_hosts)
         self._proxies = parse_proxies(proxies)
+        self._cors = parse_cors(cors)
         self._tls = tls
         self._port = 0
         self._tls_port = _free_port() if tls else 0
@@ -281,6 +284,7 @@ class Mission:
             tls_port=self._tls_port,
             ca_certificate=authority.files.ca_certificate if authority else None,
             allowed_hosts=self._allowed,
+            cors_origins=self._cors,
             version="test",
         )
         self.servers = Servers(

@@ -112,3 +112,32 @@ async def test_a_browser_that_refuses_the_microphone_is_told_what_to_do(mission:
 
     await expect(page.locator("#banner-notice")).to_contain_text("did not allow the microphone")
     await expect(page.locator("#state")).to_have_text("Ready")
+
+
+# Hangs up as soon as the connection is asked for: before it can be open.
+HASTY = """
+const Real = WebSocket;
+window.hung = [];
+window.WebSocket = class extends Real {
+  constructor(...all) {
+    super(...all);
+    if (String(all[0]).includes("/ws/voice")) setTimeout(() => {
+      window.hung.push(this.readyState);
+      document.querySelector("#talk").click();
+    });
+  }
+};
+"""
+
+
+async def test_who_leaves_before_the_voice_is_connected_sees_no_complaint(
+    mission: Mission, open_page: OpenPage
+) -> None:
+    page = await open_page(mission.link, script=HASTY)
+
+    await page.locator("#talk").click()
+    await page_says(page, "hung.length > 0")
+
+    assert await page.evaluate("hung") == [0], "it was still connecting"
+    await expect(page.locator("#state")).to_have_text("Ready")
+    await until(lambda: mission.voice.socket is None)

@@ -118,6 +118,9 @@ class AccessMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        if scope["type"] == "http" and scope["method"] == "HEAD" and scope["path"] != PROGRAMS:
+            # The answer is GET's; the server leaves the body out.
+            scope = {**scope, "method": "GET"}
         send = _add_headers(send, cacheable=scope["path"].startswith("/static/"), secure=is_secure(scope))
         headers = Headers(scope=scope)
         admitted = self._admit(scope, headers)

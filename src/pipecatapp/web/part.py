@@ -18,6 +18,7 @@ from pipecatapp.storage.atomic import replace_file
 from pipecatapp.storage.part import Storage
 from pipecatapp.twin.agent import Agent
 from pipecatapp.web.auth import Access, load_token
+from pipecatapp.web.cors import parse_cors
 from pipecatapp.web.health import HealthBoard
 from pipecatapp.web.hosts import allowed_names, parse_allowed, parse_proxies
 from pipecatapp.web.logs import EventLogHandler
@@ -145,6 +146,7 @@ def create(
         tls_port=settings.web_tls_port,
         ca_certificate=authority.files.ca_certificate if authority else None,
         allowed_hosts=allowed,
+        cors_origins=parse_cors(settings.web_cors_origins),
         version=__version__,
     )
     servers = Servers(

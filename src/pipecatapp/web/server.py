@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from pipecatapp.web.access import AccessMiddleware
+from pipecatapp.web.cors import ApiCors
 from pipecatapp.web.errors import answer_errors
 from pipecatapp.web.hosts import HostRule
 from pipecatapp.web.mcp import PATH, McpEndpoint
@@ -51,8 +52,9 @@ def create_app(services: WebServices) -> FastAPI:
     gate = Middleware(
         AccessMiddleware, access=services.access, hosts=HostRule(services.allowed_hosts), denied=login.denied
     )
+    middleware = [Middleware(ApiCors, origins=services.cors_origins), gate] if services.cors_origins else [gate]
     app = FastAPI(
-        title="pipecatapp", version=services.version, lifespan=lifespan, middleware=[gate],
+        title="pipecatapp", version=services.version, lifespan=lifespan, middleware=middleware,
         docs_url=None, redoc_url=None, openapi_url=None,
     )  # fmt: skip
     app.include_router(session.create_router(login))

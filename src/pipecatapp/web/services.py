@@ -135,5 +135,6 @@ class WebServices:
     tls_port: int = 0
     ca_certificate: Path | None = None
     allowed_hosts: Sequence[str] = ()
+    cors_origins: Sequence[str] = ()
     role: Callable[[], Role] = lambda: "alone"
     version: str = ""

@@ -1,8 +1,7 @@
 """The agent as an OpenAI-compatible endpoint: any client that speaks chat completions can use it.
 
-The client's messages are the history: nothing is stored. Its tools are those of this node; what a client offers as
-``tools`` is ignored, and so are sampling parameters and ``max_tokens``, which belong to the node's model; ``stop`` ends
-the answer as it should.
+The client's messages are the history: nothing is stored. The tools are those of this node; how a request is read, and
+what of it is refused, says ``web/openai_request.py``.
 """
 
 from __future__ import annotations
@@ -14,59 +13,23 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from pipecatapp.domain import Message
 from pipecatapp.errors import ModelError
 from pipecatapp.twin.streams import closing
 from pipecatapp.twin.turn_progress import TurnProgress
-from pipecatapp.web.errors import SERVER, BadRequestError, Problem, error_body, error_response, find_problem
+from pipecatapp.web.errors import SERVER, Problem, error_body, error_response, find_problem
 from pipecatapp.web.json_body import json_router
+from pipecatapp.web.openai_request import MODEL, ChatCompletionRequest, read_messages, unknown_model
 from pipecatapp.web.services import WebServices
 
 log = logging.getLogger(__name__)
 
-MODEL = "pipecatapp"
 ENGINE = "engine"
-
-
-class Part(BaseModel):
-    """A piece of a message. Only text can be read here."""
-
-    model_config = ConfigDict(extra="ignore")
-    type: str
-    text: str = ""
-
-
-class ChatMessage(BaseModel):
-    """One message as clients send it."""
-
-    model_config = ConfigDict(extra="ignore")
-    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[Part] | None = None
-
-
-class StreamOptions(BaseModel):
-    """Whether the last chunk tells the usage."""
-
-    model_config = ConfigDict(extra="ignore")
-    include_usage: bool = False
-
-
-class ChatCompletionRequest(BaseModel):
-    """The fields that matter here; others are accepted and ignored."""
-
-    model_config = ConfigDict(extra="ignore")
-    model: str = MODEL
-    messages: list[ChatMessage] = Field(default_factory=list)
-    stream: bool = False
-    stream_options: StreamOptions | None = None
-    n: int | None = 1
-    stop: str | list[str] | None = None
 
 
 def create_router(services: WebServices) -> APIRouter:
@@ -88,12 +51,12 @@ def create_router(services: WebServices) -> APIRouter:
     @router.get("/models/{name}")
     async def show_model(name: str) -> Response:
         if name not in list_names():
-            raise _unknown_model(name, list_names())
+            raise unknown_model(name, list_names())
         return JSONResponse(describe(name))
 
     @router.post("/chat/completions")
     async def complete_chat(body: ChatCompletionRequest, request: Request) -> Response:
-        messages = _read_messages(body, list_names())
+        messages = read_messages(body, list_names())
         expert = "" if body.model == MODEL else body.model
         for state in await services.health.fresh() if not expert else ():
             if state.component == ENGINE and not state.ok:
@@ -101,8 +64,7 @@ def create_router(services: WebServices) -> APIRouter:
                     f"the engine is not ready: {state.reason}", Problem(503, SERVER, "engine_not_ready")
                 )
         services.metrics.count_api_request()
-        stops = [body.stop] if isinstance(body.stop, str) else body.stop or []
-        answer = _Answer(services, messages, [stop for stop in stops if stop], expert)
+        answer = _Answer(services, messages, body.stops, expert)
         if not body.stream:
             return await _answer_unless_gone(request, answer.whole())
         include_usage = body.stream_options is not None and body.stream_options.include_usage
@@ -205,50 +167,3 @@ async def _wait_until_gone(request: Request) -> None:
 
 def _encode_event(data: dict[str, object]) -> str:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
-
-
-def _unknown_model(name: str, names: Sequence[str]) -> BadRequestError:
-    return BadRequestError(f"no model {name!r} here; there is: {', '.join(names)}", "model", 404, "model_not_found")
-
-
-def _read_messages(body: ChatCompletionRequest, models: Sequence[str]) -> list[Message]:
-    """The client's messages as the brain's; the last one must be a request."""
-    if body.model not in models:
-        raise _unknown_model(body.model, models)
-    if body.n not in (None, 1):
-        raise BadRequestError("only n=1 is supported", "n")
-    if not body.messages:
-        raise BadRequestError("messages is empty: send at least one message with role 'user'", "messages")
-    messages = []
-    for index, message in enumerate(body.messages):
-        if message.role in ("tool", "function"):
-            raise BadRequestError(
-                f"role {message.role!r} is not supported: tools run on this node", f"messages.{index}.role"
-            )
-        text = _read_text(message, index)
-        role: Literal["system", "user", "assistant"] = "system"
-        if message.role in ("user", "assistant"):
-            role = "user" if message.role == "user" else "assistant"
-        if text:
-            messages.append(Message(role, text))
-    if not messages or messages[-1].role != "user" or body.messages[-1].role != "user":
-        raise BadRequestError("the last message must have role 'user' and some text", "messages")
-    return messages
-
-
-def _read_text(message: ChatMessage, index: int) -> str:
-    text = _join_parts(message, index)
-    if not text.isascii() and text != text.encode("utf-8", "replace").decode("utf-8"):
-        raise BadRequestError("the text holds half of a character", f"messages.{index}.content")
-    return text
-
-
-def _join_parts(message: ChatMessage, index: int) -> str:
-    if message.content is None or isinstance(message.content, str):
-        return (message.content or "").strip()
-    for part in message.content:
-        if part.type not in ("text", "input_text"):
-            raise BadRequestError(
-                f"a part of type {part.type!r} cannot be read: send text", f"messages.{index}.content"
-            )
-    return "\n".join(part.text for part in message.content).strip()

@@ -2,6 +2,7 @@
 // The one WebSocket that carries events: it reconnects, asks for what it missed, and says when it is down.
 
 import { publish, tell } from "./bus.js";
+import { hangUp } from "./hang-up.js";
 
 const LONGEST_WAIT_MS = 8000;
 
@@ -35,7 +36,7 @@ export class Link {
 
   #connect() {
     clearTimeout(this.#timer);
-    this.#socket?.close();
+    hangUp(this.#socket);
     const query = new URLSearchParams({
       conversation: this.#conversation,
       after: String(this.#after),

@@ -4,6 +4,8 @@
 // Up: PCM16 mono 16 kHz in frames of 20 ms. Down: PCM16 mono 24 kHz. As JSON: {"type":"interrupt"} empties the speaker
 // at once, {"type":"mark","id":N} is answered by {"type":"played","id":N} when the sound before it has been heard.
 
+import { hangUp } from "./hang-up.js";
+
 const UP_HZ = 16000;
 const DOWN_HZ = 24000;
 
@@ -161,7 +163,7 @@ export class VoiceSession {
   #end(reason) {
     if (this.#over) return;
     this.#over = true;
-    this.#socket?.close();
+    hangUp(this.#socket);
     for (const track of this.stream.getTracks()) track.stop();
     void this.up.close();
     void this.down.close();

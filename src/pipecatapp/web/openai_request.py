@@ -1,0 +1,205 @@
+"""What a client of the OpenAI API asks for: read, or refused by the name of the field.
+
+What would change the meaning of the answer is done or refused. Pictures and messages of tools in earlier turns become
+text, so that a conversation which once had one goes on. Sampling parameters belong to the node's model and are accepted
+without effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipecatapp.domain import Message
+from pipecatapp.web.errors import BadRequestError
+
+MODEL = "pipecatapp"
+_TEXT = frozenset({"text", "input_text", "output_text", "refusal"})
+# What stands in an earlier turn where something else than text was.
+_STAND_INS = {"image_url": "[a picture]", "input_image": "[a picture]", "input_audio": "[sound]", "file": "[a file]"}
+_NO_TOOLS = "the tools are those of this node, a client's are not supported: leave them out, or send tool_choice 'none'"
+
+
+class Part(BaseModel):
+    """A piece of a message."""
+
+    model_config = ConfigDict(extra="ignore")
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+
+
+class Function(BaseModel):
+    """The function that a call names."""
+
+    model_config = ConfigDict(extra="ignore")
+    name: str = ""
+    arguments: str = ""
+
+
+class ToolCall(BaseModel):
+    """A call that a client's model made earlier."""
+
+    model_config = ConfigDict(extra="ignore")
+    id: str = ""
+    function: Function = Field(default_factory=Function)
+
+
+class ChatMessage(BaseModel):
+    """One message as clients send it."""
+
+    model_config = ConfigDict(extra="ignore")
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[Part] | None = None
+    name: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+
+
+class StreamOptions(BaseModel):
+    """Whether the last chunk tells the usage."""
+
+    model_config = ConfigDict(extra="ignore")
+    include_usage: bool = False
+
+
+class ChatCompletionRequest(BaseModel):
+    """The fields that matter here; others are accepted without effect."""
+
+    model_config = ConfigDict(extra="ignore")
+    model: str = MODEL
+    messages: list[ChatMessage] = Field(default_factory=list)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    n: int | None = 1
+    stop: str | list[str] | None = None
+    tools: list[Any] | None = None
+    functions: list[Any] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    function_call: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
+    modalities: list[str] | None = None
+    audio: Any = None
+    logprobs: bool | None = None
+    logit_bias: dict[str, Any] | None = None
+    web_search_options: Any = None
+
+    @property
+    def stops(self) -> list[str]:
+        """The texts that end the answer."""
+        given = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return [stop for stop in given if stop]
+
+
+def unknown_model(name: str, names: Sequence[str]) -> BadRequestError:
+    """There is no such model."""
+    return BadRequestError(f"no model {name!r} here; there is: {', '.join(names)}", "model", 404, "model_not_found")
+
+
+def read_messages(body: ChatCompletionRequest, models: Sequence[str]) -> list[Message]:
+    """The client's messages as the brain's; the last one must be a request.
+
+    Raises:
+        BadRequestError: the request wants something that is not done here; names the field.
+    """
+    if body.model not in models:
+        raise unknown_model(body.model, models)
+    _refuse_what_is_not_done(body)
+    if not body.messages:
+        raise BadRequestError("messages is empty: send at least one message with role 'user'", "messages")
+    *earlier, last = body.messages
+    where = f"messages.{len(earlier)}"
+    if last.role in ("tool", "function"):
+        raise BadRequestError(f"the last message has role {last.role!r}: {_NO_TOOLS}", f"{where}.role")
+    calls = {call.id: call.function.name for message in earlier for call in message.tool_calls or () if call.id}
+    messages: list[Message] = []
+    for index, message in enumerate(earlier):
+        _add(messages, _role_of(message), _whole(_tell(message, calls), f"messages.{index}.content"))
+    request = _whole(_read_request(last, where), f"{where}.content")
+    if last.role != "user" or not request:
+        raise BadRequestError("the last message must have role 'user' and some text", "messages")
+    messages.append(Message("user", request))
+    return messages
+
+
+def _refuse_what_is_not_done(body: ChatCompletionRequest) -> None:
+    if body.n not in (None, 1):
+        raise BadRequestError("only n=1 is supported", "n")
+    for field, offered, choice in (
+        ("tools", body.tools, body.tool_choice),
+        ("functions", body.functions, body.function_call),
+    ):
+        if offered and choice != "none":
+            raise BadRequestError(_NO_TOOLS, field)
+    if body.tool_choice not in (None, "none", "auto"):
+        raise BadRequestError("the agent decides itself whether it uses a tool: leave tool_choice out", "tool_choice")
+    if body.response_format is not None and body.response_format.get("type", "text") != "text":
+        kind = body.response_format["type"]
+        raise BadRequestError(
+            f"response_format {kind!r} is not supported: the agent answers in words", "response_format"
+        )
+    if body.audio is not None or set(body.modalities or ()) - {"text"}:
+        raise BadRequestError("the answer is text: leave audio and modalities out", "modalities")
+    if body.logprobs:
+        raise BadRequestError("logprobs are not supported", "logprobs")
+    if body.logit_bias:
+        raise BadRequestError("logit_bias is not supported", "logit_bias")
+    if body.web_search_options is not None:
+        raise BadRequestError("web_search_options are not supported", "web_search_options")
+
+
+def _role_of(message: ChatMessage) -> Literal["system", "user", "assistant"]:
+    """Whose words an earlier message counts as. What a tool returned is none of the person's, and no instruction."""
+    if message.role == "user":
+        return "user"
+    return "system" if message.role in ("system", "developer") else "assistant"
+
+
+def _add(messages: list[Message], role: Literal["system", "user", "assistant"], text: str) -> None:
+    """Put a text behind the others; what one side said in pieces becomes one message, but for instructions."""
+    if not text:
+        return
+    if messages and messages[-1].role == role != "system":
+        messages[-1] = Message(role, f"{messages[-1].content}\n{text}")
+    else:
+        messages.append(Message(role, text))
+
+
+def _tell(message: ChatMessage, calls: dict[str, str]) -> str:
+    """An earlier message in words."""
+    if message.content is None or isinstance(message.content, str):
+        text = (message.content or "").strip()
+    else:
+        pieces = [_text_of(part) if part.type in _TEXT else _stand_in(part) for part in message.content]
+        text = "\n".join(piece for piece in pieces if piece).strip()
+    if message.role in ("tool", "function"):
+        name = calls.get(message.tool_call_id or "") or message.name or "a tool"
+        return f"[{name} returned: {text}]"
+    called = [f"[called {call.function.name} with {call.function.arguments}]" for call in message.tool_calls or ()]
+    return "\n".join([text, *called] if text else called)
+
+
+def _read_request(message: ChatMessage, where: str) -> str:
+    """The words of the last message. Nothing is left out of it: the answer would be about something else."""
+    if message.content is None or isinstance(message.content, str):
+        return (message.content or "").strip()
+    for part in message.content:
+        if part.type not in _TEXT:
+            raise BadRequestError(f"a part of type {part.type!r} cannot be read: send text", f"{where}.content")
+    return "\n".join(map(_text_of, message.content)).strip()
+
+
+def _text_of(part: Part) -> str:
+    return part.text or part.refusal or ""
+
+
+def _stand_in(part: Part) -> str:
+    return _STAND_INS.get(part.type, "[something that is no text]")
+
+
+def _whole(text: str, param: str) -> str:
+    if not text.isascii() and text != text.encode("utf-8", "replace").decode("utf-8"):
+        raise BadRequestError("the text holds half of a character", param)
+    return text
