@@ -277,6 +277,7 @@ class Mission:
             experts=self.experts,
             choose=self.agent.choose,
             chosen=self.agent.chosen,
+            set_zone=self.agent.set_zone,
             camera=self.camera,
             tools_off=lambda: self.agent.off,
             tools_offered=lambda: self.agent.always_offered,

@@ -200,3 +200,18 @@ async def test_pausing_holds_requests_until_it_goes_on(mission: Mission, open_pa
 
     await expect(page.locator(".answer")).to_have_text("You said: wait for me")
     await expect(page.locator(".turn.waiting")).to_have_count(0)
+
+
+async def test_the_page_tells_the_time_zone_of_its_device(mission: Mission, open_page: OpenPage) -> None:
+    mission.model.replies = {
+        "tool_response": "All is well.",
+        "status": '<tool_call>\n{"name": "mcp.get_status", "arguments": {}}\n</tool_call>',
+    }
+    page = await open_page(mission.link)
+    zone = await page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
+
+    await type_and_send(page, "what is your status")
+
+    await expect(page.locator(".answer")).to_have_text("All is well.")
+    assert zone
+    assert mission.tool.calls[-1][1].zone == zone

@@ -151,6 +151,10 @@ class Agent:
         """The expert that was chosen by hand, empty: none."""
         return self._routing.chosen(conversation)
 
+    def set_zone(self, conversation: str, zone: str) -> None:
+        """The person's device is in this time zone ("Europe/Berlin"): tools are told (``ToolContext.zone``)."""
+        self._prompts.set_zone(conversation, zone)
+
     async def prepare(self, conversation: str, words: str) -> None:
         """Do while the person speaks what can be done: recall, and the prompt up to ``words`` into the engine's cache.
 

@@ -106,8 +106,9 @@ def _choose_nobody(conversation: str, expert: str) -> None:
 class WebServices:
     """Everything that the routes reach. ``ca_certificate`` and ``tls_port`` are empty where TLS is off.
 
-    ``tools_off`` says of the tools that cannot work here why, ``tools_offered`` which stand in every prompt. ``choose``
-    sends a conversation's requests to an expert (raises LookupError for one that is not there), ``chosen`` says which.
+    ``tools_off`` says of the tools that cannot work here why, ``tools_offered`` which stand in every prompt.
+    ``set_zone`` is told the time zone of a conversation's device. ``choose`` sends a
+    conversation's requests to an expert (raises LookupError for one that is not there), ``chosen`` says which.
     ``pictures`` is the folder of those that tools took. ``allowed_hosts`` are the entries of ``hosts.parse_allowed``.
     """
 
@@ -131,6 +132,7 @@ class WebServices:
     experts: ExpertTable | None = None
     choose: Callable[[str, str], None] = _choose_nobody
     chosen: Callable[[str], str] = lambda _: ""
+    set_zone: Callable[[str, str], None] = lambda _conversation, _zone: None
     pictures: Path | None = None
     tls_port: int = 0
     ca_certificate: Path | None = None

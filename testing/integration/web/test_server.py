@@ -291,3 +291,30 @@ async def test_another_site_signs_nobody_out(mission: Mission) -> None:
         headers = {"cookie": cookie, "origin": "http://evil.example"}
         assert (await browser.post("/logout", data={"everywhere": "1"}, headers=headers)).status_code == 403
         assert (await browser.get("/api/status", headers={"cookie": cookie})).status_code == 200
+
+
+STATUS = '<tool_call>\n{"name": "mcp.get_status", "arguments": {}}\n</tool_call>'
+
+
+async def test_the_time_zone_of_the_device_reaches_the_tools_from_typing_and_from_talking(
+    mission: Mission, http: httpx.AsyncClient
+) -> None:
+    mission.model.replies = {"tool_response": "All is well.", "status": STATUS}
+
+    async def zone_seen_by_a_tool(**more: str) -> str:
+        async with socket(mission, f"/ws?conversation={CONVERSATION}") as page:
+            await until(page, "replayed")
+            await http.post("/api/messages", json={"conversation": CONVERSATION, "text": "status", **more})
+            await until(page, "turn_finished")
+        return mission.tool.calls[-1][1].zone
+
+    assert await zone_seen_by_a_tool() == ""
+    assert await zone_seen_by_a_tool(zone="Europe/Berlin") == "Europe/Berlin"
+    async with socket(mission, f"/ws/voice?conversation={CONVERSATION}&zone=Asia/Kolkata"):
+        await mission.voice.connected.wait()
+    assert await zone_seen_by_a_tool() == "Asia/Kolkata"
+    async with socket(mission, f"/ws/voice?conversation={CONVERSATION}&zone=..%2f%00"):
+        await mission.voice.connected.wait()
+    assert await zone_seen_by_a_tool() == "Asia/Kolkata"
+    refused = await http.post("/api/messages", json={"conversation": CONVERSATION, "text": "x", "zone": "a b"})
+    assert refused.status_code == 400

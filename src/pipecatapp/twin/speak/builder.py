@@ -15,6 +15,9 @@ from pipecatapp.twin.speak.turn_request import TurnRequest
 from pipecatapp.twin.turn_progress import TurnProgress
 from pipecatapp.twin.understand.routing import ROUTE, Routing, route_spec
 
+# Conversations whose time zone is known.
+_ZONES = 200
+
 
 class PromptBuilder:
     """The prompts of all conversations.
@@ -40,6 +43,7 @@ class PromptBuilder:
         self._toolbox = toolbox
         self._routing = routing
         self._chooser = chooser
+        self._zones: dict[str, str] = {}
 
     @property
     def tools(self) -> list[ToolSpec]:
@@ -69,6 +73,14 @@ class PromptBuilder:
         now = self.observe()
         return "" if observation_text(now) == observation_text(told) else now
 
+    def set_zone(self, conversation: str, zone: str) -> None:
+        """The time zone of the device that this conversation is held on, as it was told last; empty: not known."""
+        self._zones.pop(conversation, None)
+        if zone:
+            self._zones[conversation] = zone
+        if len(self._zones) > _ZONES:
+            del self._zones[next(iter(self._zones))]
+
     def context(self, conversation: str, turn: str, words: str, history: History) -> ToolContext:
         """Who asks, and what stands in the prompt already."""
         names = {call.name for record in history.turns for call in record.turn.tool_calls}
@@ -80,6 +92,7 @@ class PromptBuilder:
             # The descriptions of other servers' tools are other people's text too.
             recalled=any(tool.untrusted and tool.name not in self._toolbox.own for tool in self._toolbox.specs)
             or any(recalls(message.content) for message in history.messages() if message.role == "user"),
+            zone=self._zones.get(conversation, ""),
         )
 
     def begin(

@@ -18,16 +18,19 @@ from pipecatapp.web.services import WebServices
 from pipecatapp.web.tls import fingerprint
 
 ConversationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+# An IANA name, like Europe/Berlin; who uses it finds out whether there is such a zone.
+ZoneName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$")]
 PictureName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8000)]
 
 
 class Typed(BaseModel):
-    """A typed message."""
+    """A typed message. ``zone``: the time zone of the device, where it is known."""
 
     model_config = ConfigDict(extra="forbid")
     conversation: ConversationId
     text: Words
+    zone: ZoneName | None = None
 
 
 class Interrupt(BaseModel):
@@ -49,6 +52,8 @@ def create_router(services: WebServices) -> APIRouter:
 
     @router.post("/messages", status_code=202)
     async def submit_message(body: Typed) -> dict[str, str]:
+        if body.zone is not None:
+            services.set_zone(body.conversation, body.zone)
         return {"turn": await services.runner.submit(body.conversation, body.text, "typed")}
 
     @router.post("/interrupt")

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 # Close codes of our own (4000 to 4999); the page reads them.
 BAD_CONVERSATION = 4400
 GOING_AWAY = 1001
+_ZONE = re.compile(r"[A-Za-z0-9_+/-]{1,64}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -46,11 +47,13 @@ def create_router(services: WebServices) -> APIRouter:
             await socket.close(GOING_AWAY)
 
     @router.websocket("/ws/voice")
-    async def talk(socket: WebSocket, conversation: str = "") -> None:
+    async def talk(socket: WebSocket, conversation: str = "", zone: str = "") -> None:
         await socket.accept()
         if not valid_id(conversation):
             await socket.close(BAD_CONVERSATION, "not a conversation id")
             return
+        if _ZONE.fullmatch(zone):
+            services.set_zone(conversation, zone)
         services.metrics.count_voice_session(1)
         try:
             await services.voice.serve(socket, conversation)

@@ -6,6 +6,7 @@ import { on, tell } from "./bus.js";
 import { showWaiting } from "./conversation.js";
 import { conversation } from "./current.js";
 import { $, button } from "./dom.js";
+import { zone } from "./zone.js";
 
 const field = () => /** @type {HTMLTextAreaElement} */ ($("#words"));
 
@@ -21,7 +22,11 @@ async function say(text) {
   const words = text.trim();
   if (!words) return;
   try {
-    const { turn } = await post("/api/messages", { conversation: conversation(), text: words });
+    const { turn } = await post("/api/messages", {
+      conversation: conversation(),
+      text: words,
+      zone: zone() || undefined,
+    });
     showWaiting(turn, words);
   } catch (error) {
     field().value ||= words;

@@ -5,6 +5,7 @@
 // at once, {"type":"mark","id":N} is answered by {"type":"played","id":N} when the sound before it has been heard.
 
 import { hangUp } from "./hang-up.js";
+import { zone } from "./zone.js";
 
 const UP_HZ = 16000;
 const DOWN_HZ = 24000;
@@ -100,7 +101,7 @@ export class VoiceSession {
   }
 
   #connect() {
-    const query = new URLSearchParams({ conversation: this.conversation });
+    const query = new URLSearchParams({ conversation: this.conversation, zone: zone() });
     const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/ws/voice?${query}`);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
