@@ -67,5 +67,6 @@ async def test_the_machine_feels_no_more_than_that(hoard: Escape) -> None:
 async def test_names_that_are_not_there_are_counted() -> None:
     (names,) = (hoard for hoard in HOARDS if hoard.name == "names that are not there")
     sandbox = await asyncio.to_thread(BubblewrapSandbox)
-    ran = await sandbox.run(names.program.replace("+ 4", "+ 100"), Limits(seconds=100, memory_bytes=200 * MB))
+    program = names.program.replace("time.time() + 2", "time.time() + 100")
+    ran = await sandbox.run(program, Limits(seconds=100, memory_bytes=200 * MB))
     assert ran.ending == "memory", ran
