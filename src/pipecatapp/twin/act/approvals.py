@@ -37,6 +37,7 @@ Scope = Literal["once", "session"]
 
 LIFETIME_S = 120.0
 MAX_PENDING = 4  # of one conversation
+YES_HOLDS_S = 30.0  # at least, while another turn of the conversation is still at work
 
 
 class ApprovalGate:
@@ -232,7 +233,8 @@ class ApprovalGate:
                     raise SettledError("with these arguments there is nothing to look at; it waits for your answer")
             if scope == "session" and (request.step is Step.LOOK or not request.preview.scope):
                 raise UnfitDecisionError(f"{request.tool} can only be allowed once")
-            request = await self._settle(request, ApprovalState.APPROVED, by)
+            until = max(request.expires_at, self._clock() + YES_HOLDS_S)
+            request = await self._settle(replace(request, expires_at=until), ApprovalState.APPROVED, by)
             if scope == "session":
                 self._grants.add((request.conversation, request.spec_digest, request.preview.scope))
             return request
@@ -298,6 +300,8 @@ class ApprovalGate:
             request = self._records.get(request_id)
             if request is None or request.state is not ApprovalState.APPROVED:
                 raise SettledError("there is no yes to this that was not used")
+            if self._clock() >= request.expires_at:
+                raise SettledError("the yes was given too long ago, so it was not done")
             if request.digest != digest_of_request(request):
                 raise SettledError("this is not the call that was approved")
             request = replace(request, state=ApprovalState.STARTED)

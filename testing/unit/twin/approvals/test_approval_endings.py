@@ -17,6 +17,7 @@ from pipecatapp.events import (
     ApprovalRequested,
     ToolFinished,
 )
+from pipecatapp.twin.act.approvals import LIFETIME_S
 from testing.fakes.agent_harness import ScriptedTool
 from testing.fakes.approval_harness import ASKS_LAMP, LAMP, SSH, MakeHarness, call
 from testing.fakes.chat_model import COMPACT, Gate
@@ -60,6 +61,31 @@ async def test_stop_takes_back_a_yes_that_was_not_used(harness: MakeHarness) -> 
     assert h.audit.decisions()[-1] == ("refused", "stopped")
     await h.ask("well")
     assert "stopped before it began" in h.last_prompt()[-3].content
+
+
+async def test_a_yes_does_not_hold_for_ever(harness: MakeHarness) -> None:
+    h = harness(LAMP, "Too late.")
+    await h.ask("lamp on")
+    await h.runner.pause("c", on=True)  # somebody speaks
+    await h.approve()
+    h.clock.jump(LIFETIME_S)
+    await h.runner.pause("c", on=False)
+    assert (await h.told(2))[-1] == "Too late."
+    assert h.lamp.calls == []
+    assert "the yes was given too long ago" in h.last_prompt()[-1].content
+    assert h.store.saved == []
+
+
+async def test_a_yes_in_the_last_second_is_still_carried_out(harness: MakeHarness) -> None:
+    h = harness(LAMP, "On.")
+    await h.ask("lamp on")
+    h.clock.jump(LIFETIME_S - 1)
+    await h.runner.pause("c", on=True)
+    await h.approve()
+    h.clock.jump(20)
+    await h.runner.pause("c", on=False)
+    assert (await h.told(2))[-1] == "On."
+    assert len(h.lamp.calls) == 1
 
 
 async def test_what_was_done_is_told_without_the_model(harness: MakeHarness) -> None:
