@@ -295,7 +295,8 @@ class CameraView:
 class ComponentHealth:
     """Can this component do its work now? ``progress`` (0 to 1) while it is getting ready.
 
-    ``vital``: without it the agent cannot answer, so ``/health`` says 503.
+    ``vital``: without it the agent cannot answer, so ``/health`` says 503. ``said`` is what somebody else's program
+    says of it, in its own words: for a person to read, never for a model.
     """
 
     component: str
@@ -303,6 +304,7 @@ class ComponentHealth:
     reason: str = ""
     progress: float | None = None
     vital: bool = True
+    said: str = ""
 
 
 # Ours; then those of ChatML and Llama 3 (<|...), Gemma, Mistral and Llama 2, DeepSeek.

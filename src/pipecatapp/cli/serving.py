@@ -28,8 +28,8 @@ def run(settings: Settings) -> int:
     # They log every request, and when debugging what people said.
     for noisy in ("httpx", "httpcore", "httpx2", "httpcore2", "websockets", "mcp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # Every line that is no message, with what stands in it; tools.mcp_servers counts them.
-    logging.getLogger("mcp.client.stdio").setLevel(logging.CRITICAL)
+    # Whatever a server sends that is no message, with what stands in it; tools.mcp_servers says what matters.
+    logging.getLogger("mcp.client").setLevel(logging.CRITICAL)
     asyncio.run(_serve(settings))
     return 0
 

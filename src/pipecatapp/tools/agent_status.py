@@ -47,6 +47,9 @@ class Status:
         states = await self._health()
         bad = [_complaint(state) for state in states if not state.ok]
         sentences = bad or [f"All {len(states)} components are ok." if states else "Nothing reports a problem."]
+        sentences += [
+            f"Of the servers of tools, {s.reason}." for s in states if s.ok and s.component == "mcp" and s.reason
+        ]
         if model := await self._model():
             sentences.append(f"The model is {model}.")
         if context.conversation and (earlier := await self._conversations.load(context.conversation)):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipecatapp.domain import ComponentHealth
+from pipecatapp.errors import ConfigurationError
 from pipecatapp.parts import Part
 from pipecatapp.paths import ansible_folders, mcp_servers_file, playbooks_folder
 from pipecatapp.ports import ConversationStore, FactStore, HealthSource, ToolSource, Vision
@@ -18,6 +20,8 @@ from pipecatapp.tools.web_browser.pictures import Pictures
 
 if TYPE_CHECKING:
     from pipecatapp.tools.mcp_servers.servers import McpServers
+
+logger = logging.getLogger(__name__)
 
 
 class ToolsPart(Part):
@@ -64,7 +68,7 @@ def create(
     """The tools; the arguments are those of ``ToolServices`` that do not come from the settings.
 
     Raises:
-        ConfigurationError: the file of servers is wrong; names the key.
+        ConfigurationError: the file of servers that the settings name cannot be read.
     """
     services = ToolServices(
         health=health,
@@ -92,16 +96,23 @@ def create_mcp_servers(settings: Settings) -> McpServers | None:
     """The servers of the Model Context Protocol that a person named, not started; None where nobody named one.
 
     Raises:
-        ConfigurationError: the file is wrong; names the key.
+        ConfigurationError: a file that the settings name cannot be read.
     """
     path = mcp_servers_file(settings)
     if path is None:
         return None
-    from pipecatapp.tools.mcp_servers.config import load_servers
+    from pipecatapp.tools.mcp_servers.config import Named, load_servers
 
-    configs = load_servers(path, os.environ, {name.partition(".")[0] for name in TOOLS})
-    if not configs:
+    try:
+        named = load_servers(path, os.environ, {name.partition(".")[0] for name in TOOLS})
+    except ConfigurationError as error:
+        if settings.mcp_servers_file is not None:
+            raise
+        named = Named(off={path.name: str(error)})
+    for name, reason in named.off.items():
+        logger.warning("MCP server %s is off: %s", name, reason)
+    if not named.servers and not named.off:
         return None
     from pipecatapp.tools.mcp_servers.servers import McpServers
 
-    return McpServers(configs)
+    return McpServers(named.servers, off=named.off)

@@ -83,8 +83,9 @@ class HealthBoard:
             if self._seen.get(state.component) == state:
                 continue
             self._seen[state.component] = state
+            reason = ": ".join(part for part in (state.reason, state.said) if part)
             self._sink.emit(
-                HealthChanged(component=state.component, ok=state.ok, reason=state.reason, progress=state.progress)
+                HealthChanged(component=state.component, ok=state.ok, reason=reason, progress=state.progress)
             )
 
     async def _ask(self, name: str, source: HealthSource) -> ComponentHealth:

@@ -95,7 +95,8 @@ def test_a_taken_port_ends_it_with_a_sentence(program: Program) -> None:
 def test_a_server_of_the_model_context_protocol_becomes_tools(program: Program) -> None:
     servers = program.state / "mcp.json"
     demo = {"command": sys.executable, "args": ["-m", "testing.fakes.mcp_server"], "cwd": str(ROOT)}
-    servers.write_text(json.dumps({"mcpServers": {"demo": demo}}))
+    demo |= {"autoApprove": ["echo"], "timeout": 60, "type": "stdio"}
+    servers.write_text("// as another program writes it\n" + json.dumps({"servers": {"Demo": demo}}))
     program.environment["MCP_SERVERS_FILE"] = str(servers)
     program.start()
     program.wait(lambda response: response.json()["components"].get("mcp", {}).get("ok", False))
@@ -112,11 +113,9 @@ def test_a_server_of_the_model_context_protocol_becomes_tools(program: Program) 
     assert program.end() <= 10
 
 
-def test_a_wrong_file_of_servers_ends_it_with_a_sentence(program: Program) -> None:
-    servers = program.state / "mcp.json"
-    servers.write_text('{"mcpServers": {"memory": {"command": "x"}}}')
-    program.environment["MCP_SERVERS_FILE"] = str(servers)
+def test_a_file_of_servers_that_is_not_there_ends_it_with_a_sentence(program: Program) -> None:
+    program.environment["MCP_SERVERS_FILE"] = str(program.state / "mcp.json")
     done = program.command("serve")
     assert done.returncode != 0
-    assert "mcpServers.memory: this name belongs to the agent's own tools" in done.stderr
+    assert "mcp.json cannot be read: No such file or directory" in done.stderr
     assert "Traceback" not in done.stderr

@@ -134,17 +134,25 @@ def test_without_a_file_there_are_no_servers_of_others() -> None:
     assert create_mcp_servers(load_settings()) is None
 
 
-def test_a_file_of_servers_that_is_named_must_be_right(tmp_path: Path) -> None:
+def test_a_file_of_servers_that_is_named_must_be_there(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     with pytest.raises(ConfigurationError, match=r"mcp\.json cannot be read"):
-        create_mcp_servers(load_settings(mcp_servers_file=path))
-    path.write_text('{"mcpServers": {"mcp": {"command": "x"}}}')
-    with pytest.raises(ConfigurationError, match=r"mcpServers\.mcp: this name belongs to the agent's own tools"):
         create_mcp_servers(load_settings(mcp_servers_file=path))
     path.write_text('{"mcpServers": {}}')
     assert create_mcp_servers(load_settings(mcp_servers_file=path)) is None
     path.write_text('{"mcpServers": {"files": {"command": "x"}}}')
     assert create_mcp_servers(load_settings(mcp_servers_file=path)) is not None
+
+
+async def test_what_is_wrong_in_a_file_of_servers_is_off_with_its_reason(tmp_path: Path) -> None:
+    path = tmp_path / "mcp.json"
+    path.write_text('{"mcpServers": {"mcp": {"command": "x"}}}')
+    servers = create_mcp_servers(load_settings(mcp_servers_file=path))
+    assert servers is not None
+    reason = "in mcp.json: mcp is a group of the agent's own tools; give it another name"
+    assert servers.off() == {"mcp": reason}
+    health = await servers.health()
+    assert (health.ok, health.vital, health.reason) == (False, False, f"mcp: {reason}")
 
 
 def test_the_playbooks_are_those_of_the_setting_or_of_this_checkout(tmp_path: Path) -> None:

@@ -1,115 +1,24 @@
-"""Servers of the Model Context Protocol: the configuration, and what becomes of their tools and results."""
+"""Servers of the Model Context Protocol: what becomes of their tools and results."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import mcp_types as types
 import pytest
+from mcp.shared.message import SessionMessage
+from mcp_types.methods import parse_server_result
 
 from pipecatapp.domain import Risk, ToolSpec
-from pipecatapp.errors import ConfigurationError, ToolError, ToolOffError
+from pipecatapp.errors import ToolError, ToolOffError
 from pipecatapp.ports import PreviewingTool, ToolContext
-from pipecatapp.tools.mcp_servers.config import ServerConfig, load_servers
+from pipecatapp.tools.mcp_servers.config import ServerConfig
 from pipecatapp.tools.mcp_servers.content import KEPT, SPOKEN, as_result
+from pipecatapp.tools.mcp_servers.messages import describe_unreadable, schema_of, tame
 from pipecatapp.tools.mcp_servers.remote import RemoteTool, spec_of, tool_name
 
 pytestmark = pytest.mark.unit
-
-RESERVED = frozenset({"ssh", "mcp", "memory"})
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Any:
-    def write(value: Any) -> Path:
-        path = tmp_path / "mcp.json"
-        path.write_text(value if isinstance(value, str) else json.dumps(value))
-        return path
-
-    return write
-
-
-def test_the_usual_file_is_understood(write: Any) -> None:
-    path = write(
-        {
-            "mcpServers": {
-                "files": {
-                    "command": "mcp-files",
-                    "args": ["/srv", "${HOME_DIR:-/home}"],
-                    "env": {"KEY": "${FILES_KEY}"},
-                    "cwd": "/srv",
-                    "risk": {"read_file": "read", "*": "danger"},
-                    "timeout_s": 5,
-                    "enabled_tools": ["read_file", "write_file"],
-                },
-                "house": {
-                    "type": "http",
-                    "url": "http://house:8123/mcp",
-                    "headers": {"Authorization": "Bearer ${HOUSE_TOKEN}"},
-                },
-                "later": {"command": "x", "disabled": True},
-            }
-        }
-    )
-    files, house = load_servers(path, {"FILES_KEY": "k1", "HOUSE_TOKEN": "t1"}, RESERVED)
-    assert (files.name, files.command, files.args) == ("files", "mcp-files", ("/srv", "/home"))
-    assert files.env == {"KEY": "k1"}
-    assert (files.risk, files.risks) == (Risk.DANGER, {"read_file": Risk.READ})
-    assert files.enabled_tools == {"read_file", "write_file"}
-    assert (house.url, house.headers, house.risk) == (
-        "http://house:8123/mcp",
-        {"Authorization": "Bearer t1"},
-        Risk.ACT,
-    )
-    assert "k1" not in repr(files)
-    assert "t1" not in repr(house)
-
-
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        ("{", "is not JSON"),
-        ({}, "mcpServers"),
-        ({"mcpServers": {"ssh": {"command": "x"}}}, "mcpServers.ssh: this name belongs to the agent's own tools"),
-        ({"mcpServers": {"Bad Name": {"command": "x"}}}, "mcpServers.Bad Name: a server's name is"),
-        ({"mcpServers": {"a": {}}}, 'mcpServers.a: give either "command"'),
-        ({"mcpServers": {"a": {"command": "x", "url": "http://h/"}}}, 'mcpServers.a: give either "command"'),
-        ({"mcpServers": {"a": {"url": "http://h/", "args": ["x"]}}}, '"args" does not belong'),
-        ({"mcpServers": {"a": {"type": "sse", "url": "http://h/"}}}, "mcpServers.a.type"),
-        ({"mcpServers": {"a": {"type": "stdio", "url": "http://h/"}}}, "that needs"),
-        ({"mcpServers": {"a": {"command": "x", "risk": "harmless"}}}, "mcpServers.a.risk"),
-        ({"mcpServers": {"a": {"command": "x", "risk": {"t": "none"}}}}, "mcpServers.a.risk"),
-        ({"mcpServers": {"a": {"command": "x", "timeout_s": 0}}}, "mcpServers.a.timeout_s"),
-        ({"mcpServers": {"a": {"command": "x", "comand": "y"}}}, "mcpServers.a.comand"),
-        (
-            {"mcpServers": {"a": {"command": "x", "env": {"K": "${NOT_SET}"}}}},
-            "mcpServers.a.env.K: the environment has",
-        ),
-        ({"mcpServers": {"a": "x"}}, "mcpServers.a"),
-        ('{"mcpServers": {"a": {"command": "x"}, "a": {"command": "y"}}}', "'a' stands twice"),
-    ],
-)
-def test_a_wrong_file_is_refused_with_its_key(write: Any, value: Any, said: str) -> None:
-    path = write(value)
-    with pytest.raises(ConfigurationError) as caught:
-        load_servers(path, {}, RESERVED)
-    assert said in str(caught.value)
-    assert str(path) in str(caught.value)
-
-
-def test_a_complaint_never_shows_a_secret(write: Any) -> None:
-    path = write({"mcpServers": {"a": {"url": "http://h/", "headers": {"Authorization": ["hunter2"]}}}})
-    with pytest.raises(ConfigurationError, match=r"headers\.Authorization") as caught:
-        load_servers(path, {}, RESERVED)
-    assert "hunter2" not in str(caught.value)
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"none\.json cannot be read: No such file"):
-        load_servers(tmp_path / "none.json", {}, RESERVED)
-
 
 SERVER = ServerConfig("files", command="x", risks={"read": Risk.READ})
 
@@ -202,6 +111,85 @@ def test_results_are_bounded() -> None:
     assert len(told.text) < SPOKEN + 100
     assert "998000 more characters are left out" in told.text
     assert len(told.detail) < KEPT + 100
+
+
+def test_signs_that_cannot_be_read_are_blanks_and_names_are_short() -> None:
+    told = as_result(result(types.TextContent(text="a\x1b[31m\u202eb\r\nc\td")))
+    assert told.text == "a [31m b \nc\td"
+    link = as_result(result(types.ResourceLink(name="n" * 5000, uri="file:///" + "m" * 5000)))
+    assert len(link.text) < 500
+
+
+def test_structured_content_without_end_is_said_to_be_that() -> None:
+    deep = json.loads('{"a":' * 100 + "1" + "}" * 100)
+    assert as_result(result(structured_content=deep)).text == "(data that is nested more than 64 deep)"
+    many = {"rows": [[0] * 100] * 1000}
+    assert as_result(result(structured_content=many)).text == "(data that is more than 20000 values)"
+
+
+def response(**values: Any) -> SessionMessage:
+    return SessionMessage(types.JSONRPCResponse(jsonrpc="2.0", id=1, result=values))
+
+
+def tamed(**values: Any) -> dict[str, Any]:
+    message = tame(response(**values))
+    assert isinstance(message, SessionMessage)
+    assert isinstance(message.message, types.JSONRPCResponse)
+    return message.message.result
+
+
+def test_what_tools_bring_beside_their_description_is_taken_off() -> None:
+    tool = {"name": "a", "inputSchema": {"type": "object"}, "outputSchema": {"pattern": "^(a+)+$"}, "_meta": {"x": 1}}
+    (kept,) = tamed(tools=[tool])["tools"]
+    assert set(kept) == {"name", "inputSchema", "_meta"}
+    assert schema_of(types.Tool.model_validate(kept)) == {"type": "object"}
+    assert len(tamed(tools=[tool] * 300_000)["tools"]) == 2000
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        "x",
+        {"name": 5},
+        {"name": "b", "inputSchema": []},
+        {"name": "b", "inputSchema": {}, "description": ["x"], "title": 5},
+        {"name": "b", "inputSchema": {"type": "array", "required": "x", "properties": {"$ref": "http://h/"}}},
+        {"name": "b", "inputSchema": {"properties": {"a": json.loads('{"items":' * 190 + "{}" + "}" * 190)}}},
+    ],
+)
+def test_one_tool_that_makes_no_sense_does_not_cost_the_others(tool: Any) -> None:
+    good = {"name": "good", "inputSchema": {"type": "object"}}
+    listed = tamed(tools=[tool, good])
+    for version in ("2025-06-18", "2026-07-28"):
+        result = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private", **listed}
+        parse_server_result("tools/list", version, result)
+    strange = types.Tool.model_validate(listed["tools"][0])
+    assert schema_of(strange) == (tool.get("inputSchema") if isinstance(tool, dict) else None)
+
+
+def test_a_result_has_so_many_parts_and_known_ones() -> None:
+    text = {"type": "text", "text": "x"}
+    content = tamed(content=[text] * 300_000)["content"]
+    assert (len(content), content[-1]["text"]) == (101, "(299900 more parts are left out)")
+    assert tamed(content=[text, "x", {"type": "unheard of"}])["content"] == [
+        text,
+        {"type": "text", "text": "(2 more parts are left out)"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (b'{"jsonrpc":"2.0","id":7,"result":{"a":' + b"[" * 5000, 7),
+        (b'{"result":{"a":' + b"[" * 5000 + b',"jsonrpc":"2.0","id": 8}', 8),
+        (b'{"jsonrpc":"2.0","method":"x","id":7}' + b"[" * 5000, None),
+        (b"[" * 5000, None),
+        (b"", None),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_still_an_answer(line: bytes, found: int | None) -> None:
+    message = describe_unreadable(line, "too deep")
+    assert (message.message.id if message and isinstance(message.message, types.JSONRPCError) else None) == found
 
 
 def test_what_is_no_text_is_said_in_words() -> None:

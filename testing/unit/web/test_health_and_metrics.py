@@ -55,6 +55,15 @@ async def test_only_changes_are_told() -> None:
     assert [(event.ok, event.progress) for event in sink.of(HealthChanged)] == [(False, 0.5), (True, None)]
 
 
+async def test_what_a_program_says_of_itself_stands_on_the_page() -> None:
+    servers, sink = (
+        Component(ComponentHealth("mcp", ok=False, reason="a: it ended", said="a: no disk")),
+        RecordingSink(),
+    )
+    await HealthBoard({"mcp": servers}, sink).fresh(max_age_s=-1)
+    assert [event.reason for event in sink.of(HealthChanged)] == ["a: it ended: a: no disk"]
+
+
 async def test_what_is_not_vital_does_not_keep_the_agent_from_answering() -> None:
     camera = Component(ComponentHealth("vision", ok=False, reason="it hangs", vital=False))
     engine = Component(ComponentHealth("engine", ok=True))

@@ -18,6 +18,7 @@ from pipecatapp.json_schema_reduction import DESCRIPTION, one_line, reduce_schem
 from pipecatapp.ports import ToolContext
 from pipecatapp.tools.mcp_servers.config import ServerConfig
 from pipecatapp.tools.mcp_servers.content import as_result
+from pipecatapp.tools.mcp_servers.messages import schema_of
 
 Call = Callable[[str, Mapping[str, Any], Callable[[str], None]], Awaitable[types.CallToolResult]]
 
@@ -76,8 +77,11 @@ def spec_of(server: ServerConfig, tool: types.Tool) -> ToolSpec:
         raise ToolOffError("its name has no letter that could be used")
     if len(tool.name) > _THEIR_NAME or not tool.name.isprintable():
         raise ToolOffError("its name is too long, or cannot be shown")
+    schema = schema_of(tool)
+    if not isinstance(schema, dict):
+        raise ToolOffError("it has no schema")
     try:
-        parameters = reduce_schema(tool.input_schema)
+        parameters = reduce_schema(schema)
     except SchemaError as error:
         raise ToolOffError(f"its schema cannot be used: {error}") from error
     return ToolSpec(

@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib
+import json
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -20,8 +23,9 @@ from pipecatapp import __version__
 from pipecatapp.errors import ToolError, ToolOffError
 from pipecatapp.tools.mcp_servers.config import ServerConfig
 from pipecatapp.tools.mcp_servers.content import clipped
+from pipecatapp.tools.mcp_servers.messages import TOOLS, schema_of
 from pipecatapp.tools.mcp_servers.remote import RemoteTool, spec_of, tool_name
-from pipecatapp.tools.mcp_servers.transport import Line, connected
+from pipecatapp.tools.mcp_servers.transport import Line, connect
 
 if TYPE_CHECKING:
     from mcp.client import Client
@@ -29,21 +33,42 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TOOLS = 200  # more of one server are left out
 _PAGES = 50
-_REASON = 300
+_LIST = 16 * 1024 * 1024  # characters of all tools as they describe themselves
+_SAID = 300  # characters of somebody else's words
+_PROGRESS_S = 0.5  # between two lines about how far a call is
+_PROGRESS = 200  # of them for one call
+_REFUSED = 400
+_OLDER = 'it answers with status {}: is the address right? A server of the older kind wants "type": "sse"'
+_REFUSALS = {
+    status: f"it answers with status {status}: its headers hold no token that it takes" for status in (401, 403)
+}
+_REFUSALS |= {status: _OLDER.format(status) for status in (404, 405, 406)}
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect and list the tools, between two looks whether it still answers, until it is tried again
-    (``first_wait`` after the first failure, twice as long after each further one), until it counts as steady."""
+    """Seconds: to list the tools again, between two looks whether it still answers, at least between two lists, until
+    it is tried again (``first_wait`` after the first failure, twice as long after each further one), until it counts as
+    steady. How long it may take to start is its own (``ServerConfig.start_timeout_s``)."""
 
-    connect: float = 60.0
+    answer: float = 60.0
     look: float = 30.0
+    again: float = 1.0
     first_wait: float = 1.0
     longest_wait: float = 60.0
     steady: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a server cannot be used: ``why`` in our words, ``said`` in its own, which are data."""
+
+    why: str = ""
+    said: str = ""
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.why, self.said) if part)
 
 
 class McpServer:
@@ -58,14 +83,18 @@ class McpServer:
         self.name = config.name
         self.tools: Sequence[RemoteTool] = ()
         self.off: Mapping[str, str] = {}
-        self.trouble = "it is being started"
         self._config = config
         self._changed = changed
         self._patience = patience or Timeouts()
+        self._trouble = Trouble(
+            "it is being reached"
+            if config.url
+            else f"it is being started, for at most {config.start_timeout_s:g} seconds"
+        )
         self._client: Client | None = None
         self._line = Line()
         self._calls = 0
-        self._listed: Sequence[types.Tool] | None = None
+        self._listed = b""
         self._stop = asyncio.Event()
 
     @property
@@ -74,9 +103,9 @@ class McpServer:
         return self._client is not None and not self._line.ended.is_set()
 
     @property
-    def why(self) -> str:
+    def trouble(self) -> Trouble:
         """Why it is not running."""
-        return self.trouble or self._line.why
+        return self._trouble if self._trouble.why else self._end_of(self._line)
 
     async def run(self) -> None:
         """Keep it connected until ``stop``; never raises."""
@@ -86,7 +115,7 @@ class McpServer:
             try:
                 await self._connection()
             except Exception as error:  # noqa: BLE001 - what the library, its transports and the server make of it
-                self._gone(_reason(error))
+                self._gone(self._explain(error))
             if time.monotonic() - began > self._patience.steady:
                 wait = self._patience.first_wait
             if not await self._within(self._stop, wait):
@@ -106,18 +135,17 @@ class McpServer:
         """
         client = self._client
         if client is None or not self.running:
-            raise ToolError(f"the server {self.name} cannot be reached: {self.why}")
-
+            raise ToolError(f"the server {self.name} cannot be reached: {self.trouble}")
         self._calls += 1
         try:
             async with asyncio.timeout(self._config.timeout_s):
-                return await client.call_tool(name, dict(arguments), progress_callback=_told(progress))
+                return await client.call_tool(name, dict(arguments), progress_callback=_tell_progress(progress))
         except TimeoutError as error:
             raise ToolError(f"{self.name} took longer than {self._config.timeout_s:g} seconds") from error
         except Exception as error:
             if self._line.ended.is_set():
                 raise ToolError(f"the server {self.name} went away in the middle of it") from error
-            raise ToolError(f"{self.name} answered: {_reason(error)}") from error
+            raise ToolError(f"{self.name} answered: {self._explain(error).said or self._explain(error).why}") from error
         finally:
             self._calls -= 1
 
@@ -133,62 +161,83 @@ class McpServer:
                 stale.set()
 
         client = client_module.Client(
-            connected(self._config, line),
+            connect(self._config, line),
             message_handler=heard,
             client_info=types.Implementation(name="pipecatapp", version=__version__),
             cache=None,
         )
         async with AsyncExitStack() as stack:
-            async with asyncio.timeout(self._patience.connect):
-                try:
-                    await stack.enter_async_context(client)
-                except Exception as error:
-                    ended = line.ended.is_set() and not self._config.url
-                    raise ToolError(line.why if ended else _reason(error)) from error
+            await self._enter(stack, client, line)
             listening = asyncio.create_task(_listen(client, stale), name=f"changes of {self.name}")
+            pause = self._patience.again
             try:
                 while not (self._stop.is_set() or line.ended.is_set()):
+                    changed = False
                     if stale.is_set() or not self._calls:  # who is busy with a call may not answer
                         stale.clear()
-                        await self._list(client)
+                        changed = await self._list(client)
                         self._here(client)
+                    # Who says again and again that its tools are others is asked more and more seldom.
+                    pause = min(pause * 2, self._patience.longest_wait) if changed else self._patience.again
+                    await self._first(pause, self._stop, line.ended)
                     await self._first(self._patience.look, self._stop, line.ended, stale)
             finally:
                 self._client = None
                 listening.cancel()
                 await asyncio.wait([listening])
         if not self._stop.is_set():
-            self._gone(line.why)
+            self._gone(self._end_of(line))
 
-    async def _list(self, client: Client) -> None:
-        """Read the tools; nothing changes when they are those of before."""
+    async def _enter(self, stack: AsyncExitStack, client: Client, line: Line) -> None:
+        limit = self._config.start_timeout_s
+        try:
+            async with asyncio.timeout(limit):
+                await stack.enter_async_context(client)
+        except TimeoutError as error:
+            raise ToolError(
+                f"it did not answer within {limit:g} seconds of its start (start_timeout_s allows more)"
+            ) from error
+        except Exception as error:
+            if line.ended.is_set() and not self._config.url:
+                raise _EndedError(self._end_of(line)) from error
+            raise
+
+    async def _list(self, client: Client) -> bool:
+        """Read the tools; whether they are others than before."""
         listed: list[types.Tool] = []
-        async with asyncio.timeout(self._patience.connect):
+        digest, size = hashlib.sha256(), 0
+        async with asyncio.timeout(self._patience.answer if self._listed else self._config.start_timeout_s):
             cursor: str | None = None
             for _ in range(_PAGES):
                 page = await client.list_tools(cursor=cursor)
-                listed += page.tools
+                enabled = self._config.enabled_tools
+                tools = [tool for tool in page.tools if enabled is None or tool.name in enabled]
+                text = await asyncio.to_thread(_write_down, tools)
+                size += len(text)
+                if size > _LIST:
+                    raise ToolError(f"the list of its tools is larger than {_LIST // 1024 // 1024} MB")
+                digest.update(text)
+                listed += tools
                 cursor = page.next_cursor
                 if cursor is None or len(listed) > TOOLS:
                     break
-        if listed == self._listed:
-            return
-        # A schema takes 10 ms to check and more on an old PC, and there may be hundreds.
-        tools, off = await asyncio.to_thread(self._taken, listed)
-        self._listed = listed
-        if [tool.spec for tool in tools] != [tool.spec for tool in self.tools] or off != self.off:
-            self.tools, self.off = tools, off
-            logger.info("MCP server %s has %d tools, %d are off", self.name, len(tools), len(off))
-            self._changed()
+        if digest.digest() == self._listed:
+            return False
+        found, off = await asyncio.to_thread(self._take, listed)
+        self._listed = digest.digest()
+        if [tool.spec for tool in found] == [tool.spec for tool in self.tools] and off == self.off:
+            return False
+        self.tools, self.off = found, off
+        logger.info("MCP server %s has %d tools, %d are off", self.name, len(found), len(off))
+        self._changed()
+        return True
 
-    def _taken(self, listed: Sequence[types.Tool]) -> tuple[list[RemoteTool], dict[str, str]]:
+    def _take(self, listed: Sequence[types.Tool]) -> tuple[list[RemoteTool], dict[str, str]]:
         """The tools that can be used, and why the others cannot."""
         tools: dict[str, RemoteTool] = {}
         off: dict[str, str] = {}
         for tool in listed:
             name = tool_name(self.name, tool.name)
-            if self._config.enabled_tools is not None and tool.name not in self._config.enabled_tools:
-                continue
             if len(tools) >= TOOLS:
                 off[name] = f"{self.name} has more than {TOOLS} tools; name those you need in enabled_tools"
             elif name in tools:
@@ -202,16 +251,37 @@ class McpServer:
 
     def _here(self, client: Client) -> None:
         if self._client is None:
-            self._client, self.trouble = client, ""
+            self._client, self._trouble = client, Trouble()
             logger.info("MCP server %s is there", self.name)
             self._changed()
 
-    def _gone(self, reason: str) -> None:
+    def _gone(self, trouble: Trouble) -> None:
         self._client = None
-        if reason != self.trouble:
-            self.trouble = reason
-            logger.warning("MCP server %s cannot be used: %s", self.name, reason)
+        if trouble != self._trouble:
+            self._trouble = trouble
+            # Its own words may hold secrets that it was given.
+            logger.warning("MCP server %s cannot be used: %s", self.name, trouble.why)
             self._changed()
+
+    def _end_of(self, line: Line) -> Trouble:
+        return Trouble(line.why, self._quote(line.said))
+
+    def _explain(self, error: BaseException) -> Trouble:
+        """The innermost reason of what went wrong."""
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if isinstance(error, _EndedError):
+            return error.trouble
+        if isinstance(error, TimeoutError):
+            return Trouble("it does not answer")
+        if isinstance(error, ToolError):
+            return Trouble(str(error))
+        status = self._line.status
+        why = _REFUSALS.get(status, f"it answers with status {status}" if status >= _REFUSED else "it cannot be used")
+        return Trouble(why, self._quote(str(error) or type(error).__name__))
+
+    def _quote(self, text: str) -> str:
+        return self._config.hide_secrets(clipped(" ".join(text[: _SAID * 4].split()), _SAID))
 
     @staticmethod
     async def _within(event: asyncio.Event, seconds: float) -> bool:
@@ -233,12 +303,33 @@ class McpServer:
             await asyncio.gather(*waiting, return_exceptions=True)
 
 
-def _told(tell: Callable[[str], None]) -> ProgressFnT:
-    async def told(progress: float, total: float | None, message: str | None) -> None:
-        share = f"{progress:g} of {total:g}" if total else f"{progress:g}"
-        tell(clipped(message, _REASON) if message else share)
+class _EndedError(Exception):
+    """A program ended before it could be used."""
 
-    return told
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(str(trouble))
+        self.trouble = trouble
+
+
+def _write_down(tools: Sequence[types.Tool]) -> bytes:
+    said = [[tool.name, tool.title, tool.description, schema_of(tool)] for tool in tools]
+    return json.dumps(said, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _tell_progress(tell: Callable[[str], None]) -> ProgressFnT:
+    """How far a call is, not too often: each line is kept and shown."""
+    told, last = 0, -math.inf
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        nonlocal told, last
+        now = time.monotonic()
+        if told >= _PROGRESS or now - last < _PROGRESS_S:
+            return
+        told, last = told + 1, now
+        share = f"{progress:g} of {total:g}" if total else f"{progress:g}"
+        tell(clipped(message, _SAID) if message else share)
+
+    return hear
 
 
 async def _listen(client: Client, stale: asyncio.Event) -> None:
@@ -256,13 +347,3 @@ async def _listen(client: Client, stale: asyncio.Event) -> None:
         return
     except Exception as error:  # noqa: BLE001 - the connection itself is watched elsewhere
         logger.debug("no news of changes from an MCP server: %s", error)
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost sentence of what went wrong, bounded: it may be a server's own words."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, TimeoutError):
-        return "it does not answer"
-    text = " ".join(str(error).split()) or type(error).__name__
-    return clipped("".join(char for char in text if char.isprintable()), _REASON)

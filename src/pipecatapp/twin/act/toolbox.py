@@ -180,7 +180,8 @@ class Toolbox:
         tools = self._tools()
         tool = tools.get(call.name)
         if tool is None:
-            if (reason := self.off.get(call.name)) is not None:
+            off = self.off  # a tool, or all of a server's by its name
+            if (reason := off.get(call.name, off.get(call.name.partition(".")[0]))) is not None:
                 raise ToolError(f"{call.name} is off: {reason}")
             raise ToolError(f"there is no tool {call.name}; there are: {_list_names(sorted(tools))}")
         if (problem := _find_problem(tool.spec, call.arguments)) is not None:

@@ -152,6 +152,12 @@ async def test_a_tool_that_is_off_says_why(house: Callable[..., AgentHarness]) -
     assert "lamp.on" not in h.model.requests[0].messages[0].content
 
 
+async def test_a_tool_of_a_server_that_is_off_says_why(house: Callable[..., AgentHarness]) -> None:
+    h = house('<tool_call>{"name": "files.read"}</tool_call>', "I cannot.", off={"files": "it is being started"})
+    assert await h.ask("read it") == "I cannot."
+    assert "error: files.read is off: it is being started" in h.model.requests[1].messages[-1].content
+
+
 @pytest.mark.parametrize(
     ("failure", "told"),
     [
