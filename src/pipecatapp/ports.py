@@ -50,8 +50,10 @@ class ChatRequest:
 class ChatChunk:
     """A piece of the answer. The last chunk has ``finish_reason`` and the ``usage``, its ``text`` may be empty.
 
-    ``by`` names the expert that writes, where it is not the model that was asked. ``kept``: another server goes on with
-    the answer, behind so many characters of it; what was beyond them is written again.
+    ``finish_reason`` is ``length`` where the room for the answer was too small. ``by`` names the expert that writes,
+    where it is not the model that was asked. ``kept``: another server goes on with the answer, behind so many
+    characters of it; what was beyond them is written again. ``opens_thought``: with this chunk the answer begins,
+    inside of a thought that no marker in it opens.
     """
 
     text: str = ""
@@ -59,18 +61,21 @@ class ChatChunk:
     usage: Usage | None = None
     by: str = ""
     kept: int | None = None
+    opens_thought: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ModelProfile:
     """What the prompt builder must know of the model: tokens of context, and whether it wants the compact prompt
-    that the starter model was trained on. ``continues``: it can go on behind a begun answer (``ChatRequest.begun``)."""
+    that the starter model was trained on. ``continues``: it can go on behind a begun answer (``ChatRequest.begun``).
+    ``thinks``: its answers hold thoughts, and need more room for it."""
 
     name: str
     context_tokens: int
     prompt_style: PromptStyle = "full"
     grammars: bool = True
     continues: bool = False
+    thinks: bool = False
 
     @property
     def summarises(self) -> bool:

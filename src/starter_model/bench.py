@@ -20,8 +20,8 @@ from pipecatapp.llm.client import OpenAIChatModel
 from pipecatapp.llm.engine import EngineSupervisor, ModelFile
 from pipecatapp.ports import ChatModel, ChatRequest
 from pipecatapp.twin.speak.grammar import turn_grammar
+from pipecatapp.twin.speak.message_parser import MessageParser
 from pipecatapp.twin.speak.protocol import TOOL_CALL_OPEN, compact_system
-from pipecatapp.twin.speak.tool_calls import MalformedCallError, ToolCallParser, parse_call
 from pipecatapp.twin.understand.routing import ROUTE, route_spec
 from starter_model.scoring import Case, Reaction, same
 from starter_model.turns import EXPERTS, OPTIONAL, TOOLS, Requests
@@ -75,15 +75,13 @@ class Examiner:
         grammar = turn_grammar(self._specs, EXPERTS, text) if self._grammar else None
         request = ChatRequest([self._system, Message("user", text)], max_tokens=256, temperature=0.0, grammar=grammar)
         written = "".join([chunk.text async for chunk in self._model.stream(request)])
-        parser = ToolCallParser()
+        parser = MessageParser({spec.name: spec.parameters for spec in self._specs})
         said = parser.feed(written) + parser.finish()
-        if parser.body is None:
-            return Reaction(None, {}, said)
-        try:
-            call = parse_call(parser.body, "call")
-        except MalformedCallError:
+        if parser.error is not None:
             return Reaction("malformed", {}, written)
-        return Reaction(call.name, call.arguments, written)
+        if not parser.calls:
+            return Reaction(None, {}, said)
+        return Reaction(parser.calls[0].name, parser.calls[0].arguments, written)
 
     async def score(self, cases: Sequence[Case], failures: list[tuple[Case, Reaction]]) -> dict[str, list[bool]]:
         """Hits by intent."""

@@ -28,8 +28,8 @@ from pipecatapp.tools.choice.chooser import MeaningChooser
 from pipecatapp.tools.registry import TOOLS, spec_of
 from pipecatapp.twin.act.tool_selection import ToolSelection
 from pipecatapp.twin.speak.dialect import dialect_of
+from pipecatapp.twin.speak.message_parser import MessageParser
 from pipecatapp.twin.speak.protocol import full_system, request_text
-from pipecatapp.twin.speak.tool_calls import MalformedCallError, ToolCallParser, parse_call
 
 DATA = Path(__file__).parents[1] / "data"
 ANY_MODEL = ModelProfile("any", context_tokens=8192)
@@ -185,16 +185,12 @@ async def _exact(
         system = Message("system", full_system(PERSONA, selection.fixed, [], more_tools=selection.many))
         for request in known:
             content = request_text(request.text, tools=await selection.choose(request.text))
-            parser = ToolCallParser()
+            parser = MessageParser({tool.name: tool.parameters for tool in tools})
             chat = ChatRequest([system, Message("user", content)], max_tokens=200, temperature=0.0)
             async for chunk in model.stream(chat):
                 parser.feed(chunk.text)
             parser.finish()
-            try:
-                call = parse_call(parser.body or "", "call")
-            except MalformedCallError:
-                continue
-            right += (call.name, dict(call.arguments)) == (request.tool, request.arguments)
+            right += [(call.name, dict(call.arguments)) for call in parser.calls] == [(request.tool, request.arguments)]
     finally:
         await model.aclose()
     print(f"the whole call is right in {right} of {len(known)}\n")

@@ -168,6 +168,7 @@ class Language:
     Attributes:
         code: ISO 639.
         yes_or_no: whether a whole request is a plain yes or a plain no; None: it is (also) something else.
+        means_go_on: whether a whole request asks for the rest of an answer, once that was offered.
         stem: a word without its endings, so that its forms meet. Linear and cached: it is asked for every word.
         is_abbreviation: whether a token with its full stop ("Dr.", "J.") is an abbreviation: no sentence ends there.
         stop_words: see there, like the rest.
@@ -177,6 +178,7 @@ class Language:
 
     code: str
     yes_or_no: Callable[[str], YesOrNo | None]
+    means_go_on: Callable[[str], bool]
     stem: Callable[[str], str]
     is_abbreviation: Callable[[str], bool]
     stop_words: StopWords

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import Any, Literal
 
 import httpx
@@ -17,6 +18,7 @@ from pipecatapp.domain import ComponentHealth, Message, Usage
 from pipecatapp.errors import ModelError, ModelNotReadyError, ModelUnreachableError, RequestRefusedError
 from pipecatapp.llm.slots import Slot, SlotTable
 from pipecatapp.llm.status import EngineStatus
+from pipecatapp.llm.thoughts import ThoughtFilter, Thoughts, opens_thought, thinks_apart
 from pipecatapp.llm.wire import completion_delta, delta, json_events, parse_object, raise_for_status, usage
 from pipecatapp.ports import ChatChunk, ChatRequest, ModelProfile, PromptStyle
 from pipecatapp.proxies import is_in_house
@@ -25,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 # What a server that does not tell its context is assumed to have.
 UNKNOWN_CONTEXT = 4096
+# Characters of a token, at most: what goes on behind so many of them for each token does not keep to max_tokens.
+_LONGEST_TOKEN = 32
 
 # Marks a place in a prompt; two invisible signs that nobody types.
 _HERE = "\u2063\u2063"
@@ -63,6 +67,8 @@ class OpenAIChatModel:
         self._status = status or (lambda: None)
         self._seen = False
         self._profile: ModelProfile | None = None
+        self._thoughts = Thoughts(False)
+        self._thoughts_of: dict[str, Thoughts] = {}  # of a server that was away, they are still known
         self._http = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
             timeout=httpx.Timeout(token_timeout_s, connect=connect_timeout_s, pool=None),
@@ -89,7 +95,7 @@ class OpenAIChatModel:
             with self._translated():
                 self._profile = await self._ask_profile()
                 self._seen = True
-        return self._profile
+        return replace(self._profile, thinks=self._thoughts.seen)
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         """Generate the assistant's next message piece by piece; closing the iterator cancels it at the server."""
@@ -99,6 +105,8 @@ class OpenAIChatModel:
         with self._translated():
             url, body = await self._asked(request, profile)
             read = completion_delta if request.begun else delta
+            marked = ThoughtFilter(self._thoughts, begun=bool(request.begun))
+            room = request.max_tokens * _LONGEST_TOKEN
             async with (
                 self._slot(request.slot_key, request.messages) as slot,
                 self._post(url, body | {"stream": True} | slot.parameters) as events,
@@ -107,8 +115,15 @@ class OpenAIChatModel:
                     counts = slot.charge(usage(event)) or counts
                     text, reason = read(event)
                     finish = reason or finish
-                    if text:
-                        yield ChatChunk(text)
+                    chunk = marked.feed(text[:room], apart=thinks_apart(event))
+                    room -= len(text)
+                    if chunk is not None:
+                        yield chunk
+                    if room < 0:
+                        finish = "length"  # a server that does not keep to max_tokens
+                        break
+            if (chunk := marked.finish(finish)) is not None:
+                yield chunk
         if finish is None:
             self.forget()
             raise ModelUnreachableError("the model server broke off in the middle of its answer")
@@ -198,6 +213,7 @@ class OpenAIChatModel:
         props = parse_object(response.content) if response.status_code == httpx.codes.OK else {}
         if "default_generation_settings" in props:
             self._slots = SlotTable(self._http, self._root, props)
+            self._thoughts = Thoughts(await self._begins_in_thought(str(props.get("chat_template") or "")))
             context = props["default_generation_settings"].get("n_ctx")
             name = props.get("model_alias") or str(props.get("model_path", "")).rsplit("/", 1)[-1]
             return self._describe(str(name), context, grammars=True)
@@ -209,7 +225,19 @@ class OpenAIChatModel:
         found = next((m for m in models if m.get("id") == self._model), models[0] if models else {})
         meta = found.get("meta") or {}
         context = meta.get("n_ctx") or found.get("context_length") or found.get("max_model_len")
-        return self._describe(str(self._model or found.get("id", "")), context, grammars=False)
+        name = str(self._model or found.get("id", ""))
+        self._thoughts = self._thoughts_of.setdefault(name, Thoughts(name=name))
+        return self._describe(name, context, grammars=False)
+
+    async def _begins_in_thought(self, template: str) -> bool:
+        """Whether llama-server's template ends a prompt with the marker that opens a thought."""
+        if "think" not in template.lower() and "reasoning" not in template.lower():
+            return False
+        body = {"messages": [{"role": "user", "content": "Hello."}]}
+        response = await self._http.post(f"{self._root}/apply-template", json=body)
+        if response.status_code != httpx.codes.OK:
+            return False
+        return opens_thought(str(parse_object(response.content).get("prompt", "")))
 
     def _describe(self, name: str, context: object, *, grammars: bool) -> ModelProfile:
         style: PromptStyle = "compact" if name.lower().startswith("starter") else "full"

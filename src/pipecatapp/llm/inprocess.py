@@ -25,6 +25,7 @@ from pipecatapp.errors import (
 )
 from pipecatapp.llm.engine import ModelFile
 from pipecatapp.llm.gguf import read_head
+from pipecatapp.llm.thoughts import opens_thought
 from pipecatapp.machine import Machine, detect
 from pipecatapp.ports import ChatChunk, ChatRequest, ModelProfile, PromptStyle
 
@@ -181,7 +182,11 @@ class _Loaded:
             template, self._token(self._llama.token_eos()), self._token(self._llama.token_bos())
         )
         compact: PromptStyle = "compact" if model.alias.startswith("starter") else "full"
-        self.profile = ModelProfile(model.alias, context, compact if style == "auto" else style)
+        asked = self._format(messages=[{"role": "user", "content": "Hello."}])
+        self._begins_in_thought = opens_thought(str(asked.prompt))
+        self.profile = ModelProfile(
+            model.alias, context, compact if style == "auto" else style, thinks=self._begins_in_thought
+        )
 
     def prompt(self, messages: Sequence[Message], *, finished: bool) -> list[int]:
         """The tokens of the messages; without the end of the last one when it is not finished."""
@@ -217,7 +222,7 @@ class _Loaded:
         tokens = self.prompt(request.messages, finished=True)
         usage = self.evaluate(tokens[:-1], stopped)
         grammar = LlamaGrammar.from_string(request.grammar, verbose=False) if request.grammar else None
-        count, reason = 0, "stop"
+        count, reason, begins = 0, "stop", self._begins_in_thought
         if not stopped():
             for piece in self._llama.create_completion(
                 list(tokens),
@@ -229,7 +234,8 @@ class _Loaded:
                 choice = piece["choices"][0]
                 count += 1
                 if choice["text"]:
-                    yield ChatChunk(choice["text"])
+                    yield ChatChunk(choice["text"], opens_thought=begins)
+                    begins = False
                 reason = choice["finish_reason"] or reason
                 if stopped():
                     break

@@ -187,10 +187,14 @@ class Agent:
         return self._turns.run(progress or TurnProgress(conversation, "approval"), approval=approval)
 
     def complete(
-        self, messages: Sequence[Message], progress: TurnProgress | None = None, expert: str = ""
+        self,
+        messages: Sequence[Message],
+        progress: TurnProgress | None = None,
+        expert: str = "",
+        max_tokens: int | None = None,
     ) -> AsyncGenerator[str, None]:
         """Answer the last of a client's own messages (``Completions.complete``). Unlike ``respond`` it raises."""
-        return self._completions.complete(messages, progress, expert)
+        return self._completions.complete(messages, progress, expert, max_tokens)
 
     async def record_heard(self, conversation: str, turn_id: str, text: str) -> None:
         """After barge-in: only ``text`` came out of the speaker, so only that was said. Unknown turns are ignored."""

@@ -50,12 +50,17 @@ class Completions:
         self._consolidator = consolidator
 
     async def complete(
-        self, messages: Sequence[Message], progress: TurnProgress | None = None, expert: str = ""
+        self,
+        messages: Sequence[Message],
+        progress: TurnProgress | None = None,
+        expert: str = "",
+        max_tokens: int | None = None,
     ) -> AsyncGenerator[str, None]:
         """Answer the last of the messages.
 
         The client's system messages are added behind the persona. ``expert``: this one answers, without tools.
-        ``progress.usage`` is set when it ends; closing it early cancels.
+        ``max_tokens``: each message of the model has this much room, within the limit of this node.
+        ``progress.usage`` and ``finish_reason`` are set when it ends; closing it early cancels.
 
         Raises:
             ValueError: the last message is not the user's.
@@ -69,9 +74,12 @@ class Completions:
         try:
             async with self._consolidator.busy():
                 if expert:
-                    answer = self._routing.answer(expert, added, talk, progress)
+                    answer = self._routing.answer(expert, added, talk, progress, max_tokens)
                 else:
-                    answer = self._loop.run(await self._request(talk, added, progress))
+                    request = await self._request(talk, added, progress)
+                    most = request.dialect.most_tokens
+                    request.max_tokens = max(1, min(max_tokens or most, most))
+                    answer = self._loop.run(request)
                 async with closing(answer) as pieces:
                     async for piece in pieces:
                         progress.text += piece

@@ -32,6 +32,7 @@ class OpenConversation:
     prefill: Prefill
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0  # turns that run or wait, and what is still being stored
+    offers_more: bool = False  # the last answer ended by asking whether to go on
 
     @property
     def idle(self) -> bool:

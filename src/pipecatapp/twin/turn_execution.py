@@ -10,6 +10,7 @@ from dataclasses import replace
 from pipecatapp.domain import ApprovalRequest, Fact, Message, ToolCall, Turn, TurnRecord
 from pipecatapp.errors import ModelError
 from pipecatapp.events import AssistantDelta, AssistantMessage, ErrorSpoken, TurnFinished, UserMessage
+from pipecatapp.languages import language
 from pipecatapp.ports import ConversationStore, EventSink, Memory
 from pipecatapp.twin.act.tool_selection import LATE
 from pipecatapp.twin.approval_turns import ApprovalTurns
@@ -18,8 +19,8 @@ from pipecatapp.twin.remember.consolidation import MemoryConsolidator
 from pipecatapp.twin.speak.builder import PromptBuilder
 from pipecatapp.twin.speak.current_dialect import CurrentDialect
 from pipecatapp.twin.speak.prefill import recall
-from pipecatapp.twin.speak.protocol import last_observation, late_text, recalls, request_text
-from pipecatapp.twin.speak.sentences import BUG, Apology, apology
+from pipecatapp.twin.speak.protocol import GO_ON, last_observation, late_text, recalls, request_text
+from pipecatapp.twin.speak.sentences import BUG, MORE, Apology, apology
 from pipecatapp.twin.speak.tool_loop import SpeechlessError, ToolLoop
 from pipecatapp.twin.speak.turn_request import TurnRequest
 from pipecatapp.twin.streams import closing
@@ -97,6 +98,8 @@ class TurnExecutor:
                             yield self._tell(turn, piece)
                     if announcement := await self._approvals.announce(state, turn):
                         yield self._tell(turn, announcement)
+                    elif offer := self._offer_more(state, turn):
+                        yield self._tell(turn, offer)
                 except ModelError as error:
                     logger.warning("the model could not answer: %s", error)
                     sorry = apology(error, restarts_engine=self._restarts_engine)
@@ -155,6 +158,7 @@ class TurnExecutor:
 
     async def _prepare(self, state: OpenConversation, turn: RunningTurn) -> TurnRequest:
         """The person's words as a request, with what is known for them."""
+        goes_on, state.offers_more = state.offers_more and language().means_go_on(turn.text), False
         prefix = await state.prefill.stop()
         selection = self._prompts.select_tools(await self._dialect.now())
         context = self._prompts.context(state.id, turn.progress.id, turn.text, state.history)
@@ -172,10 +176,22 @@ class TurnExecutor:
             tools = [tool for tool in tools[:LATE] if tool.name not in known]
             content = late_text(content, facts, self._prompts.news(prefix.observation or seen), tools)
             request.tools += prefix.tools
+        if goes_on:
+            content = f"{content}\n{GO_ON}"
         request.tools += tools
         request.messages.append(Message("user", content))
         request.context = replace(request.context, recalled=request.context.recalled or recalls(content))
         return request
+
+    def _offer_more(self, state: OpenConversation, turn: RunningTurn) -> str:
+        """The question at the end of an answer that had no more room; it belongs to the answer from then on."""
+        request = turn.request
+        if turn.progress.finish_reason != "length" or request is None or not request.dialect.rewords_results:
+            return ""
+        last = request.messages[-1]
+        request.messages[-1] = Message(last.role, f"{last.content.rstrip()}\n{MORE}")
+        state.offers_more = True
+        return f"\n{MORE}"
 
     async def _find_clear_call(self, request: TurnRequest, facts: Sequence[Fact]) -> ToolCall | None:
         """What the request asks for where that is clear before the model is asked, or chosen by hand."""

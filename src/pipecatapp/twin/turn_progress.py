@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pipecatapp.domain import Source, TurnCost, Usage
 
@@ -19,9 +20,9 @@ class TurnProgress:
     """The running record of one turn. Times are ``time.monotonic()`` or seconds, None where they do not apply.
 
     ``started`` is the user's last sample (voice) or Enter (typed), ``began`` the first sample where that is known. The
-    agent sets ``first_token_s``, ``usage``, ``text``, and ``expert`` where one answered; voice sets ``stt_s``,
-    ``first_audio_s`` and ``total_s``. ``spoken`` says that audio follows: then the one who plays it calls
-    ``Agent.finish``, otherwise ``respond`` does.
+    agent sets ``first_token_s``, ``usage``, ``text``, ``finish_reason`` (``length``: there was no room for the end of
+    the answer), and ``expert`` where one answered; voice sets ``stt_s``, ``first_audio_s`` and ``total_s``. ``spoken``
+    says that audio follows: then the one who plays it calls ``Agent.finish``, otherwise ``respond`` does.
     """
 
     conversation: str
@@ -37,6 +38,7 @@ class TurnProgress:
     usage: Usage = field(default_factory=Usage)
     text: str = ""
     expert: str = ""
+    finish_reason: Literal["stop", "length"] = "stop"
     finished: bool = False
 
     def cost(self) -> TurnCost:

@@ -21,6 +21,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipecatapp.errors import SpeechError
 from pipecatapp.voice.playback import Piece, Playback
+from pipecatapp.voice.spoken_copy import SpokenCopy
 from pipecatapp.voice.synthesis import SAMPLE_RATE, Synthesizer, speakable
 
 logger = logging.getLogger(__name__)
@@ -159,14 +160,19 @@ class TtsProcessor(FrameProcessor):
             self._progressed.set()
 
     async def _synthesize(self, clauses: asyncio.Queue[str | None], playback: Playback) -> None:
+        copy, silent = SpokenCopy(), ""
         while (clause := await clauses.get()) is not None:
             self._speaking = True
             try:
-                text = speakable(clause)
+                text = speakable(copy.feed(clause))
                 sound = await self._synthesizer.say(text) if text else b""
                 if sound:
-                    playback.add(clause, sound + bytes(-len(sound) % _CHUNK))
+                    # What is heard is written down as it was written, signs without a sound included.
+                    playback.add(silent + clause, sound + bytes(-len(sound) % _CHUNK))
+                    silent = ""
                     self._more.set()
+                else:
+                    silent += clause
             except SpeechError as error:
                 logger.warning("speech synthesis failed: %s", error)
                 if not self._failed:

@@ -8,7 +8,7 @@ from itertools import islice
 
 import pytest
 
-from pipecatapp.twin.speak.tool_calls import ToolCallParser, parse_call
+from pipecatapp.twin.speak.message_parser import MessageParser
 from starter_model.corpus import EVERYTHING, EXPERT, Conversations, World, expected_action, render
 from starter_model.patterns import load_sections
 from starter_model.turns import EXPERTS, OPTIONAL, TOOLS, Request, Requests, say_back
@@ -107,11 +107,10 @@ def test_conversations_call_only_what_their_system_message_lists() -> None:
     for conversation in islice(Conversations(seed=9, long_share=0.1), 400):
         tools, experts = (line.partition(": ")[2].split() for line in conversation[0][1].split("\n"))
         for role, text in conversation:
-            parser = ToolCallParser()
+            parser = MessageParser({})
             parser.feed(text)
             parser.finish()
-            if role == "assistant" and parser.body is not None:
-                call = parse_call(parser.body, "x")
+            for call in parser.calls if role == "assistant" else ():
                 calls += 1
                 assert call.name in tools
                 assert call.arguments.get("expert", "none") in [*experts, "none"]

@@ -41,7 +41,7 @@ async def test_a_client_can_ask_an_expert(house: Callable[..., AgentHarness]) ->
     directory = ScriptedDirectory("Use **sorted**.")
     h = house(experts=directory, expert_persona=lambda name: f"the {name} expert")
     messages = [Message("system", "Be brief."), Message("user", "sort a list")]
-    assert "".join([piece async for piece in h.agent.complete(messages, expert="coding")]) == "Use sorted."
+    assert "".join([piece async for piece in h.agent.complete(messages, expert="coding")]) == "Use **sorted**."
     assert [m.content for m in directory.asked[0]] == ["the coding expert\n\nBe brief.", "sort a list"]
     with pytest.raises(ModelUnreachableError, match="no expert math is running"):
         [piece async for piece in h.agent.complete(messages, expert="math")]

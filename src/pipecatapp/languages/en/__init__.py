@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipecatapp.languages.en import things
 from pipecatapp.languages.en.abbreviations import is_abbreviation
-from pipecatapp.languages.en.answers import yes_or_no
+from pipecatapp.languages.en.answers import means_go_on, yes_or_no
 from pipecatapp.languages.en.memory_requests import MEMORY_REQUESTS
 from pipecatapp.languages.en.numbers import NUMBERS
 from pipecatapp.languages.en.places import PLACES
@@ -20,6 +20,7 @@ from pipecatapp.languages.language import Language
 LANGUAGE = Language(
     code="en",
     yes_or_no=yes_or_no,
+    means_go_on=means_go_on,
     stem=stem,
     is_abbreviation=is_abbreviation,
     stop_words=STOP_WORDS,

@@ -9,6 +9,7 @@ import re
 
 from pipecatapp.languages.language import YesOrNo
 
+_LONGEST = 200  # characters
 _YES = frozenset(
     {
         "yes", "yes yes", "yep", "yup", "yes do it", "yes do that", "yes do", "yes go ahead", "yes go", "yes sure",
@@ -33,17 +34,35 @@ _NO = frozenset(
         "deny", "denied", "better not", "rather not", "i'd rather not", "absolutely not", "certainly not",
     }
 )  # fmt: skip
+_GO_ON = frozenset(
+    {
+        "go on", "yes go on", "continue", "yes continue", "keep going", "yes keep going", "carry on", "yes carry on",
+        "go on then", "more", "yes more", "tell me more", "yes tell me more", "tell me the rest", "the rest", "read on",
+        "yeah", "yeah go on", "ok", "okay", "ok go on", "okay go on", "sure go on",
+    }
+)  # fmt: skip
 _POLITE = re.compile(r"^(?:(?:um|uh|er|well)\s+)+|\bplease\b")
 
 
 def yes_or_no(words: str) -> YesOrNo | None:
     """The answer, or None when the words are (also) something else."""
-    if "\n" in words.strip():
-        return None
-    plain = re.sub(r"[\s,.!;\u2013\u2014-]+", " ", words.replace("\u2019", "'")).strip().casefold()
-    for form in (plain, " ".join(_POLITE.sub("", plain).split())):
+    for form in _forms(words):
         if form in _YES:
             return "yes"
         if form in _NO:
             return "no"
     return None
+
+
+def means_go_on(words: str) -> bool:
+    """Whether the words ask for the rest of an answer, once that was offered."""
+    return yes_or_no(words) == "yes" or any(form in _GO_ON for form in _forms(words))
+
+
+def _forms(words: str) -> tuple[str, ...]:
+    """The words without signs, as they are and without what is only polite; nothing for more than a line, or for more
+    words than any answer has."""
+    if len(words) > _LONGEST or "\n" in words.strip():
+        return ()
+    plain = re.sub(r"[\s,.!;\u2013\u2014-]+", " ", words.replace("\u2019", "'")).strip().casefold()
+    return plain, " ".join(_POLITE.sub("", plain).split())

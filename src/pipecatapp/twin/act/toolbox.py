@@ -71,6 +71,11 @@ class Toolbox:
         return [tools[name].spec for name in sorted(tools)]
 
     @property
+    def schemas(self) -> dict[str, Mapping[str, Any]]:
+        """The parameters of all that can be called now, by name; also of what is off, for it can say why."""
+        return {name: {} for name in self.off} | {name: tool.spec.parameters for name, tool in self._tools().items()}
+
+    @property
     def own(self) -> frozenset[str]:
         """The names of the tools that are always here."""
         return frozenset(self._own)

@@ -113,7 +113,9 @@ class PromptBuilder:
             system_for=lambda dialect: self.system(self.select_tools(dialect), added),
             history=history,
             tools=[*selection.fixed, *selection.shown(history.messages())],
+            schemas=self._toolbox.schemas | ({ROUTE: {}} if self._routing.experts() else {}),
             experts=self._routing.experts(),
             progress=progress,
             messages=[],
+            max_tokens=selection.dialect.answer_tokens,
         )

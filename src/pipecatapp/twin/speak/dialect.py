@@ -24,6 +24,8 @@ from pipecatapp.twin.speak.protocol import (
 from pipecatapp.twin.understand.memory_intents import match_intent
 
 # What stands for a person's click, where the model expects words.
+_SPOKEN_TOKENS = 512
+_THOUGHT_TOKENS = 1536
 _ANSWERS = {ApprovalState.APPROVED: "yes", ApprovalState.REFUSED: "no"}
 
 
@@ -38,7 +40,7 @@ class Form(Enum):
 class Dialect(Protocol):
     """One way of speaking with a model.
 
-    ``answer_tokens`` is the room for one message. ``rewords_results``: the model speaks about a result itself, and may
+    ``rewords_results``: the model speaks about a result itself, and may
     go on with another tool; otherwise the result is the answer. ``many_tools``: tools can be described to it with the
     request that they fit.
     """
@@ -52,7 +54,11 @@ class Dialect(Protocol):
 
     @property
     def answer_tokens(self) -> int:
-        """Room for one message of the model, in tokens."""
+        """Room for one message that is heard, in tokens."""
+
+    @property
+    def most_tokens(self) -> int:
+        """Room for one message of the model at most, in tokens: for programs, which do not mind long ones."""
 
     def known_tools(self, tools: Sequence[ToolSpec], own: Collection[str]) -> list[ToolSpec]:
         """Those of the tools that the model can be told of; ``own`` are the names of our own."""
@@ -89,8 +95,14 @@ class FullDialect:
 
     @property
     def answer_tokens(self) -> int:
-        """Room for one message of the model, in tokens."""
-        return min(512, self.profile.context_tokens // 3)
+        """Room for one message that is heard, in tokens; thoughts come on top."""
+        thoughts = _THOUGHT_TOKENS if self.profile.thinks else 0
+        return min(_SPOKEN_TOKENS + thoughts, self.most_tokens)
+
+    @property
+    def most_tokens(self) -> int:
+        """A third of the context; half of it where it thinks."""
+        return max(1, self.profile.context_tokens // (2 if self.profile.thinks else 3))
 
     def known_tools(self, tools: Sequence[ToolSpec], own: Collection[str]) -> list[ToolSpec]:
         """All of them."""
@@ -139,7 +151,12 @@ class CompactDialect:
     @property
     def answer_tokens(self) -> int:
         """Room for one message of the model, in tokens."""
-        return min(200, self.profile.context_tokens // 3)
+        return self.most_tokens
+
+    @property
+    def most_tokens(self) -> int:
+        """What it has learned to write is short."""
+        return max(1, min(200, self.profile.context_tokens // 3))
 
     def known_tools(self, tools: Sequence[ToolSpec], own: Collection[str]) -> list[ToolSpec]:
         """It knows the tools by name, and only those that it was trained on."""

@@ -17,10 +17,12 @@ from pipecatapp.twin.understand.routing import Routing, read_expert
 
 @dataclass(slots=True)
 class ExpertAnswer:
-    """A call that goes to an expert: the message it came in, and how it ended."""
+    """A call that goes to an expert: the message it came in, what stands before it in the answer to that message, and
+    how it ended."""
 
     raw: str
     call: ToolCall
+    before: str = ""
     result: ToolResult = field(default_factory=lambda: failure("it was stopped"))
 
 
@@ -58,7 +60,7 @@ class ExpertSpeaker:
         if outcome.result.ok:
             request.messages += [
                 Message("assistant", answer.raw),
-                Message("user", tool_response_text(outcome.result.text)),
+                Message("user", "\n".join(filter(None, [answer.before, tool_response_text(outcome.result.text)]))),
                 Message("assistant", said),
             ]
 

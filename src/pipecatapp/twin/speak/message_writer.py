@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from pipecatapp.domain import Message
@@ -12,11 +13,12 @@ from pipecatapp.ports import ChatModel, ChatRequest, ModelProfile
 from pipecatapp.twin.remember.history import TokenEstimate
 from pipecatapp.twin.speak.dialect import Dialect, Form, dialect_of
 from pipecatapp.twin.speak.grammar import rest_of_words
-from pipecatapp.twin.speak.speakable import SpeakableFilter
-from pipecatapp.twin.speak.tool_calls import ToolCallParser, resumable
+from pipecatapp.twin.speak.message_parser import MessageParser
 from pipecatapp.twin.speak.turn_request import ModelMessage, TurnRequest
 from pipecatapp.twin.streams import closing
 
+# Characters of a token, at most: a model that goes on behind so many of them for each token is cut off.
+_LONGEST_TOKEN = 32
 _IGNORED_AFTER_CALL = 200  # characters; a model that babbles on behind its call is cut off
 
 
@@ -34,8 +36,7 @@ class MessageWriter:
 
     def fit(self, request: TurnRequest) -> None:
         """Forget old turns until the prompt leaves room for an answer, as far as can be guessed."""
-        dialect = request.dialect
-        budget = dialect.profile.context_tokens - dialect.answer_tokens
+        budget = request.dialect.profile.context_tokens - request.max_tokens
         request.history.fit([request.system, *request.messages], self._estimate, budget)
 
     async def write(
@@ -49,6 +50,7 @@ class MessageWriter:
         """
         while True:
             asked = self._ask(request, form, correction, request.dialect)
+            asked = replace(asked, resume=partial(self._resume, request, form, correction, message))
             try:
                 async with closing(self._read(asked, request, message)) as words:
                     async for piece in words:
@@ -63,31 +65,43 @@ class MessageWriter:
         self, request: TurnRequest, form: Form, correction: Sequence[Message], dialect: Dialect, begun: str = ""
     ) -> ChatRequest:
         """What the model is asked; ``begun`` is what another one wrote of the message already."""
-        own = dialect is request.dialect
-        system = request.system if own else request.system_for(dialect)
+        system = request.system if dialect is request.dialect else request.system_for(dialect)
         grammar = dialect.grammar(form, request.tools, [expert.name for expert in request.experts], request.words)
         return ChatRequest(
             messages=[system, *request.history.messages(), *request.messages, *correction],
-            max_tokens=request.dialect.answer_tokens,
+            max_tokens=request.max_tokens,
             temperature=dialect.temperature(form),
             grammar=rest_of_words() if begun and grammar else grammar,
             slot_key=request.context.conversation,
             begun=begun,
-            resume=partial(self._resume, request, form, correction) if own else None,
         )
 
     def _resume(
-        self, request: TurnRequest, form: Form, correction: Sequence[Message], raw: str, profile: ModelProfile
+        self,
+        request: TurnRequest,
+        form: Form,
+        correction: Sequence[Message],
+        message: ModelMessage,
+        raw: str,
+        profile: ModelProfile,
     ) -> ChatRequest:
-        """The request with which another model goes on behind ``raw``. A call that is not whole is written again."""
-        return self._ask(request, form, correction, dialect_of(profile), resumable(raw))
+        """The request with which another model goes on behind ``raw``. A call or a thought that is not whole is written
+        again."""
+        begun = "" if message.opens_thought and not message.said else _find_resumable(raw, request)
+        return self._ask(request, form, correction, dialect_of(profile), begun)
 
     async def _read(self, asked: ChatRequest, request: TurnRequest, message: ModelMessage) -> AsyncGenerator[str, None]:
-        progress, parser, clean = request.progress, ToolCallParser(), SpeakableFilter()
+        progress, parser = request.progress, MessageParser(request.schemas)
+        said_before = len(progress.text)
         began = time.monotonic()
         moved = False
+        room = len(message.raw) + asked.max_tokens * _LONGEST_TOKEN
 
         def say(words: str) -> str:
+            if parser.retracted:
+                # All of it was a thought, as the model only now says: at least nobody reads or remembers it.
+                parser.retracted = False
+                message.said, progress.text = "", progress.text[:said_before]
             words = words if message.said else words.lstrip()
             message.said += words
             return words
@@ -98,7 +112,8 @@ class MessageWriter:
                 if chunk.kept is not None:
                     moved = True
                     if chunk.kept < len(message.raw):
-                        message.raw, parser = message.raw[: chunk.kept], ToolCallParser()
+                        message.raw, parser = message.raw[: chunk.kept], MessageParser(request.schemas)
+                message.is_cut = message.is_cut or chunk.finish_reason == "length"
                 if chunk.usage is not None:
                     progress.usage += chunk.usage
                     if not moved:
@@ -107,12 +122,26 @@ class MessageWriter:
                     continue
                 if progress.first_token_s is None:
                     progress.first_token_s = time.monotonic() - began
-                message.raw += chunk.text
-                if words := say(clean.feed(parser.feed(chunk.text))):
+                if chunk.opens_thought:
+                    message.opens_thought = True
+                    parser.assume_thought()
+                text = chunk.text[: room - len(message.raw)]
+                message.raw += text
+                if words := say(parser.feed(text)):
                     yield words
                 if parser.ignored > _IGNORED_AFTER_CALL:
                     break
-        if words := say(clean.feed(parser.finish()) + clean.finish()):
+                if len(message.raw) >= room:
+                    message.is_cut = True
+                    break
+        if words := say(parser.finish(cut=message.is_cut)):
             yield words
-        message.body = parser.body
+        message.calls, message.error = parser.calls, parser.error
         message.raw = message.raw[: len(message.raw) - parser.ignored]
+
+
+def _find_resumable(raw: str, request: TurnRequest) -> str:
+    """The part of a message that broke off which another model can go on behind: without a call that had begun."""
+    parser = MessageParser(request.schemas)
+    parser.feed(raw)
+    return raw if parser.open_at is None else raw[: parser.open_at]

@@ -17,8 +17,12 @@ class Apology:
 
 EMPTY = Apology("empty", "I have no answer to that. Please say it in other words.")
 NO_CALL = Apology("tool_call", "I wanted to use a tool and did not get it right. Please say it in other words.")
+CUT_OFF = Apology("length", "I thought about that for too long and came to no answer. Please ask it in a simpler way.")
 TOO_MANY_CALLS = Apology("tool_loop", "I used several tools and did not get to an end.")
 BUG = Apology("bug", "Something went wrong inside me. It is in the log; please try again.")
+
+# At the end of an answer that had no more room; a yes goes on with it.
+MORE = "There is more, shall I go on?"
 
 
 def apology(error: BaseException, *, restarts_engine: bool = True) -> Apology:

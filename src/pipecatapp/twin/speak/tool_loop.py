@@ -6,9 +6,8 @@ Never silence and never JSON: a broken call is repaired once under a grammar, th
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, replace
 
 from pipecatapp.domain import ApprovalRequest, Message, ToolCall, ToolResult
 from pipecatapp.errors import ModelError, PipecatAppError
@@ -17,8 +16,7 @@ from pipecatapp.twin.speak.dialect import Form, clip
 from pipecatapp.twin.speak.expert_speaker import ExpertAnswer, ExpertSpeaker
 from pipecatapp.twin.speak.message_writer import MessageWriter
 from pipecatapp.twin.speak.protocol import WAITING, tool_response_text
-from pipecatapp.twin.speak.sentences import EMPTY, NO_CALL, TOO_MANY_CALLS, Apology
-from pipecatapp.twin.speak.tool_calls import MalformedCallError, parse_call
+from pipecatapp.twin.speak.sentences import CUT_OFF, EMPTY, NO_CALL, TOO_MANY_CALLS, Apology
 from pipecatapp.twin.speak.turn_request import ModelMessage, TurnRequest
 from pipecatapp.twin.streams import closing
 from pipecatapp.twin.understand.routing import ROUTE
@@ -66,14 +64,17 @@ class ToolLoop:
         while True:
             message = ModelMessage()
             if request.given is not None:
-                given, request.given = request.given, None
-                message.body = json.dumps({"name": given.name, "arguments": dict(given.arguments)})
+                message.calls, request.given = [request.given], None
             else:
                 async with closing(self._writer.write(request, form, correction, message)) as words:
                     async for piece in words:
                         yield piece
-            if message.body is None:
+            if not message.calls and message.error is None:
+                if message.is_cut:
+                    request.progress.finish_reason = "length"
                 if not message.said.strip():
+                    if message.is_cut and last is None:
+                        raise SpeechlessError(CUT_OFF)
                     message.raw = message.said = _say_result(last)
                     yield message.said
                 request.messages.append(Message("assistant", message.as_words()))
@@ -85,40 +86,64 @@ class ToolLoop:
                     yield self.answer_with(request, last)
                     return
                 raise SpeechlessError(TOO_MANY_CALLS if request.calls else NO_CALL)
-            try:
-                call = parse_call(message.body, f"call-{len(request.calls) + 1}")
-            except MalformedCallError as error:
-                correction = _correct(request, message, error, again=form is Form.FREE)
+            if not message.calls:
+                correction = _correct(request, message, again=form is Form.FREE)
                 form = Form.CONSTRAINED if form is Form.FREE else Form.WORDS
                 continue
             form, correction = Form.FREE, []
+            work = _Work(message)
+            async with closing(self._run_calls(request, work)) as words:
+                async for piece in words:
+                    yield piece
+            if work.last is None:
+                return
+            last = work.last
+            if len(request.calls) >= MAX_CALLS:
+                form = Form.WORDS
+            if not request.dialect.rewords_results:
+                yield self.answer_with(request, last)
+                return
+
+    async def _run_calls(self, request: TurnRequest, work: _Work) -> AsyncGenerator[str, None]:
+        """Run the calls of one message one after the other; the words are those of an expert, where one is asked.
+
+        ``work.last`` is the last result then; None: the turn ends here, with the expert's words or a person's question.
+        """
+        shown: list[str] = []
+        for call in _distinct(work.message.calls):
+            if len(request.calls) >= MAX_CALLS:
+                shown.append(tool_response_text(f"error: {call.name} was not run: too many calls"))
+                continue
+            call = replace(call, id=f"call-{len(request.calls) + 1}")
             request.calls.append(call)
             if call.name == ROUTE:
-                answer = ExpertAnswer(message.as_call(call), call)
+                answer = ExpertAnswer(work.message.as_calls(), call, "\n".join(shown))
                 async with closing(self._experts.speak(request, answer)) as words:
                     async for piece in words:
                         yield piece
                 if answer.result.ok:
+                    work.last = None
                     return
-                last = answer.result
+                work.last = answer.result
             else:
                 outcome = await self._toolbox.run(call, request.context)
                 if isinstance(outcome, ApprovalRequest):
-                    self._wait_for(outcome, request, call, message)
-                    return
-                last = outcome
-            shown = clip(last.text, request.dialect)
-            if len(request.calls) >= MAX_CALLS:
-                form = Form.WORDS
-                shown = shown if request.dialect.profile.grammars else f"{shown}\n{_LAST_CALL_NOTE}"
-            request.messages += [
-                Message("assistant", message.as_call(call)),
-                Message("user", self.respond(request, call.name, shown)),
-            ]
-            request.told = len(request.progress.text)
-            if not request.dialect.rewords_results:
-                yield self.answer_with(request, last)
-                return
+                    request.calls.remove(call)
+                    request.asked, work.last = outcome, None
+                    shown.append(tool_response_text(WAITING))
+                    break
+                work.last = outcome
+            text = clip(work.last.text, request.dialect)
+            if len(request.calls) >= MAX_CALLS and not request.dialect.profile.grammars:
+                text = f"{text}\n{_LAST_CALL_NOTE}"
+            shown.append(self.respond(request, call.name, text))
+        if work.message.error is not None:
+            shown.append(tool_response_text(f"error: {work.message.error}. That call was not run."))
+        request.messages += [
+            Message("assistant", work.message.as_calls()),
+            Message("user", "\n".join(shown)),
+        ]
+        request.told = len(request.progress.text)
 
     async def tell(self, request: TurnRequest, result: ToolResult, *, words_only: bool) -> AsyncGenerator[str, None]:
         """Words about a result that is there already: those of the model, or the result itself when it fails.
@@ -151,24 +176,31 @@ class ToolLoop:
         request.messages.append(Message("assistant", said))
         return said
 
-    @staticmethod
-    def _wait_for(approval: ApprovalRequest, request: TurnRequest, call: ToolCall, message: ModelMessage) -> None:
-        """The call waits for a person: the turn ends with the question."""
-        request.calls.remove(call)
-        request.asked = approval
-        request.messages += [
-            Message("assistant", message.as_call(call)),
-            Message("user", tool_response_text(WAITING)),
-        ]
-        request.told = len(request.progress.text)
+
+@dataclass(slots=True)
+class _Work:
+    """The calls of one message, and what came of the last one."""
+
+    message: ModelMessage
+    last: ToolResult | None = None
 
 
-def _correct(request: TurnRequest, message: ModelMessage, error: Exception, *, again: bool) -> list[Message]:
+def _distinct(calls: Sequence[ToolCall]) -> list[ToolCall]:
+    """The calls without those that a model wrote twice."""
+    seen: list[ToolCall] = []
+    for call in calls:
+        if not any((call.name, call.arguments) == (other.name, other.arguments) for other in seen):
+            seen.append(call)
+    return seen
+
+
+def _correct(request: TurnRequest, message: ModelMessage, *, again: bool) -> list[Message]:
     """What the model is shown of its broken call. Under a grammar nothing: the prompt stays as the cache has it."""
     if request.dialect.profile.grammars:
         return []
     advice = "Send it again as one JSON object, or answer in words." if again else "Answer in words, without a tool."
-    return [Message("assistant", message.raw), Message("user", tool_response_text(f"error: {error}. {advice}"))]
+    wrong = tool_response_text(f"error: {message.error}. {advice}")
+    return [Message("assistant", message.raw), Message("user", wrong)]
 
 
 def _say_result(result: ToolResult | None) -> str:

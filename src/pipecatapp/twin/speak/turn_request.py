@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipecatapp.domain import ApprovalRequest, Expert, Message, ToolCall, ToolSpec
 from pipecatapp.ports import ToolContext
 from pipecatapp.twin.remember.history import History
+from pipecatapp.twin.speak.call_forms import MalformedCallError
 from pipecatapp.twin.speak.dialect import Dialect
 from pipecatapp.twin.speak.protocol import TOOL_CALL_CLOSE, TOOL_CALL_OPEN, tool_call_text
 from pipecatapp.twin.turn_progress import TurnProgress
@@ -19,6 +21,8 @@ class TurnRequest:
 
     ``messages`` begins with the request and grows by calls, results and the answer; ``calls`` are those that ran,
     ``asked`` is the one that waits for a person now.
+    ``max_tokens`` is the room for one message of the model.
+    ``schemas`` are the parameters of all that can be called, by name: more than ``tools``, which the model is told of.
     ``system_for`` makes the front for another model, should one have to go on; ``given`` is a call that is
     clear before the model is asked. ``told`` counts the characters of ``progress.text`` that belong to the messages
     before the last.
@@ -30,9 +34,11 @@ class TurnRequest:
     system: Message
     history: History
     tools: list[ToolSpec]
+    schemas: Mapping[str, Mapping[str, Any]]
     experts: list[Expert]
     progress: TurnProgress
     messages: list[Message]
+    max_tokens: int
     system_for: Callable[[Dialect], Message]
     given: ToolCall | None = None
     calls: list[ToolCall] = field(default_factory=list)
@@ -42,18 +48,24 @@ class TurnRequest:
 
 @dataclass(slots=True)
 class ModelMessage:
-    """One message of the model. ``raw`` as it was written, ``said`` what of it was spoken, ``body`` its call."""
+    """One message of the model. ``raw`` as it was written, ``said`` the words of it, ``calls`` and what is wrong
+    (``error``) with one that is broken; ``is_cut``: there was no room for the end of it;
+    ``opens_thought``: it began inside of a thought that nothing in it opens."""
 
     raw: str = ""
     said: str = ""
-    body: str | None = None
+    calls: list[ToolCall] = field(default_factory=list)
+    error: MalformedCallError | None = None
+    is_cut: bool = False
+    opens_thought: bool = False
 
     def as_words(self) -> str:
         """The message for the history: as written, unless it holds more than words."""
-        return self.said if any(marker in self.raw for marker in ("<tool_", "<think>", "<|")) else self.raw
+        return self.raw if self.raw.lstrip() == self.said else self.said
 
-    def as_call(self, call: ToolCall) -> str:
-        """The message for the history: as written where it has the form, so that the cache holds; else set right."""
-        if TOOL_CALL_OPEN in self.raw and self.raw.rstrip().endswith(TOOL_CALL_CLOSE):
+    def as_calls(self) -> str:
+        """The message for the history: as written where it has our form, so that the cache holds; else set right."""
+        plain = self.raw.lstrip().startswith(self.said.strip())  # without thoughts
+        if plain and TOOL_CALL_OPEN in self.raw and self.raw.rstrip().endswith(TOOL_CALL_CLOSE):
             return self.raw
-        return "\n".join(part for part in (self.said.strip(), tool_call_text(call)) if part)
+        return "\n".join(part for part in (self.said.strip(), *map(tool_call_text, self.calls)) if part)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pipecatapp.domain import Expert, Message, ToolSpec, Usage
 from pipecatapp.errors import ModelUnreachableError
 from pipecatapp.ports import ChatChunk, ChatRequest, Classifier, ExpertDirectory
+from pipecatapp.twin.speak.message_parser import MessageParser
 from pipecatapp.twin.speak.protocol import defuse
-from pipecatapp.twin.speak.speakable import SpeakableFilter
-from pipecatapp.twin.speak.tool_calls import ToolCallParser
 from pipecatapp.twin.streams import closing
 from pipecatapp.twin.turn_progress import TurnProgress
 
 ROUTE = "route_to_expert"
 # Conversations whose chosen expert is remembered.
 _REMEMBERED = 1000
+_LONGEST_ANSWER = 100_000  # characters; an expert that does not come to an end is cut off
 
 
 def route_spec(experts: Sequence[Expert]) -> ToolSpec:
@@ -102,9 +103,10 @@ class Routing:
         return self._directory.ask(name, ChatRequest(messages, slot_key=conversation))
 
     async def answer(
-        self, expert: str, added: str, talk: Sequence[Message], progress: TurnProgress
+        self, expert: str, added: str, talk: Sequence[Message], progress: TurnProgress, max_tokens: int | None = None
     ) -> AsyncGenerator[str, None]:
-        """The expert's words to a client's own messages; ``added`` stands behind its persona.
+        """The expert's words to a client's own messages; ``added`` stands behind its persona. ``max_tokens``: no more
+        than these, where the expert's own limit is not lower.
 
         Raises:
             ModelError: it could not answer, and nobody could for it.
@@ -116,6 +118,8 @@ class Routing:
         assert self._directory is not None  # noqa: S101 - or nobody would be known
         front = "\n\n".join(part for part in (self._persona(name).strip(), added.strip()) if part)
         request = ChatRequest([Message("system", front), *(Message(m.role, defuse(m.content)) for m in talk)])
+        if max_tokens is not None:
+            request = replace(request, max_tokens=max(1, min(max_tokens, request.max_tokens)))
         async with closing(read_expert(self._directory.ask(name, request), progress)) as pieces:
             async for words in pieces:
                 yield words
@@ -128,16 +132,25 @@ class Routing:
 
 
 async def read_expert(chunks: AsyncIterator[ChatChunk], progress: TurnProgress) -> AsyncGenerator[str, None]:
-    """What of an expert's answer can be spoken. A tool call in it is nobody's to run."""
-    parser, clean = ToolCallParser(), SpeakableFilter()
+    """The words of an expert's answer. A tool call in it is nobody's to run, a thought nobody's to hear."""
+    parser = MessageParser({})
     asked = time.monotonic()
+    room = _LONGEST_ANSWER
     async with closing(chunks):
         async for chunk in chunks:
             progress.usage += chunk.usage or Usage()
             progress.expert = chunk.by
             if chunk.text and progress.first_token_s is None:
                 progress.first_token_s = time.monotonic() - asked
-            if words := clean.feed(parser.feed(chunk.text)):
+            if chunk.opens_thought:
+                parser.assume_thought()
+            if chunk.finish_reason == "length":
+                progress.finish_reason = "length"
+            if words := parser.feed(chunk.text[:room]):
                 yield words
-    if words := clean.feed(parser.finish()) + clean.finish():
+            room -= len(chunk.text)
+            if room < 0:
+                progress.finish_reason = "length"
+                break
+    if words := parser.finish(cut=progress.finish_reason == "length"):
         yield words

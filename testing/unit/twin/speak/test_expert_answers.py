@@ -36,7 +36,7 @@ def moved(kept: int, by: str = "general") -> ChatChunk:
 async def test_an_expert_speaks_for_itself(house: Callable[..., AgentHarness]) -> None:
     directory = ScriptedDirectory("Use **sorted**", ".")
     h = house(ROUTED, "Bye.", experts=directory, expert_persona=lambda name: f"the {name} expert")
-    assert await h.ask("sort a list") == "Use sorted."
+    assert await h.ask("sort a list") == "Use **sorted**."
     assert directory.asked[0][0] == Message("system", "the coding expert")
     assert directory.asked[0][-1] == Message("user", "sort a list")
     assert "route_to_expert" in h.model.requests[0].messages[0].content

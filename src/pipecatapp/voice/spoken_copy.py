@@ -1,16 +1,22 @@
-"""Text as the model writes it -> text that can be spoken: no fences, asterisks, headings or control tokens.
+"""The copy of an answer that the voice gets: no fences, asterisks, headings or markers. What is shown stays as it is.
 
 Streaming: however the text is cut into pieces, the same characters come out.
 """
 
 from __future__ import annotations
 
-_LONGEST_CONTROL_TOKEN = 40
+import re
+
+_SPECIAL = re.compile(r"[`*#<]")
+_LONGEST_TAG = 40
 _LANGUAGE = frozenset("+#.-_")
+# Tags that people write about and nobody wants to hear.
+_TAG = re.compile(r"</?(?:tool_call|tool_response|think|thinking|function)>|<\|[A-Za-z_]{1,40}\|>")
+_PERHAPS_TAG = re.compile(r"</?[a-z_]{0,13}|<\|[A-Za-z_]{0,40}\|?")
 
 
-class SpeakableFilter:
-    """Takes the model's words piece by piece and gives back what may be spoken."""
+class SpokenCopy:
+    """Takes an answer piece by piece and gives back what is to be spoken of it."""
 
     def __init__(self) -> None:
         self._held = ""
@@ -23,7 +29,7 @@ class SpeakableFilter:
         return self._consume(text, final=False)
 
     def finish(self) -> str:
-        """The rest, when the model has ended."""
+        """The rest, when the answer has ended."""
         return self._consume("", final=True)
 
     def _consume(self, text: str, *, final: bool) -> str:
@@ -31,17 +37,19 @@ class SpeakableFilter:
         out: list[str] = []
         at = 0
         while at < len(buffer):
-            char = buffer[at]
-            if char in "`*#<":
+            special = _SPECIAL.search(buffer, at)
+            stop = special.start() if special else len(buffer)
+            if stop > at:
+                taken, kept = stop - at, buffer[at:stop]
+            else:
                 taken, kept = self._markup(buffer, at, final)
                 if taken == 0:
                     self._held = buffer[at:]
                     break
-            else:
-                taken, kept = 1, char
-            for passed in buffer[at : at + taken]:
-                self._line_start = passed == "\n" or (self._line_start and passed.isspace())
-            self._previous = buffer[at + taken - 1]
+            passed = buffer[at : at + taken]
+            behind = passed.rpartition("\n")
+            self._line_start = not behind[2].strip() and (bool(behind[1]) or self._line_start)
+            self._previous = passed[-1]
             out.append(kept)
             at += taken
         return "".join(out)
@@ -50,7 +58,7 @@ class SpeakableFilter:
         """How many characters from ``at`` are decided, and what is spoken of them; 0: more text is needed."""
         char = buffer[at]
         if char == "<":
-            return _control_token(buffer, at, final)
+            return _tag(buffer, at, final)
         end = at
         while end < len(buffer) and buffer[end] == char:
             end += 1
@@ -61,10 +69,18 @@ class SpeakableFilter:
         if char == "`":
             return (self._fence(buffer, at, end, final), "") if length >= 3 else (length, "")
         if char == "*":
-            times = length == 1 and self._previous in " \t" and following == " " and not self._line_start
-            return (1, "*") if times else (length + (self._line_start and following == " "), "")
+            return self._asterisks(length, following)
         heading = self._line_start and following == " "
         return (length + 1, "") if heading else (length, buffer[at:end])
+
+    def _asterisks(self, length: int, following: str) -> tuple[int, str]:
+        """Emphasis and list signs are silent, a product is not: 5*3 is not 53."""
+        operand = self._previous.isdigit() or self._previous == ")"
+        if length == 1 and operand and (following.isalnum() or following == "("):
+            return 1, " times "
+        if length == 1 and self._previous in " \t" and following == " " and not self._line_start:
+            return 1, "times"
+        return length + (self._line_start and following == " "), ""
 
     def _fence(self, buffer: str, at: int, end: int, final: bool) -> int:
         if self._in_fence:
@@ -79,23 +95,15 @@ class SpeakableFilter:
         return (language if buffer[language : language + 1] in ("\n", "") else end) - at
 
 
-def _control_token(buffer: str, at: int, final: bool) -> tuple[int, str]:
-    """``<|im_end|>`` and its kind."""
-    if at + 1 == len(buffer):
-        return (1, "<") if final else (0, "")
-    if buffer[at + 1] != "|":
-        return 1, "<"
-    window = buffer[at + 2 : at + _LONGEST_CONTROL_TOKEN]
-    close = window.find("|>")
-    newline = window.find("\n")
-    if close >= 0 and not 0 <= newline < close:
-        return close + 4, ""
-    if newline >= 0 or len(window) == _LONGEST_CONTROL_TOKEN - 2:
-        return 1, "<"
-    return (len(buffer) - at, "") if final else (0, "")
+def _tag(buffer: str, at: int, final: bool) -> tuple[int, str]:
+    if (tag := _TAG.match(buffer, at)) is not None:
+        return tag.end() - at, ""
+    if not final and len(buffer) - at <= _LONGEST_TAG and _PERHAPS_TAG.fullmatch(buffer, at) is not None:
+        return 0, ""
+    return 1, "<"
 
 
-def speakable(text: str) -> str:
-    """A whole text at once."""
-    words = SpeakableFilter()
-    return words.feed(text) + words.finish()
+def speak_of(text: str) -> str:
+    """The spoken copy of a whole text."""
+    copy = SpokenCopy()
+    return copy.feed(text) + copy.finish()

@@ -1,0 +1,99 @@
+"""The signs with which models frame what is not words: calls, thoughts, channels, the ends of messages.
+
+Those of Qwen and Hermes (ours), Llama, Mistral, LFM2, Granite, Phi, DeepSeek and Kimi, and the channels of harmony
+(gpt-oss).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from pipecatapp.twin.speak.protocol import TOOL_CALL_CLOSE, TOOL_CALL_OPEN
+
+
+class Kind(Enum):
+    """What a marker says of the text behind it."""
+
+    CALL = auto()  # it is a call, up to the closing marker
+    THOUGHT = auto()
+    THOUGHT_END = auto()  # what stood before it was a thought
+    HEADER = auto()  # a channel of harmony
+    END = auto()  # nothing behind it is the model's to say
+    STRAY = auto()  # nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """One marker where it stands. ``close`` ends what it opens; empty: the end of the message. ``held`` says that it is
+    a part of what it opens."""
+
+    kind: Kind
+    text: str
+    close: tuple[str, ...] = ()
+    held: bool = False
+
+
+_DEEPSEEK_OPEN, _DEEPSEEK_CLOSE = "<\uff5ctool\u2581calls\u2581begin\uff5c>", "<\uff5ctool\u2581calls\u2581end\uff5c>"
+_THOUGHTS = ("think", "thinking", "thought", "reasoning")
+_THOUGHT_CLOSERS = (*(f"</{name}>" for name in _THOUGHTS), "[/THINK]", "\u25c1/think\u25b7")
+# In harmony a thought ends where the next message or its end stands; these are read again.
+HARMONY_ENDS = ("<|end|>", "<|start|>", "<|channel|>", "<|return|>")
+HARMONY_CALL_ENDS = ("<|call|>", *HARMONY_ENDS)
+
+MARKERS = {
+    marker.text: marker
+    for marker in (
+        Marker(Kind.CALL, TOOL_CALL_OPEN, (TOOL_CALL_CLOSE,)),
+        Marker(Kind.CALL, "<function=", ("</function>",), held=True),
+        Marker(Kind.CALL, "<|tool_call_start|>", ("<|tool_call_end|>",)),
+        Marker(Kind.CALL, "<|tool_call|>", ("<|/tool_call|>",)),
+        Marker(Kind.CALL, "<|python_tag|>", ("<|eom_id|>", "<|eot_id|>")),
+        Marker(Kind.CALL, "[TOOL_CALLS]"),
+        Marker(Kind.CALL, _DEEPSEEK_OPEN, (_DEEPSEEK_CLOSE,)),
+        *(Marker(Kind.THOUGHT, f"<{name}>", _THOUGHT_CLOSERS) for name in _THOUGHTS),
+        Marker(Kind.THOUGHT, "[THINK]", _THOUGHT_CLOSERS),
+        Marker(Kind.THOUGHT, "\u25c1think\u25b7", _THOUGHT_CLOSERS),
+        *(Marker(Kind.THOUGHT_END, text) for text in _THOUGHT_CLOSERS),
+        Marker(Kind.HEADER, "<|start|>"),
+        Marker(Kind.HEADER, "<|channel|>"),
+        *(
+            Marker(Kind.END, text)
+            for text in ("<tool_response>", "<|im_start|>", "<|start_header_id|>", "<start_of_turn>", "[TOOL_RESULTS]")
+        ),
+        *(
+            Marker(Kind.STRAY, text)
+            for text in (TOOL_CALL_CLOSE, "</tool_response>", "[/TOOL_CALLS]", _DEEPSEEK_CLOSE, "<end_of_turn>")
+        ),
+    )
+}
+LONGEST = 48
+_MARKER = re.compile("|".join(re.escape(text) for text in sorted(MARKERS, key=len, reverse=True)))
+# Control tokens of chat templates: <|im_end|> and its kind, DeepSeek's with full-width bars.
+_CONTROL = re.compile(r"<\|/?[A-Za-z][A-Za-z0-9_]{0,40}\|>|<\uff5c[A-Za-z\u2581]{1,40}\uff5c>")
+_PERHAPS_CONTROL = re.compile(r"<(?:\|(?:/?(?:[A-Za-z][A-Za-z0-9_]{0,40}\|?)?)?|\uff5c[A-Za-z\u2581]{0,40}\uff5c?)?")
+# The channel, the recipient and the type, up to the message itself.
+HEADER = re.compile(r"<\|(?:start|channel)\|>((?:[^<]|<\|(?:channel|constrain)\|>){0,200}?)<\|message\|>")
+LONGEST_HEADER = 400
+RECIPIENT = re.compile(r"\bto=(?:functions\.)?([\w.-]+)")
+# Harmony whose control tokens the server has taken out.
+BARE_ANALYSIS = re.compile(r"analysis(?=[A-Z])")
+BARE_FINAL = "assistantfinal"
+
+
+def find_marker(text: str, at: int) -> Marker | None:
+    """The marker that begins here, control tokens included."""
+    if (found := _MARKER.match(text, at)) is not None:
+        return MARKERS[found[0]]
+    if (found := _CONTROL.match(text, at)) is not None:
+        return Marker(Kind.STRAY, found[0])
+    return None
+
+
+def may_become_marker(text: str, at: int) -> bool:
+    """Whether the end of the text, from here on, is the beginning of a marker."""
+    if len(text) - at > LONGEST:
+        return False
+    rest = text[at:]
+    return any(marker.startswith(rest) for marker in MARKERS) or _PERHAPS_CONTROL.fullmatch(rest) is not None
