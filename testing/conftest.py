@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import defaultdict
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,6 +16,14 @@ PATIENCE = {"oldcpu": 600, "provision": 1200}
 
 # An exported core type of another machine makes every numpy die on this one.
 os.environ.pop("OPENBLAS_CORETYPE", None)
+
+
+@pytest.fixture(autouse=True)
+def _close_storage() -> Iterator[None]:
+    """No test leaves its storage open."""
+    yield
+    if (storage := sys.modules.get("testing.fakes.storage")) is not None:
+        storage.close_storage()
 
 
 def kind_of(item: pytest.Item) -> str:

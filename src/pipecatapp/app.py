@@ -38,8 +38,8 @@ logger = logging.getLogger(__name__)
 # In the order in which they start; they stop the other way round. The page is there first and until the end, a turn
 # ends before whatever it uses.
 _ANSWERING = (
-    "log", "approvals", "web", "experts", "routing", "cluster", "engine", "memory", "tools", "twin", "voice", "vision",
-    "turns", "serving",
+    "storage", "log", "approvals", "web", "experts", "routing", "cluster", "engine", "memory", "tools", "twin", "voice",
+    "vision", "turns", "serving",
 )  # fmt: skip
 ROLES = {"standalone": _ANSWERING, "edge": _ANSWERING}
 # What /health and the page list, in this order.
@@ -75,8 +75,8 @@ class Node:
     @cached_property
     def approvals(self) -> twin_part.ApprovalsPart:
         """The gate in front of what acts."""
-        files = self.storage
-        return twin_part.create_approvals(self.settings, files.approvals, files.audit, files.audit.verify, self.hub)
+        kept = self.storage
+        return twin_part.create_approvals(self.settings, kept.approvals, kept.audit, kept.audit.verify, self.hub)
 
     @cached_property
     def experts(self) -> experts_part.ExpertsPart | None:
@@ -112,7 +112,7 @@ class Node:
     @cached_property
     def memory(self) -> memory_part.MemoryPart:
         """Long-term memory."""
-        return memory_part.create(self.settings, self.engine.model, self.hub)
+        return memory_part.create(self.settings, self.storage, self.engine.model, self.hub)
 
     @cached_property
     def vision(self) -> vision_part.VisionPart:
@@ -190,7 +190,7 @@ class Node:
     @cached_property
     def web(self) -> web_part.WebPart:
         """The page and the APIs."""
-        facts, conversations, agent = self.memory.facts, self.storage.conversations, self.twin.agent
+        facts, agent = self.memory.facts, self.twin.agent
         return web_part.create(
             self.settings,
             hub=self.hub,
@@ -199,7 +199,7 @@ class Node:
             runner=self.turns.runner,
             voice=self.voice,
             memory=facts,
-            states=memory_part.create_states(self.settings, facts, conversations, agent.reread),
+            states=memory_part.create_states(facts, self.storage, agent.reread),
             camera=self.vision.watcher,
             experts=self.experts.directory if self.experts is not None else None,
             board=self.board,

@@ -23,6 +23,8 @@ PipecatAppError
 │   ├── SourceUnreachableError  the hub or registry cannot be reached; nothing is wrong with the file
 │   └── ChecksumError       what arrived is not the pinned file
 ├── StorageError            what must survive a restart could not be written or read
+│   ├── StaleAppendError    another writer was first, or has taken over: read again, or stop
+│   └── CompactedError      what is asked for of the journal is only there as a snapshot
 └── SpeechError             speech recognition or synthesis failed
 """
 
@@ -129,6 +131,14 @@ class EngineError(PipecatAppError):
 
 class StorageError(PipecatAppError):
     """What must survive a restart could not be written or read. The text names file, reason and next step."""
+
+
+class StaleAppendError(StorageError):
+    """The journal has an event, or a term, that the writer does not know: nothing was appended."""
+
+
+class CompactedError(StorageError):
+    """The journal no longer has the events of that time: take a snapshot and go on from there."""
 
 
 class SpeechError(PipecatAppError):

@@ -44,6 +44,7 @@ from pipecatapp.events import (
     UserMessage,
 )
 from pipecatapp.storage.conversations import valid_id
+from pipecatapp.storage.erasure import Erasure
 from pipecatapp.storage.event_log import EventLog
 from pipecatapp.twin.act.masking import mask, mask_text
 
@@ -283,6 +284,14 @@ class EventHub:
                 listener(event)
         except Exception:  # a sink never raises: the turn that emits must go on
             log.exception("the event %s could not be handed on", event.type)
+
+    async def erase(self, erasure: Erasure) -> None:
+        """Take events out of what is kept, in memory and on the disk; a page that shows them does so until reloaded."""
+        for channel in self._channels.values():
+            kept = [line for line in channel.history if not erasure.in_line(line.text.encode())]
+            if len(kept) < len(channel.history):
+                channel.history = deque(kept, maxlen=channel.history.maxlen)
+        await asyncio.to_thread(self._event_log.erase, erasure)
 
     def _emit_to_all(self, event: Event) -> None:
         self._node_seq += 1

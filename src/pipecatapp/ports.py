@@ -106,6 +106,62 @@ class ChatModel(Protocol):
         """Whether it can answer now; cheap enough to ask every second."""
 
 
+@dataclass(frozen=True, slots=True)
+class JournalEvent:
+    """One thing that happened and must survive. ``topic`` names the read model that it is for; ``body`` is JSON."""
+
+    topic: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """An event in its place: ``sequence`` counts from 1 over all topics, ``term`` is that of who wrote it."""
+
+    sequence: int
+    term: int
+    event: JournalEvent
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSnapshot:
+    """The shortest list of events that says what all events up to ``sequence`` have led to."""
+
+    sequence: int
+    events: Sequence[JournalEvent]
+
+
+class Journal(Protocol):
+    """The one order of everything that must survive; facts, conversations, approvals are read from it.
+
+    Only one agent writes at a time: whoever takes over has a higher term, and what an earlier one still appends is
+    refused. Raises StorageError when it cannot be written or read.
+    """
+
+    @property
+    def term(self) -> int:
+        """Ours, since we took over."""
+
+    async def append(self, event: JournalEvent, expected: int | None = None) -> int:
+        """Add the event; returns its sequence once it survives a power cut.
+
+        ``expected``: the sequence of the last event of this topic that the writer knows (0: none). Raises
+        StaleAppendError, and nothing happened, when that is no longer the last, or when a later term has begun.
+        """
+
+    def replay(self, start: int = 1) -> AsyncIterator[JournalEntry]:
+        """The events from sequence ``start`` on, in order. Raises CompactedError when they are no longer there."""
+
+    async def snapshot(self) -> JournalSnapshot:
+        """What everything up to now has led to."""
+
+    async def erase(self, topic: str, ids: Sequence[str]) -> int:
+        """Take out what these ids of a topic stand for; returns the sequence of the event that says so.
+
+        Once it returns nothing finds it again; soon after its bytes have left the disk, those of earlier events too.
+        """
+
+
 class Memory(Protocol):
     """What the twin needs from long-term memory: find related facts, keep a finished turn."""
 

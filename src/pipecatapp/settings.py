@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     state_dir: Path = Field(
         Path("/var/lib/pipecatapp"), description="Everything that must survive: conversations, memory, token, CA."
     )
+    conversation_days: int = Field(
+        365, ge=0, le=36_500, description="Days after which what was said is erased from the disk; 0: never."
+    )
     web_host: str = Field("::", description="Address that Mission Control listens on; `::`: all, IPv4 and IPv6.")
     web_port: int = Field(8000, ge=0, le=65535, description="Plain HTTP port.")
     web_tls_port: int = Field(8443, ge=0, le=65535, description="HTTPS port; 0 turns TLS off.")

@@ -41,7 +41,6 @@ from pipecatapp.llm.engines import Engine
 from pipecatapp.llm.part import LanguageModel
 from pipecatapp.machine import detect
 from pipecatapp.ports import ChatRequest
-from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turn_progress import TurnProgress
 from pipecatapp.twin.turn_queue import TurnRunner
@@ -50,6 +49,7 @@ from testing.engine_node import engine_settings, running
 from testing.fakes.caller import Caller
 from testing.fakes.gguf import Shape, write_random_model
 from testing.fakes.serving import served
+from testing.fakes.storage import storage_in
 
 # 150 MB in Q8_0.
 LARGE = Shape(layers=12, width=1024, heads=16, kv_heads=16, inner=2816)
@@ -215,7 +215,7 @@ async def overhead(engines: Path, turns: int) -> dict[str, float]:
         async with _running("starter", engines, Path(folder)) as own:
             wire = Wire()
             model = OpenAIChatModel(own.url, api_key=own.api_key, transport=wire)
-            agent = Agent(model, [], _Nobody(), JsonlConversations(Path(folder) / "talk"), persona=lambda: "")
+            agent = Agent(model, [], _Nobody(), storage_in(Path(folder) / "talk").conversations, persona=lambda: "")
             brain = Timed(agent, wire)
             runner = TurnRunner(agent, _Nobody())
             sessions = VoiceSessions(

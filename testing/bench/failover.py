@@ -35,12 +35,12 @@ from pipecatapp.experts.server import ServerProbe
 from pipecatapp.llm.client import OpenAIChatModel
 from pipecatapp.ports import ChatChunk, ChatRequest
 from pipecatapp.registration import Registration
-from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turn_progress import TurnProgress
 from testing.consul import ConsulAgent, consul_servers
 from testing.fakes.agent_harness import RecordingSink, ScriptedTool
 from testing.fakes.resetting_proxy import ResettingProxy
+from testing.fakes.storage import storage_in
 from testing.llama import LlamaServer
 
 CONSUL = ("127.0.0.51", "127.0.0.52", "127.0.0.53")
@@ -115,7 +115,7 @@ class FailoverStage:
             model,
             self.tools,
             self.sink,
-            JsonlConversations(self._folder / "conversations"),
+            storage_in(self._folder / "conversations").conversations,
             experts=self.experts,
             persona=lambda: "",
             # What the starter model was trained on, so that it speaks as an expert too.

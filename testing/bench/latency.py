@@ -49,7 +49,6 @@ from pipecat.workers.runner import WorkerRunner
 
 from pipecatapp.events import Event
 from pipecatapp.llm.client import OpenAIChatModel
-from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turn_progress import TurnProgress
 from pipecatapp.twin.turn_queue import TurnRunner
@@ -61,6 +60,7 @@ from pipecatapp.voice.tts_programs import FliteSynthesizer
 from pipecatapp.voice.wire import WireSerializer
 from testing.fakes.caller import Caller, spoken
 from testing.fakes.serving import served
+from testing.fakes.storage import storage_in
 
 PERSONA = (
     "You are the voice of a home that runs on old computers. Answer in one or two short spoken sentences, without "
@@ -188,7 +188,7 @@ async def both_served(llm_url: str, plain_llm_url: str, folder: Path) -> AsyncIt
     """
     stt, tts = PocketsphinxRecognizer(), FliteSynthesizer()
     model = OpenAIChatModel(llm_url, prompt_style="full")
-    agent = Agent(model, [], _Nobody(), JsonlConversations(folder), persona=lambda: PERSONA)
+    agent = Agent(model, [], _Nobody(), storage_in(folder).conversations, persona=lambda: PERSONA)
     runner = TurnRunner(agent, _Nobody())
     sessions = VoiceSessions(agent, runner, _Nobody(), stt, tts, turn_detection="timeout")
     app = FastAPI()
@@ -299,7 +299,7 @@ async def real_engine(engines: Path) -> dict[str, Any]:
         settings = engine_settings(Path(folder) / "state", "starter", engines=engines)
         async with running(Node(settings), ["engine"]) as node:
             for name, evaluated in measured.items():
-                store = JsonlConversations(Path(folder) / name)
+                store = storage_in(Path(folder) / name).conversations
                 agent = Agent(node.engine.model, [], _Nobody(), store, persona=lambda: PERSONA)
                 for question in QUESTIONS:
                     words = question.split()

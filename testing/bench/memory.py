@@ -33,13 +33,13 @@ from pipecatapp.memory.embedding import MODEL_NAME, Embedder
 from pipecatapp.memory.fact_index import FactIndex, NewFact, clean
 from pipecatapp.memory.index import Floats, VectorIndex
 from pipecatapp.memory.keywords import KeywordIndex
-from pipecatapp.memory.ledger import same_words
-from pipecatapp.memory.long_term import FaissMemory, TextEmbedder
+from pipecatapp.memory.upkeep import TextEmbedder
 from pipecatapp.settings import load_settings
-from pipecatapp.storage.files import RealFiles
+from pipecatapp.storage.fact_table import same_words
 from testing.fakes.crash_points import run_crash_points
 from testing.fakes.embedding import HashEmbedder
 from testing.fakes.memory_corpus import UNRELATED, corpus, dialogue, endless
+from testing.fakes.storage import close_storage, memory_in, storage_in
 
 Report = dict[str, Any]
 
@@ -69,7 +69,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000], help="numbers of facts")
     parser.add_argument("--queries", type=int, default=300, help="recalls that are timed for each size")
-    parser.add_argument("--stories", type=int, default=60, help="random stories that are killed at every operation")
+    parser.add_argument("--stories", type=int, default=20, help="random stories that are killed at every operation")
     parser.add_argument("--data", type=Path, help="long conversations with questions, LoCoMo's JSON")
     parser.add_argument("--only-data", action="store_true", help="leave out what does not need --data")
     parser.add_argument(
@@ -120,7 +120,7 @@ def _speed(sizes: Sequence[int], queries: int) -> Report:
         print(f"{size:>8} {times} {row['rss_mb']:>8.0f} {row['found']:>17.3f}")
         name = f"{size // 1000}k" if size % 1000 == 0 else str(size)
         report |= {f"p50_ms_{name}": round(row["p50"], 2), f"p95_ms_{name}": round(row["p95"], 2)}
-        report |= {f"cpu_p95_ms_{name}": round(row["cpu_p95"], 2)}
+        report |= {f"cpu_p95_ms_{name}": round(row["cpu_p95"], 2), f"open_s_{name}": round(row["open_s"], 2)}
         report |= {f"rss_mb_{name}": round(row["rss_mb"]), f"nearest10_{name}": round(row["found"], 3)}
     return report
 
@@ -135,7 +135,7 @@ async def _speed_at(folder: Path, size: int, queries: int) -> dict[str, float]:
     asked = [" ".join(text.split()[:8]) for text in chosen]
     rows = _blurred(hashed.embed_now(asked), rng)
 
-    memory = FaissMemory(folder, _Known(asked, rows), embedding_model="hashed")
+    memory = memory_in(folder, _Known(asked, rows), embedding_model="hashed")
     before = _rss_mb()
     start = time.perf_counter()
     await memory.open()
@@ -149,6 +149,7 @@ async def _speed_at(folder: Path, size: int, queries: int) -> dict[str, float]:
         cpu.append((time.process_time() - busy) * 1000)
     rss = _rss_mb() - before
     await memory.close()
+    close_storage(folder)
     p50, p95 = np.percentile(times, [50, 95])
     return {
         "p50": p50,
@@ -161,13 +162,20 @@ async def _speed_at(folder: Path, size: int, queries: int) -> dict[str, float]:
 
 
 def _write(folder: Path, texts: Sequence[str], embedder: HashEmbedder, rng: np.random.Generator) -> None:
-    book = FactIndex(folder, RealFiles(), model="hashed", clock=time.time)
-    book.open()
+    book = _index(folder)
     for start in range(0, len(texts), 2000):
         part = texts[start : start + 2000]
         facts = book.add([NewFact(text) for text in part])
         book.embed(facts, _blurred(embedder.embed_now([fact.text for fact in facts]), rng))
     book.close()
+    close_storage(folder)
+
+
+def _index(folder: Path) -> FactIndex:
+    storage = storage_in(folder)
+    book = FactIndex(folder, storage.journal, storage.facts, model="hashed", clock=time.time)
+    book.open()
+    return book
 
 
 def _blurred(rows: Floats, rng: np.random.Generator) -> Floats:
@@ -178,8 +186,7 @@ def _blurred(rows: Floats, rng: np.random.Generator) -> Floats:
 
 def _nearest_found(folder: Path, queries: Floats) -> float:
     """The share of the ten nearest vectors, by exact arithmetic, that the index finds."""
-    book = FactIndex(folder, RealFiles(), model="hashed", clock=time.time)
-    book.open()
+    book = _index(folder)
     index: VectorIndex = book.vectors
     ids = list(index.ids())
     found = 0
@@ -188,6 +195,7 @@ def _nearest_found(folder: Path, queries: Floats) -> float:
         nearest = {ids[place] for place in np.argpartition(-exact, TOP)[:TOP]}
         found += len(nearest & {fact_id for fact_id, _ in index.search(query, TOP)})
     book.close()
+    close_storage(folder)
     return found / (TOP * len(queries[:100]))
 
 
@@ -284,7 +292,7 @@ async def _ask_all(
     folder: Path, sample: _Sample, embedder: TextEmbedder
 ) -> list[tuple[_Question, dict[str, list[str]]]]:
     embedder = _Once(embedder)
-    memory = FaissMemory(folder, embedder, embedding_model=MODEL_NAME, embed_timeout_s=60.0)
+    memory = memory_in(folder, embedder, embedding_model=MODEL_NAME, embed_timeout_s=60.0)
     await memory.open()
     await memory.import_lines(json.dumps({"text": text}) for text in sample.utterances.values())
     # Words that were said twice are one fact; the later utterance stands for it.
@@ -306,6 +314,7 @@ async def _ask_all(
         }
         answers.append((question, found))
     await memory.close()
+    close_storage(folder)
     return answers
 
 

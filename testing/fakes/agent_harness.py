@@ -11,7 +11,6 @@ from pipecatapp.domain import ApprovalRequest, Fact, Message, Preview, Risk, Too
 from pipecatapp.errors import ToolError
 from pipecatapp.events import AssistantMessage, Event, StateChanged
 from pipecatapp.ports import ChatModel, ConversationStore, ModelProfile, Tool, ToolContext
-from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.twin.act.approvals import LIFETIME_S, ApprovalGate
 from pipecatapp.twin.act.audit import Auditor
 from pipecatapp.twin.agent import Agent
@@ -19,6 +18,7 @@ from pipecatapp.twin.turn_progress import TurnProgress
 from pipecatapp.twin.turn_queue import TurnRunner
 from testing.fakes.approvals import JumpingClock, MemoryAudit, MemoryStore
 from testing.fakes.chat_model import Answer, ScriptedChatModel
+from testing.fakes.storage import storage_in
 
 E = TypeVar("E", bound=Event)
 
@@ -166,7 +166,7 @@ class AgentHarness:
         self.sink, self.tools = RecordingSink(), list(tools)
         self.clock: Any = clock or JumpingClock()
         self.store, self.audit = MemoryStore(), MemoryAudit()
-        self.conversations = conversations or JsonlConversations(folder)
+        self.conversations = conversations or storage_in(folder).conversations
         self.persona = "You are the test."
         self._gate = (gate, mode, lifetime_s) if gated else None
         self._options = {"persona": lambda: self.persona, **options}

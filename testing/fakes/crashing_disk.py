@@ -1,25 +1,32 @@
-"""A disk in memory that can fail or lose its power at any write, fsync, truncate, rename or removal.
+"""A disk in memory under SQLite that can fail or lose its power at any write, truncation, sync, creation or removal.
 
-What was not fsynced is lost in part: a write may be missing, torn, or have its blocks in the wrong order (zeros where
-the data should be); a rename, creation or removal whose folder was not synced may be undone, the latest first. After a
-failed fsync the pages count as clean although they may never have been written, as Linux does it.
+It is a VFS of APSW, which brings a SQLite of its own. What was not synced is lost in part: of each pending write any of
+its 512-byte sectors may be missing, whatever came after it; the name of a new file may be missing until it was synced,
+and a removal without a sync of the folder may be undone. After a failed sync the pages count as clean although they may
+never have been written, as Linux does it.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
-from pipecatapp.errors import StorageError
+import apsw
+
+from pipecatapp.storage.database import Connection
 
 Fault = Literal["power", "error"]
+ERRORS: tuple[type[Exception], ...] = (apsw.Error,)
+SECTOR = 512
+_numbers = itertools.count()
 
 
-class PowerCutError(BaseException):
-    """The machine is gone. Nothing may catch this: the process has ended."""
+class PowerCutError(Exception):
+    """The machine is gone: the process that sees this has ended."""
 
 
 @dataclass
@@ -28,22 +35,39 @@ class _Inode:
     durable: bytes = b""
     # (offset, data) of a write, (size, None) of a truncation; not yet durable.
     pending: list[tuple[int, bytes | None]] = field(default_factory=list)
-    # Ranges that a failed fsync has given up: in the page cache, clean, and maybe not on the platter.
-    given_up: list[tuple[int, int]] = field(default_factory=list)
+
+    def written(self, keeps: Callable[[], bool] = lambda: True) -> bytes:
+        """What is on the platter when those sectors and truncations are written that ``keeps`` says yes to."""
+        content = bytearray(self.durable)
+        for at, data in self.pending:
+            if data is None:
+                if keeps():
+                    del content[at:]
+                continue
+            for start in range(0, len(data), SECTOR):
+                if keeps():
+                    _put(content, data[start : start + SECTOR], at + start)
+        return bytes(content)
 
 
 class CrashingDisk:
-    """``Files`` with a fault planned at the nth operation that changes the disk."""
+    """The disk. ``connect`` goes to ``SqliteJournal``; a planned fault happens at the nth operation that changes it."""
 
     def __init__(self, seed: int = 0) -> None:
         self.random = random.Random(seed)
         self.operations: list[str] = []
-        self._names: dict[Path, _Inode] = {}
-        self._durable_names: dict[Path, _Inode] = {}
-        self._changes: list[tuple[Path, _Inode | None]] = []
-        self._locked: set[Path] = set()
+        self.powered = True
+        self.names: dict[str, _Inode] = {}
+        self._durable_names: dict[str, _Inode] = {}
+        self._changes: list[tuple[str, _Inode | None]] = []
         self._faults: dict[int, Fault] = {}
-        self._power = True
+        self._life = _Life(self)
+
+    def connect(self, path: Path) -> Connection:
+        """A connection to the file of this name."""
+        if str(path) not in self.names:  # as the program does: the empty file first, synced with its folder
+            self.names[str(path)] = self._durable_names[str(path)] = _Inode()
+        return cast("Connection", apsw.Connection(str(path), vfs=self._life.name))
 
     def plan(self, after: int, fault: Fault) -> None:
         """Let the operation number ``after`` from now (the first is 0) fail, or be the last before the power cut."""
@@ -51,178 +75,175 @@ class CrashingDisk:
 
     def cut_power(self) -> None:
         """Lose what was not synced, in part and at random, and come back with what is on the platter."""
-        kept = self.random.randint(0, len(self._changes))
         names = dict(self._durable_names)
-        for path, inode in self._changes[:kept]:
-            _enter(names, path, inode)
+        for name, inode in self._changes[: self.random.randint(0, len(self._changes))]:
+            _enter(names, name, inode)
         for inode in {id(inode): inode for inode in names.values()}.values():
-            content = self._survivor(inode)
-            inode.content, inode.durable = bytearray(content), content
-            inode.pending, inode.given_up = [], []
-        self._names, self._durable_names, self._changes = dict(names), dict(names), []
-        self._locked, self._faults, self._power = set(), {}, True
+            content = self.survivor(inode)
+            inode.content, inode.durable, inode.pending = bytearray(content), content, []
+        self.names, self._durable_names, self._changes = dict(names), dict(names), []
+        self.restart()
 
-    def kill_process(self) -> None:
-        """End the process alone: the page cache stays as it is, the locks go."""
-        self._locked, self._faults, self._power = set(), {}, True
+    def restart(self) -> None:
+        """The process alone has ended: what it wrote is there, and nothing is planned any more."""
+        self.restart_files()
+        self._faults, self.powered = {}, True
 
-    def write_file(self, path: Path, content: bytes) -> None:
-        """Put a file there, durable, as another program would have."""
-        inode = _Inode(bytearray(content), content)
-        self._names[path] = self._durable_names[path] = inode
+    def restart_files(self) -> None:
+        """The files are closed, in whatever way; what is planned stays planned."""
+        self._life.dead = True
+        self._life = _Life(self)
 
-    def read_file(self, path: Path) -> bytes:
-        """The content as a running process sees it."""
-        return bytes(self._inode(path).content)
+    def bytes(self) -> bytes:
+        """All bytes of all files, as a running process sees them."""
+        return b"\0".join(bytes(inode.content) for inode in self.names.values())
 
-    def names(self) -> list[str]:
-        """The names of all files."""
-        return sorted(path.name for path in self._names)
+    # For the files.
 
-    def make_folder(self, folder: Path) -> None:
-        self._alive()
-
-    def lock(self, path: Path) -> _Lock:
-        self._alive()
-        if path in self._locked:
-            raise StorageError(f"{path} is locked")
-        self._locked.add(path)
-        return _Lock(self._locked, path)
-
-    def exists(self, path: Path) -> bool:
-        self._alive()
-        return path in self._names
-
-    def lines(self, path: Path) -> Iterator[bytes]:
-        self._alive()
-        *whole, rest = bytes(self._inode(path).content).split(b"\n")
-        yield from (line + b"\n" for line in whole)
-        if rest:
-            yield rest
-
-    def chunks(self, path: Path) -> Iterator[bytes]:
-        self._alive()
-        yield bytes(self._inode(path).content)
-
-    def create(self, path: Path) -> _Output:
-        self._step("create")
-        inode = _Inode()
-        self._enter(path, inode)
-        return _Output(self, inode)
-
-    def append(self, path: Path) -> _Output:
-        self._alive()
-        return _Output(self, self._inode(path))
-
-    def rename(self, source: Path, target: Path) -> None:
-        self._step("rename")
-        inode = self._inode(source)
-        # One journal entry each, in an order in which no content is ever without a name.
-        self._enter(target, inode)
-        self._enter(source, None)
-
-    def remove(self, path: Path) -> None:
-        self._alive()
-        if path in self._names:
-            self._step("remove")
-            self._enter(path, None)
-
-    def sync_folder(self, folder: Path) -> None:
-        self._step("sync_folder")
-        self._durable_names, self._changes = dict(self._names), []
-
-    def _enter(self, path: Path, inode: _Inode | None) -> None:
-        _enter(self._names, path, inode)
-        self._changes.append((path, inode))
-
-    def _inode(self, path: Path) -> _Inode:
-        if path not in self._names:
-            raise FileNotFoundError(path)
-        return self._names[path]
-
-    def _alive(self) -> None:
-        if not self._power:
-            raise PowerCutError
-
-    def _step(self, name: str) -> None:
+    def step(self, name: str) -> None:
         """Count the operation and let the planned fault happen, before it takes effect."""
-        self._alive()
+        self.alive()
         number = len(self.operations)
         self.operations.append(name)
         if fault := self._faults.get(number):
             if fault == "error":
-                raise OSError(28, f"planned fault at {name}")
-            self._power = False
+                raise apsw.IOError(f"planned fault at {name}")
+            self.powered = False
             raise PowerCutError
 
-    def _survivor(self, inode: _Inode) -> bytes:
-        content = bytearray(inode.durable)
-        done = self.random.randint(0, len(inode.pending))
-        for number, (at, data) in enumerate(inode.pending[: done + 1]):
-            if data is None:
-                if number < done:
-                    del content[at:]
-                continue
-            kept = data if number < done else data[: self.random.randint(0, len(data))]
-            if kept and self.random.random() < 0.3:
-                hole = self.random.randint(0, len(kept))
-                kept = bytes(hole) + kept[hole:]
-            content[at : at + len(kept)] = kept
-        return bytes(content)
+    def alive(self) -> None:
+        """Nothing happens on a machine without power."""
+        if not self.powered:
+            raise PowerCutError
+
+    def enter(self, path: str, inode: _Inode | None, *, synced: bool = False) -> None:
+        """Give a file a name, or (None) take the name away."""
+        _enter(self.names, path, inode)
+        self._changes.append((path, inode))
+        if synced:
+            self._durable_names, self._changes = dict(self.names), []
+
+    def name_is_durable(self, path: str) -> None:
+        """SQLite syncs the folder of a new log with its first sync."""
+        if (inode := self.names.get(path)) is not None:
+            self._durable_names[path] = inode
+            self._changes = [change for change in self._changes if change[0] != path]
+
+    def survivor(self, inode: _Inode) -> bytes:
+        """What of a file is on the platter when the power goes."""
+        return inode.written(lambda: self.random.random() < 0.5)
 
 
-class _Output:
-    def __init__(self, disk: CrashingDisk, inode: _Inode) -> None:
-        self._disk, self._inode = disk, inode
+class _Life(apsw.VFS):
+    """The disk as one life of the process has it. When that is over, nothing it still does has any effect."""
 
-    def write(self, data: bytes) -> None:
+    def __init__(self, disk: CrashingDisk) -> None:
+        self.name = f"crashing-{next(_numbers)}"
+        self.dead = False
+        self.disk = disk
+        super().__init__(self.name, "")
+
+    def xOpen(self, name: Any, flags: list[int]) -> Any:  # noqa: N802
+        path = name.filename() if isinstance(name, apsw.URIFilename) else (name or f"temporary-{next(_numbers)}")
+        if path not in self.disk.names:
+            self.disk.step("create")
+            self.disk.enter(path, _Inode())
+        flags[1] = flags[0]
+        return _File(self, path, self.disk.names[path])
+
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
+        if self.dead:
+            return
+        if filename not in self.disk.names:
+            raise apsw.IOError(f"there is no {filename}")
+        self.disk.step("delete")
+        self.disk.enter(filename, None, synced=syncdir)
+
+    def xAccess(self, pathname: str, flags: int) -> bool:  # noqa: N802
+        inode = self.disk.names.get(pathname)
+        return inode is not None and (flags != apsw.SQLITE_ACCESS_EXISTS or bool(inode.content))
+
+    def xFullPathname(self, name: str) -> str:  # noqa: N802
+        return name
+
+
+class _File:
+    """One open file."""
+
+    def __init__(self, life: _Life, path: str, inode: _Inode) -> None:
+        self._life, self._path, self._inode = life, path, inode
+        self._disk = life.disk
+
+    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
+        if not self._life.dead:
+            self._disk.alive()
+        return bytes(self._inode.content[offset : offset + amount])
+
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+        if self._life.dead:
+            return
         try:
-            self._disk._step("write")
-        except (OSError, PowerCutError):
+            self._disk.step("write")
+        except (apsw.Error, PowerCutError):
             # It got as far as it got.
-            self._apply(data[: self._disk.random.randint(0, len(data))])
+            self._apply(data[: self._disk.random.randint(0, len(data))], offset)
             raise
-        self._apply(data)
+        self._apply(bytes(data), offset)
 
-    def sync(self) -> None:
+    def xTruncate(self, size: int) -> None:  # noqa: N802
+        if not self._life.dead:
+            self._disk.step("truncate")
+            del self._inode.content[size:]
+            self._inode.pending.append((size, None))
+
+    def xSync(self, flags: int) -> None:  # noqa: N802
+        if self._life.dead:
+            return
         try:
-            self._disk._step("sync")
-        except OSError:
-            inode = self._inode
-            inode.given_up += [(at, at + len(data)) for at, data in inode.pending if data is not None]
+            self._disk.step("sync")
+        except apsw.Error:
+            # The pages are clean now, and perhaps not on the platter: what a later sync says of them is no promise.
+            self._inode.durable, self._inode.pending = self._disk.survivor(self._inode), []
             raise
-        self._inode.durable, self._inode.pending = self._on_the_platter(), []
+        self._inode.durable, self._inode.pending = self._inode.written(), []
+        self._disk.name_is_durable(self._path)
 
-    def _on_the_platter(self) -> bytes:
-        content = bytearray(self._inode.content)
-        for start, end in self._inode.given_up:
-            if self._disk.random.random() < 0.5:
-                content[start:end] = bytes(len(content[start:end]))
-        return bytes(content)
+    def xFileSize(self) -> int:  # noqa: N802
+        return len(self._inode.content)
 
-    def truncate(self, size: int) -> None:
-        self._disk._step("truncate")
-        del self._inode.content[size:]
-        self._inode.pending.append((size, None))
-        self._inode.given_up = [(start, min(end, size)) for start, end in self._inode.given_up if start < size]
+    def xClose(self) -> None:  # noqa: N802
+        return None
 
-    def close(self) -> None:
-        self._disk._alive()
+    def xLock(self, level: int) -> None:  # noqa: N802
+        return None
 
-    def _apply(self, data: bytes) -> None:
-        self._inode.pending.append((len(self._inode.content), data))
-        self._inode.content += data
+    def xUnlock(self, level: int) -> None:  # noqa: N802
+        return None
+
+    def xCheckReservedLock(self) -> bool:  # noqa: N802
+        return False
+
+    def xFileControl(self, op: int, ptr: int) -> bool:  # noqa: N802
+        return False
+
+    def xSectorSize(self) -> int:  # noqa: N802
+        return 4096
+
+    def xDeviceCharacteristics(self) -> int:  # noqa: N802
+        # As SQLite takes every disk under Linux: a torn write damages nothing beside the bytes that were written.
+        return apsw.SQLITE_IOCAP_POWERSAFE_OVERWRITE
+
+    def _apply(self, data: bytes, offset: int) -> None:
+        _put(self._inode.content, data, offset)
+        self._inode.pending.append((offset, bytes(data)))
 
 
-class _Lock:
-    def __init__(self, locked: set[Path], path: Path) -> None:
-        self._locked, self._path = locked, path
-
-    def release(self) -> None:
-        self._locked.discard(self._path)
+def _put(content: bytearray, data: bytes, at: int) -> None:
+    content.extend(bytes(max(0, at - len(content))))
+    content[at : at + len(data)] = data
 
 
-def _enter(names: dict[Path, _Inode], path: Path, inode: _Inode | None) -> None:
+def _enter(names: dict[str, _Inode], path: str, inode: _Inode | None) -> None:
     if inode is None:
         names.pop(path, None)
     else:

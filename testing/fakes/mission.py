@@ -22,10 +22,8 @@ from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.states import States
 from pipecatapp.ports import ChatChunk, ChatRequest, ModelProfile
 from pipecatapp.registration import Registration
-from pipecatapp.storage.approvals import ApprovalFile
-from pipecatapp.storage.audit import AuditFile
-from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.storage.event_log import EventLog
+from pipecatapp.storage.part import Storage
 from pipecatapp.twin.act.approvals import LIFETIME_S, ApprovalGate
 from pipecatapp.twin.act.audit import Auditor
 from pipecatapp.twin.agent import Agent
@@ -235,11 +233,11 @@ class Mission:
     async def start(self) -> None:
         event_log = EventLog(self.state_dir / "events")
         self.hub = EventHub(event_log, version="test")
-        store = JsonlConversations(self.state_dir / "conversations")
-        audit = AuditFile(self.state_dir / "audit/audit.jsonl")
-        store_of_gate = ApprovalFile(self.state_dir / "approvals.json")
-        self.gate = ApprovalGate(store_of_gate, Auditor(audit, self.hub), self.hub, lifetime_s=self.lifetime_s)
-        self.memory = FaissMemory(self.state_dir, None, sink=self.hub)
+        self.storage = Storage(self.state_dir)
+        store, audit = self.storage.conversations, self.storage.audit
+        auditor = Auditor(audit, self.hub)
+        self.gate = ApprovalGate(self.storage.approvals, auditor, self.hub, lifetime_s=self.lifetime_s)
+        self.memory = FaissMemory(self.state_dir, self.storage.journal, self.storage.facts, None, sink=self.hub)
         self.memory.start()
         self.experts = Experts(self._expert, self.hub)
         self.experts.start()
@@ -259,6 +257,9 @@ class Mission:
         authority = LocalAuthority(self.state_dir / "tls") if self._tls else None
         self.board = HealthBoard(self.health, self.hub, busy_s=0.05, quiet_s=0.05)
         self.access = Access(self.token, sessions_file=self.state_dir / "sessions.json")
+        states = States(self.state_dir / "states", self.memory, store, self.agent.reread)
+        for eraser in (self.storage.erase, states.erase, self.hub.erase):
+            self.memory.erase_also(eraser)
         self.services = WebServices(
             access=self.access,
             hub=self.hub,
@@ -267,7 +268,7 @@ class Mission:
             voice=self.voice,
             completions=self.agent,
             memory=self.memory,
-            states=States(self.state_dir / "states", self.memory, store, self.agent.reread),
+            states=states,
             approvals=self.agent,
             external_calls=self.agent.external_calls,
             audit=audit,
@@ -308,6 +309,7 @@ class Mission:
         await self.gate.aclose()
         await self.agent.aclose()
         await self.memory.close()
+        await self.storage.stop()
         await self.experts.aclose()
         self.hub.close()
 

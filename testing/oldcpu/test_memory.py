@@ -13,19 +13,20 @@ pytestmark = pytest.mark.oldcpu
 PROGRAM = """
 import asyncio, json, sys
 from pathlib import Path
-from pipecatapp.memory.long_term import FaissMemory
 from testing.fakes.embedding import HashEmbedder
+from testing.fakes.storage import close_storage, memory_in
 
 async def main(folder):
     embedder = HashEmbedder(384, synonyms={"enjoy": "lik"})
-    memory = FaissMemory(folder, embedder, embedding_model="toy", embed_timeout_s=60.0)
+    memory = memory_in(folder, embedder, embedding_model="toy", embed_timeout_s=60.0)
     await memory.open()
     await memory.import_lines(json.dumps({"text": f"Person{n} likes dish{n}"}) for n in range(300))
     await memory.settled()
     (found,) = await memory.recall("person7 enjoys", limit=1)
     await memory.forget([found.id])
     await memory.close()
-    memory = FaissMemory(folder, embedder, embedding_model="toy", embed_timeout_s=60.0)
+    close_storage()
+    memory = memory_in(folder, embedder, embedding_model="toy", embed_timeout_s=60.0)
     await memory.open()
     (next_best,) = await memory.recall("person8 enjoys", limit=1)
     print(found.text, "|", next_best.text, "|", len(memory))

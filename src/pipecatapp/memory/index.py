@@ -2,8 +2,8 @@
 
 A search has two steps: the signs of 384 projections choose candidates (48 bytes a fact, quick to compare without AVX),
 then the candidates' float16 vectors give the exact order. The file ``long_term_memory.faiss`` is an ordinary index of
-FAISS with the vectors under the facts' ids, followed by one line that says which model made them and to which record
-file they belong. It is a copy: what is missing in it comes back from the records.
+FAISS with the vectors under the facts' ids, followed by one line that says which model made them and to which
+journal they belong. It is a copy: what is missing in it comes back from there.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import os
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipecatapp.memory.records import Vector
-from pipecatapp.storage.files import Files, OutputFile, set_aside
+from pipecatapp.storage.atomic import remove, replacing
+from pipecatapp.storage.records import Vector
+from pipecatapp.storage.salvage import set_aside
 
 log = logging.getLogger(__name__)
 
@@ -129,48 +131,41 @@ class VectorIndex:
         """The facts that have a vector."""
         return iter(self._place_of)
 
-    def save(self, path: Path, files: Files, book: str) -> None:
+    def save(self, path: Path, book: str) -> None:
         """Replace the file by these vectors, which belong to the facts of ``book``. Raises OSError.
 
         The caller sees to it that nothing changes meanwhile; searches may go on.
         """
         if self._exact is None:
+            remove(path)  # of another model, and perhaps of facts that are forgotten
             return
         import faiss
 
-        fresh = path.with_name(f"{path.name}.new")
-        output = files.create(fresh)
-        try:
+        with replacing(path) as output:
             writer = _Writer(output)
             faiss.write_index(self._named, faiss.PyCallbackIOWriter(writer.write))
             writer.flush()
             output.write(_trailer(_Label(self.model, book), writer.size, writer.checksum))
-            output.sync()
-        finally:
-            output.close()
-        files.rename(fresh, path)
-        files.sync_folder(path.parent)
 
-    def load(self, path: Path, files: Files, book: str, now: float) -> str | None:
+    def load(self, path: Path, book: str, now: float) -> str | None:
         """Take the vectors of a file, when it is of this book and model; a notice when it had to be set aside.
 
         Raises OSError.
         """
         import faiss
 
-        files.remove(path.with_name(f"{path.name}.new"))
-        if not files.exists(path):
+        if not os.path.lexists(path):
             return None
         try:
-            label = _read_label(files, path)
+            label = _read_label(path)
             if label.book != book:
                 raise _ForeignError("it belongs to other facts")
             if label.model != self.model:
                 return None
-            named = faiss.read_index(faiss.PyCallbackIOReader(_Reader(files, path).read))
+            named = faiss.read_index(faiss.PyCallbackIOReader(_Reader(path).read))
             self._adopt(named)
         except (_ForeignError, IsADirectoryError, RuntimeError) as error:
-            aside = set_aside(files, path, "unreadable", now)
+            aside = set_aside(path, "unreadable", now)
             return f"{path.name} is not the index of this memory ({error}); it is kept as {aside.name} and built anew"
         return None
 
@@ -239,10 +234,10 @@ def _trailer(label: _Label, size: int, checksum: int) -> bytes:
     return text.encode().rjust(_TRAILER_SIZE - 1) + b"\n"
 
 
-def _read_label(files: Files, path: Path) -> _Label:
+def _read_label(path: Path) -> _Label:
     """Read the whole file once: FAISS must never see bytes that are not exactly what it wrote."""
     tail, size, checksum = b"", 0, 0
-    for chunk in files.chunks(path):
+    for chunk in _chunks(path):
         tail += chunk
         ready, tail = tail[:-_TRAILER_SIZE], tail[-_TRAILER_SIZE:]
         checksum = zlib.crc32(ready, checksum)
@@ -258,10 +253,16 @@ def _read_label(files: Files, path: Path) -> _Label:
     return _Label(str(label.get("model")), str(label.get("book")))
 
 
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(1 << 20):
+            yield chunk
+
+
 class _Writer:
     """Hands FAISS's many small writes on in large ones, and adds up their checksum."""
 
-    def __init__(self, output: OutputFile) -> None:
+    def __init__(self, output: IO[bytes]) -> None:
         self.size = self.checksum = 0
         self._output, self._pending, self._waiting = output, [b""], 0
 
@@ -282,8 +283,8 @@ class _Writer:
 class _Reader:
     """Gives FAISS exactly as many bytes as it asks for."""
 
-    def __init__(self, files: Files, path: Path) -> None:
-        self._chunks = files.chunks(path)
+    def __init__(self, path: Path) -> None:
+        self._chunks = _chunks(path)
         self._rest = b""
 
     def read(self, size: int) -> bytes:

@@ -1,7 +1,7 @@
-"""Long-term memory: what people said that is worth knowing later, in ``long_term_memory.jsonl`` and ``.faiss``.
+"""Long-term memory: what people said that is worth knowing later, in the journal and ``long_term_memory.faiss``.
 
 A fact is safe when ``add`` returns and found by its words at once; the vector that finds it by meaning is computed in
-the background, as it is for all facts when the embedding model changes.
+the background (upkeep.py).
 """
 
 from __future__ import annotations
@@ -9,13 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Literal, Protocol
-
-import numpy as np
+from typing import Literal
 
 from pipecatapp.domain import ComponentHealth, Fact, Turn
 from pipecatapp.errors import PipecatAppError, StorageError
@@ -23,41 +20,32 @@ from pipecatapp.events import MemoryChanged
 from pipecatapp.memory.fact_index import FactIndex, NewFact, clean
 from pipecatapp.memory.index import Floats
 from pipecatapp.memory.notes import Summarise
-from pipecatapp.memory.records import FactAdded, StoredFact
 from pipecatapp.memory.transfer import ImportReport, parse, to_line
+from pipecatapp.memory.upkeep import TextEmbedder, Upkeep
 from pipecatapp.ports import EventSink
-from pipecatapp.storage.files import Files, RealFiles
+from pipecatapp.storage.erasure import Eraser, Erasure
+from pipecatapp.storage.fact_table import FactTable
+from pipecatapp.storage.journal import SqliteJournal
+from pipecatapp.storage.records import FactAdded, StoredFact
 
 log = logging.getLogger(__name__)
 
-# Sentences per step in the background: few, because a recall may be waiting for the same model. One write for many.
-_STEP = 4
-_GROUP = 64
 # How long a recall waits for the query's vector before words alone decide.
 _EMBED_TIMEOUT_S = 0.25
-_RETRY_S = 60.0
 # A correction may be about what was kept so many turns ago.
 _LOOK_BACK = 3
-
-
-class TextEmbedder(Protocol):
-    """Turns sentences into vectors of length 1. Raises PipecatAppError when it cannot."""
-
-    async def load(self) -> None:
-        """Get ready, so that the first text is quick."""
-
-    async def embed(self, texts: Sequence[str]) -> Floats:
-        """One row for each text."""
 
 
 MemoryChange = Literal["added", "corrected", "forgotten", "imported", "loaded"]
 
 
 class FaissMemory:
-    """Long-term memory in one record file and one FAISS index file; implements ``ports.Memory`` and ``HealthSource``.
+    """Long-term memory in the journal and one FAISS index file; implements ``ports.FactStore`` and ``HealthSource``.
 
     Args:
-        folder: where the files are (STATE_DIR).
+        folder: where the index file is (STATE_DIR).
+        journal: where the facts are.
+        table: its read model of the facts.
         embedder: makes the vectors; None: facts are found by their words alone.
         embedding_model: its name; another name than that of the stored vectors makes all of them anew.
         summarise: says what to keep of a turn; None: ``keep`` keeps nothing.
@@ -67,30 +55,32 @@ class FaissMemory:
     def __init__(
         self,
         folder: Path,
+        journal: SqliteJournal,
+        table: FactTable,
         embedder: TextEmbedder | None,
         *,
         embedding_model: str = "none",
         summarise: Summarise | None = None,
         sink: EventSink | None = None,
-        files: Files | None = None,
         clock: Callable[[], float] = time.time,
         embed_timeout_s: float = _EMBED_TIMEOUT_S,
     ) -> None:
-        self._book = FactIndex(folder, files or RealFiles(), model=embedding_model, clock=clock)
+        self._journal = journal
+        self._index = FactIndex(folder, journal, table, model=embedding_model, clock=clock)
         self._embedder = embedder
+        self._upkeep = Upkeep(self._index, journal, embedder)
         self._summarise = summarise
         self._sink = sink
         self._embed_timeout_s = embed_timeout_s
-        self._worker: asyncio.Task[None] | None = None
-        self._work = asyncio.Event()
-        self._settled = asyncio.Event()
-        self._nobody_waits = asyncio.Event()
-        self._nobody_waits.set()
-        self._recalls = 0
-        self._to_embed = 0
-        self._trouble = self._embedding_trouble = ""
+        self._erasers: list[Eraser] = []
+        self._trouble = ""
+        self._open = False
         self._starting: asyncio.Task[None] | None = None
         self.notices: Sequence[str] = ()
+
+    def erase_also(self, eraser: Eraser) -> None:
+        """Before facts are forgotten, have copies of them erased here."""
+        self._erasers.append(eraser)
 
     def start(self) -> None:
         """Open in the background; ``health`` says how it goes. Until then nothing is recalled, all else waits."""
@@ -102,10 +92,11 @@ class FaissMemory:
         Raises:
             StorageError: another process uses the memory, or it cannot be read or written.
         """
-        self.notices = await asyncio.to_thread(self._book.open)
-        self._worker = asyncio.create_task(self._tend(), name="memory")
-        self._worker.add_done_callback(self._ended)
-        self._wake()
+        await self._journal.run(self._index.read)
+        self.notices = await asyncio.to_thread(self._index.build)
+        await self._journal.run(self._index.complete)
+        self._open = True
+        self._upkeep.start()
 
     async def _start(self) -> None:
         try:
@@ -119,14 +110,12 @@ class FaissMemory:
             await asyncio.wait([self._starting])
 
     async def close(self) -> None:
-        """Stop the background work and save the index."""
+        """Stop the background work and save the index. The journal stays open."""
         await self._ready()
-        if self._worker is not None:
-            self._worker.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._worker
-            self._worker = None
-        await asyncio.to_thread(self._book.close)
+        await self._upkeep.stop()
+        if self._open:
+            await self._journal.run(self._index.close)
+        self._open = False
 
     async def recall(self, query: str, limit: int = 3) -> list[Fact]:
         """The facts nearest to ``query``, best first; empty when nothing fits."""
@@ -167,7 +156,7 @@ class FaissMemory:
             ValueError: there is no text.
         """
         await self._ready()
-        stored = await asyncio.to_thread(self._book.add, [NewFact(_sentence(text), clean(kind) or "note", turn)])
+        stored = await self._journal.run(self._index.add, [NewFact(_sentence(text), clean(kind) or "note", turn)])
         self._changed("added", stored[0].text)
         return _fact(stored[0])
 
@@ -180,7 +169,7 @@ class FaissMemory:
         """
         number = _number(fact_id)
         await self._ready()
-        stored = await asyncio.to_thread(self._book.correct, number, _sentence(text), turn)
+        stored = await self._journal.run(self._index.correct, number, _sentence(text), turn)
         if stored:
             self._changed("corrected", stored.text)
         return _fact(stored) if stored else None
@@ -192,29 +181,42 @@ class FaissMemory:
             StorageError: it could not be written.
         """
         dropped = [_number(fact_id) for fact_id in duplicates]
-        stored = await asyncio.to_thread(self._book.merge, _number(into), dropped)
+        stored = await self._journal.run(self._index.merge, _number(into), dropped)
         if stored:
             self._changed("corrected", stored.text)
         return _fact(stored) if stored else None
 
     async def forget(self, fact_ids: Iterable[str]) -> list[Fact]:
-        """Forget facts and their history; returns what was forgotten. Their text leaves the disk soon after.
+        """Forget facts and their history; returns what was forgotten. Nothing finds them again, and soon no byte of
+        them is left on the disk, nor of the turns in which they were said.
 
         Raises:
-            StorageError: it could not be written.
+            StorageError: it could not be written; the facts are still there, though perhaps in fewer copies.
         """
         await self._ready()
-        gone = await asyncio.to_thread(self._book.forget, [_number(fact_id) for fact_id in fact_ids])
+        numbers = [_number(fact_id) for fact_id in fact_ids]
+        if erasure := await self._journal.run(self._to_erase, numbers):
+            try:
+                for erase in self._erasers:
+                    await erase(erasure)
+            except OSError as error:
+                raise StorageError(f"a copy of what should be forgotten cannot be erased: {error}") from error
+        gone = await self._journal.run(self._index.forget, numbers)
         if gone:
             self._changed("forgotten", gone[0].text)
         return [_fact(fact) for fact in gone]
+
+    def _to_erase(self, numbers: Sequence[int]) -> Erasure | None:
+        known = [fact for number in numbers if (fact := self._index.get(number))]
+        said = [*known, *(earlier for fact in known for earlier in self._index.history(fact.id))]
+        return Erasure([fact.text for fact in said], [fact.turn for fact in said]) if said else None
 
     async def facts(self, *, kind: str = "", offset: int = 0, limit: int = 100) -> list[StoredFact]:
         """A page of the facts, the newest first; of one kind when it is named."""
         await self._ready()
 
         def page() -> list[StoredFact]:
-            chosen = (fact for fact in reversed(self._book.facts()) if not kind or fact.kind == kind)
+            chosen = (fact for fact in reversed(self._index.facts()) if not kind or fact.kind == kind)
             return list(islice(chosen, offset, offset + limit))
 
         return await asyncio.to_thread(page)
@@ -224,26 +226,26 @@ class FaissMemory:
         await self._ready()
         if not kind:
             return len(self)
-        return await asyncio.to_thread(lambda: sum(fact.kind == kind for fact in self._book.facts()))
+        return await asyncio.to_thread(lambda: sum(fact.kind == kind for fact in self._index.facts()))
 
     async def latest(self, turns: Sequence[str]) -> Fact | None:
         """The newest fact that was kept from one of these turns."""
         await self._ready()
-        found = await asyncio.to_thread(self._book.latest, frozenset(turns))
+        found = await self._journal.run(self._index.latest, frozenset(turns))
         return _fact(found) if found else None
 
     async def get(self, fact_id: str) -> StoredFact | None:
         """One fact with all that is known of it."""
-        return await asyncio.to_thread(self._book.get, _number(fact_id))
+        return self._index.get(_number(fact_id))
 
     async def history(self, fact_id: str) -> Sequence[StoredFact]:
         """What the fact corrected or was merged with, the latest first."""
-        return await asyncio.to_thread(self._book.history, _number(fact_id))
+        return await self._journal.run(self._index.history, _number(fact_id))
 
     async def export(self) -> AsyncIterator[str]:
         """All facts as JSON Lines, the oldest first, without their history."""
         await self._ready()
-        for fact in await asyncio.to_thread(self._book.facts):
+        for fact in await asyncio.to_thread(self._index.facts):
             yield to_line(fact)
 
     async def import_lines(self, lines: Iterable[str]) -> ImportReport:
@@ -254,9 +256,9 @@ class FaissMemory:
         """
         await self._ready()
         parsed = await asyncio.to_thread(parse, lines)
-        before = len(self._book)
-        await asyncio.to_thread(self._book.add, parsed.facts)
-        added = len(self._book) - before
+        before = len(self._index)
+        await self._journal.run(self._index.add, parsed.facts)
+        added = len(self._index) - before
         if parsed.facts:
             self._changed("imported", "")
         return ImportReport(added, len(parsed.facts) - added, parsed.refused)
@@ -264,7 +266,7 @@ class FaissMemory:
     async def everything(self) -> Iterator[FactAdded]:
         """The facts as they are and what they replaced, as records; reading on may block for a moment."""
         await self._ready()
-        return self._book.everything()
+        return await self._journal.run(self._index.everything)
 
     async def replace_all(self, kept: Iterable[FactAdded]) -> None:
         """Put the facts of ``everything``, then or elsewhere, in the place of all: all of them or none.
@@ -273,29 +275,28 @@ class FaissMemory:
             StorageError: they could not be written; the old facts are still there.
         """
         await self._ready()
-        await asyncio.to_thread(self._book.replace, kept)
+        await self._journal.run(self._index.replace, kept)
         self._changed("loaded", "")
 
     def __len__(self) -> int:
-        return len(self._book)
+        return len(self._index)
 
     async def settled(self) -> None:
         """Return when the background work is done, or has given up for now."""
-        await self._settled.wait()
+        await self._upkeep.settled()
 
     async def health(self) -> ComponentHealth:
         """Whether facts are kept and found; ``progress`` while vectors are made. The agent answers without it too."""
         if trouble := self._what_is_wrong():
             return ComponentHealth("memory", ok=False, reason=trouble, vital=False)
-        waiting = self._book.without_vector if self._embedder is not None else 0
+        waiting = self._index.without_vector if self._embedder is not None else 0
         if not waiting:
             return ComponentHealth("memory", ok=True, reason="; ".join(self.notices) or self._how, vital=False)
-        done = max(0, self._to_embed - waiting)
         return ComponentHealth(
             "memory",
             ok=True,
             reason=f"{waiting} facts are found by their words alone until their meaning is computed",
-            progress=done / max(self._to_embed, waiting),
+            progress=self._upkeep.progress,
             vital=False,
         )
 
@@ -304,22 +305,18 @@ class FaissMemory:
             return "it is being read"
         if self._trouble:
             return self._trouble
-        if self._worker is None:
-            return "the memory is not open"
-        if self._embedding_trouble:
-            return f"facts are found by their words alone: {self._embedding_trouble}"
-        return ""
+        return self._upkeep.trouble if self._open else "the memory is not open"
 
     async def _find(self, query: str, limit: int, *, all_that_match: bool) -> list[Fact]:
-        if not query.strip() or limit < 1 or self._worker is None:
+        if not query.strip() or limit < 1 or not self._open:
             return []
-        async with self._waiting():
+        async with self._upkeep.interrupted():
             vector = await self._query_vector(query)
-            found = await asyncio.to_thread(self._book.find, query, vector, limit, all_that_match=all_that_match)
+            found = await asyncio.to_thread(self._index.find, query, vector, limit, all_that_match=all_that_match)
         return [_fact(fact, score) for fact, score in found]
 
     async def _query_vector(self, query: str) -> Floats | None:
-        if self._embedder is None or not self._book.any_vectors:
+        if self._embedder is None or not self._index.any_vectors:
             return None
         try:
             async with asyncio.timeout(self._embed_timeout_s):
@@ -333,76 +330,14 @@ class FaissMemory:
         vector: Floats = rows[0]
         return vector
 
-    @asynccontextmanager
-    async def _waiting(self) -> AsyncIterator[None]:
-        """While a recall is under way, the background work leaves the embedding model to it."""
-        self._recalls += 1
-        self._nobody_waits.clear()
-        try:
-            yield
-        finally:
-            self._recalls -= 1
-            if not self._recalls:
-                self._nobody_waits.set()
-
     @property
     def _how(self) -> str:
         return "" if self._embedder is not None else "facts are found by their words alone (no embedding model)"
 
     def _changed(self, change: MemoryChange, text: str) -> None:
-        self._wake()
+        self._upkeep.wake()
         if self._sink is not None:
-            self._sink.emit(MemoryChanged(change=change, fact=text, total=len(self._book)))
-
-    def _wake(self) -> None:
-        self._settled.clear()
-        self._work.set()
-
-    async def _tend(self) -> None:
-        """The background work: vectors for new facts, and files written anew."""
-        if self._embedder is not None:
-            # The first recall need not wait for the model then. A problem is found again below.
-            with suppress(PipecatAppError):
-                await self._embedder.load()
-        while True:
-            await self._work.wait()
-            self._work.clear()
-            self._embedding_trouble = await self._attempt(self._embed_all())
-            self._trouble = await self._attempt(asyncio.to_thread(self._book.maintain))
-            if not self._work.is_set():
-                self._settled.set()
-            if self._trouble or self._embedding_trouble:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._work.wait(), _RETRY_S)
-                self._work.set()
-
-    async def _attempt(self, work: Awaitable[None]) -> str:
-        """Do it; what went wrong."""
-        try:
-            await work
-        except (PipecatAppError, OSError) as error:
-            trouble = f"{error}; tried again in {_RETRY_S:.0f} s"
-            log.warning("memory: %s", trouble)
-            return trouble
-        return ""
-
-    def _ended(self, worker: asyncio.Task[None]) -> None:
-        if not worker.cancelled() and (error := worker.exception()) is not None:
-            self._trouble = f"the background work ended: {error!r}; facts are kept, and found by their words"
-            log.error("memory: %s", self._trouble, exc_info=error)
-            self._settled.set()
-
-    async def _embed_all(self) -> None:
-        if self._embedder is None:
-            return
-        self._to_embed = self._book.without_vector
-        while facts := await asyncio.to_thread(self._book.lacking_vectors, _GROUP):
-            rows = []
-            for start in range(0, len(facts), _STEP):
-                await self._nobody_waits.wait()
-                rows.append(await self._embedder.embed([fact.text for fact in facts[start : start + _STEP]]))
-            await asyncio.to_thread(self._book.embed, facts, np.concatenate(rows))
-            self._to_embed = max(self._to_embed, self._book.without_vector)
+            self._sink.emit(MemoryChanged(change=change, fact=text, total=len(self._index)))
 
 
 def _sentence(text: str) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pipecatapp.errors import ConfigurationError, MissingExtraError, UnknownChoiceError
 from pipecatapp.memory.embedding import FILES, MODEL_NAME, Embedder
-from pipecatapp.memory.long_term import TextEmbedder
 from pipecatapp.memory.sentence_transformers import DEFAULT_MODEL, SentenceTransformersEmbedder
+from pipecatapp.memory.upkeep import TextEmbedder
 
 AUTO, NONE = "auto", "none"
 _KIND = "embedding service"

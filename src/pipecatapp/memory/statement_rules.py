@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pipecatapp.domain import Fact, Turn
 from pipecatapp.languages import language
 from pipecatapp.memory.keywords import words
-from pipecatapp.memory.ledger import same_words
 from pipecatapp.memory.notes import Note
+from pipecatapp.storage.fact_table import same_words
 
 KIND = "stated"
 _MIN_WORDS, _MAX_WORDS = 3, 30

@@ -10,19 +10,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import re
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pipecatapp.errors import ConfigurationError, StorageError, UnknownChoiceError
 from pipecatapp.memory.long_term import FaissMemory
-from pipecatapp.memory.records import BadRecordError, FactAdded, decode, encode
-from pipecatapp.storage.conversations import JsonlConversations
-from pipecatapp.storage.files import Files, OutputFile, RealFiles
+from pipecatapp.storage.atomic import remove, replacing
+from pipecatapp.storage.conversations import Conversations
+from pipecatapp.storage.erasure import Erasure, erase_lines
+from pipecatapp.storage.records import BadRecordError, FactAdded, decode, encode
 
 log = logging.getLogger(__name__)
 
@@ -68,17 +70,15 @@ class States:
         self,
         folder: Path,
         memory: FaissMemory,
-        conversations: JsonlConversations,
+        conversations: Conversations,
         reread: Callable[[str], Awaitable[None]],
         *,
-        files: Files | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._folder = folder
         self._memory = memory
         self._conversations = conversations
         self._reread = reread
-        self._files = files or RealFiles()
         self._clock = clock
         self._lock = asyncio.Lock()
 
@@ -127,21 +127,27 @@ class States:
         async with self._lock:
             await asyncio.to_thread(self._delete, _checked(name))
 
+    async def erase(self, erasure: Erasure) -> None:
+        """Take what concerns it out of all states. Raises StorageError or OSError; then some may still have it."""
+        async with self._lock:
+            await asyncio.to_thread(self._erase, erasure)
+
     async def _save(self, name: str) -> StateInfo:
         facts = await self._memory.everything()
         turns = await self._conversations.stored()
         return await asyncio.to_thread(self._write, name, facts, turns)
 
     def _write(
-        self, name: str, facts: Iterator[FactAdded], turns: Iterator[tuple[str, Mapping[str, Any]]]
+        self,
+        name: str,
+        facts: Iterator[FactAdded],
+        turns: Iterator[tuple[str, Mapping[str, Any]]],
+        saved_at: float | None = None,
     ) -> StateInfo:
         path = self._folder / name / _FILE
-        fresh = path.with_name(f"{_FILE}.new")
-        now = self._clock()
+        now = self._clock() if saved_at is None else saved_at
         try:
-            self._files.make_folder(path.parent)
-            output = self._files.create(fresh)
-            try:
+            with replacing(path) as output:
                 lines = _Lines(output)
                 lines.add(_line({"format": FORMAT, "version": VERSION, "saved_at": now}))
                 ids: set[int] = set()
@@ -155,12 +161,6 @@ class States:
                 living = len(ids - superseded)
                 lines.add(_line({"end": lines.count, "facts": living}))
                 lines.flush()
-                output.sync()
-            finally:
-                output.close()
-            self._files.rename(fresh, path)
-            self._files.sync_folder(path.parent)
-            self._files.sync_folder(self._folder)
         except OSError as error:
             raise StorageError(f"cannot save the state {name!r} in {path}: {error}; free some disk space") from error
         return StateInfo(name, now, living, lines.size)
@@ -170,7 +170,7 @@ class States:
         state = _State([], {})
         count, ended = 0, False
         try:
-            for line in self._files.lines(path):
+            for line in _lines_of(path):
                 count += 1
                 if count == 1:
                     _check_head(json.loads(line))
@@ -191,6 +191,26 @@ class States:
             ) from error
         return state
 
+    def _erase(self, erasure: Erasure) -> None:
+        for path in self._folder.glob(f"*/{_FILE}"):
+            # A file that is damaged has what it has: it is searched as lines, and read no better than before.
+            if not any(erasure.in_line(line) for line in _lines_of(path)):
+                continue
+            try:
+                state = self._read(path.parent.name)
+            except StorageError:
+                erase_lines(path, erasure)
+                continue
+            saved_at = _info(path).saved_at
+            facts = (fact for fact in state.facts if not erasure.concerns(fact.fact.text))
+            turns = (
+                (name, record)
+                for name, records in state.conversations.items()
+                for record in records
+                if not erasure.concerns(record)
+            )
+            self._write(path.parent.name, facts, turns, saved_at)
+
     def _all(self) -> list[StateInfo]:
         found = []
         if self._folder.is_dir():
@@ -205,22 +225,21 @@ class States:
         path = self._existing(name)
         try:
             # The file first: a folder without it is no state.
-            self._files.remove(path)
-            self._files.sync_folder(path.parent)
+            remove(path)
             shutil.rmtree(path.parent)
         except OSError as error:
             raise StorageError(f"cannot delete the state {name!r} in {path.parent}: {error}") from error
 
     def _existing(self, name: str) -> Path:
         path = self._folder / name / _FILE
-        if not self._files.exists(path):
+        if not os.path.lexists(path):
             raise UnknownChoiceError("state", name, [info.name for info in self._all()] or ["(none is saved)"])
         return path
 
     def _free_way_back(self) -> str:
         stamp = _WAY_BACK + time.strftime("%Y%m%d-%H%M%S", time.localtime(self._clock()))
         name, number = stamp, 1
-        while self._files.exists(self._folder / name / _FILE):
+        while os.path.lexists(self._folder / name / _FILE):
             number += 1
             name = f"{stamp}-{number}"
         return name
@@ -239,6 +258,11 @@ def _checked(name: str) -> str:
     return name
 
 
+def _lines_of(path: Path) -> Iterator[bytes]:
+    with path.open("rb", buffering=_WRITE_SIZE) as file:
+        yield from file
+
+
 def _line(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
 
@@ -246,7 +270,7 @@ def _line(body: Mapping[str, Any]) -> bytes:
 class _Lines:
     """Hands lines on in large writes, and counts them."""
 
-    def __init__(self, output: OutputFile) -> None:
+    def __init__(self, output: IO[bytes]) -> None:
         self.count = self.size = 0
         self._output = output
         self._waiting: list[bytes] = []

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pipecatapp.json_bounds import load_json
 from pipecatapp.memory.fact_index import NewFact, clean
-from pipecatapp.memory.records import StoredFact
+from pipecatapp.storage.records import StoredFact
 
 
 @dataclass(frozen=True, slots=True)

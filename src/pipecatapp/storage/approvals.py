@@ -1,87 +1,98 @@
-"""The calls that wait for a person, in one file that is replaced as a whole: ``approvals.json``.
-
-A kill at any instant leaves the file as it was or as it is to be. A file that cannot be read is set aside, and the
-program goes on without it: then those calls have no answer, and so do not run.
-"""
+"""The calls that wait for a person, as a read model of the journal."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from pipecatapp.domain import ApprovalRequest, ApprovalState, Preview, Risk
 from pipecatapp.errors import StorageError
-from pipecatapp.storage.files import Files, RealFiles, set_aside
+from pipecatapp.ports import JournalEvent
+from pipecatapp.storage.database import Database
+from pipecatapp.storage.journal import Body, SqliteJournal
 
-logger = logging.getLogger(__name__)
-
-_VERSION = 1
+TOPIC = "approvals"
 
 
-class ApprovalFile:
-    """``ports.ApprovalStore`` in one file.
+class ApprovalTable:
+    """``ReadModel`` of what waits. Its events: ``{"put": [request, ...], "drop": [id, ...]}``."""
+
+    topic = TOPIC
+    tables: Mapping[str, str] = {
+        "approvals": (
+            "CREATE TABLE IF NOT EXISTS approvals(place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, "
+            "request TEXT NOT NULL)"
+        )
+    }
+    indexes: Sequence[str] = ()
+
+    def apply(self, database: Database, body: Body) -> None:
+        """Let an event happen."""
+        for request in body.get("put", ()):
+            text = json.dumps(request, ensure_ascii=False)
+            database.execute(
+                "INSERT INTO approvals(id, request) VALUES (?, ?) "
+                "ON CONFLICT(id) DO UPDATE SET request = excluded.request",
+                (request["id"], text),
+            )
+        for gone in (*body.get("drop", ()), *body.get("erase", ())):
+            database.execute("DELETE FROM approvals WHERE id = ?", (gone,))
+
+    def snapshot(self, database: Database) -> Iterator[Body]:
+        """One event with all of it."""
+        if rows := self.rows(database):
+            yield {"put": rows}
+
+    def rows(self, database: Database) -> list[Mapping[str, Any]]:
+        """The requests as they are stored, oldest first."""
+        return [json.loads(row[0]) for row in database.execute("SELECT request FROM approvals ORDER BY place")]
+
+
+class Approvals:
+    """``ports.ApprovalStore`` in the journal.
 
     Args:
-        path: its name; the folder is created.
-        files: the file system.
+        journal: one that was made with this table.
+        table: the read model.
     """
 
-    def __init__(self, path: Path, files: Files | None = None) -> None:
-        self._path = path
-        self._fresh = path.with_name(f"{path.name}.new")
-        self._files = files or RealFiles()
+    def __init__(self, journal: SqliteJournal, table: ApprovalTable) -> None:
+        self._journal = journal
+        self._table = table
 
     async def load(self) -> list[ApprovalRequest]:
         """What was saved last; empty at first."""
-        return await asyncio.to_thread(self._load)
-
-    async def save(self, requests: Sequence[ApprovalRequest]) -> None:
-        """Replace all of it; when it returns, it lies on the disk."""
-        value = {"v": _VERSION, "requests": [asdict(request) for request in requests]}
-        content = json.dumps(value, default=_plain).encode()
+        rows = await self._journal.run(lambda: self._table.rows(self._journal.database))
         try:
-            await asyncio.to_thread(self._save, content)
-        except OSError as error:
+            return [from_body(row) for row in rows]
+        except (ValueError, KeyError, TypeError) as error:
             raise StorageError(
-                f"{self._path} cannot be written: {error.strerror}; make room, or check its owner"
+                f"a call that waits cannot be understood ({error}); run the version that wrote it"
             ) from error
 
-    def _load(self) -> list[ApprovalRequest]:
-        try:
-            if not self._files.exists(self._path):
-                return []
-            value = json.loads(b"".join(self._files.chunks(self._path)))
-            if value["v"] != _VERSION:
-                raise ValueError(f"version {value['v']}")
-            return [_request(each) for each in value["requests"]]
-        except OSError as error:
-            raise StorageError(f"{self._path} cannot be read: {error.strerror}; check its owner") from error
-        except (ValueError, KeyError, TypeError) as error:
-            kept = set_aside(self._files, self._path, "unreadable", time.time())
-            logger.error(
-                "%s cannot be understood (%s); it is kept as %s, and what waited is lost", self._path, error, kept
-            )
-            return []
+    async def save(self, requests: Sequence[ApprovalRequest]) -> None:
+        """Let these be all of them; when it returns, they lie on the disk."""
+        await self._journal.run(self._save, [to_body(request) for request in requests])
 
-    def _save(self, content: bytes) -> None:
-        self._files.make_folder(self._path.parent)
-        output = self._files.create(self._fresh)
-        try:
-            output.write(content)
-            output.sync()
-        finally:
-            output.close()
-        self._files.rename(self._fresh, self._path)
-        self._files.sync_folder(self._path.parent)
+    def _save(self, requests: Sequence[Mapping[str, Any]]) -> None:
+        stored = {row["id"]: row for row in self._table.rows(self._journal.database)}
+        put = [request for request in requests if stored.get(request["id"]) != request]
+        drop = sorted(stored.keys() - {request["id"] for request in requests})
+        if put or drop:
+            self._journal.append_now(JournalEvent(TOPIC, {"put": put, "drop": drop}))
 
 
-def _request(value: Mapping[str, Any]) -> ApprovalRequest:
+def to_body(request: ApprovalRequest) -> Mapping[str, Any]:
+    """The request as JSON holds it."""
+    text = json.dumps(asdict(request), default=_plain, ensure_ascii=False).encode("utf-8", "replace")
+    body: Mapping[str, Any] = json.loads(text)
+    return body
+
+
+def from_body(value: Mapping[str, Any]) -> ApprovalRequest:
+    """The request that ``to_body`` made. Raises ValueError, KeyError or TypeError for anything else."""
     return ApprovalRequest(
         **{
             **value,

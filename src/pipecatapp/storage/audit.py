@@ -1,151 +1,128 @@
-"""The audit log: one JSON line for everything that was asked, decided or done, only ever added to.
+"""The audit log, as a read model of the journal: everything that was asked, decided or done, only ever added to.
 
 Each line has a number ``n``, the ``hash`` of the line before it as ``prev``, and the SHA-256 of its own other fields as
-``hash``: a line that was changed, removed or put in between breaks the chain, and ``verify`` says where. A line is
-written with ``fsync``; one that a kill tore is cut off at the next start.
+``hash``: a line that was changed, removed or put in between breaks the chain, and ``verify`` says where. What a person
+has forgotten is taken out of a line's ``arguments``; the line says so (``erased``) and keeps its place in the chain.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-import logging
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from pipecatapp.domain import AuditEntry
-from pipecatapp.errors import StorageError
+from pipecatapp.ports import JournalEvent
+from pipecatapp.storage.database import Database
+from pipecatapp.storage.erasure import Erasure
+from pipecatapp.storage.journal import Body, SqliteJournal
 
-logger = logging.getLogger(__name__)
-
+TOPIC = "audit"
 START = "0" * 64  # in place of the hash before the first line
-_BLOCK = 1 << 16
-P = ParamSpec("P")
-T = TypeVar("T")
+_PAGE = 1000
+_LAST = (1 << 63) - 1  # the largest number that SQLite has
 
 
-class AuditFile:
-    """``ports.AuditLog`` in one file that only its owner can read.
+class AuditTable:
+    """``ReadModel`` of the lines. Its events: an ``entry``, ``lines`` as they are, numbers to ``erase``."""
+
+    topic = TOPIC
+    tables: Mapping[str, str] = {"audit": "CREATE TABLE IF NOT EXISTS audit(n INTEGER PRIMARY KEY, line TEXT NOT NULL)"}
+    indexes: Sequence[str] = ()
+
+    def apply(self, database: Database, body: Body) -> None:
+        """Let an event happen."""
+        if "entry" in body:
+            self._put(database, self._next(database, body["entry"]))
+        for line in body.get("lines", ()):
+            self._put(database, line)
+        for number in body.get("erase", ()):
+            for line in self.lines(database, "WHERE n = ?", int(number)):
+                self._put(database, {**line, "arguments": {}, "erased": True})
+
+    def snapshot(self, database: Database) -> Iterator[Body]:
+        """Every line as it is."""
+        number = 0
+        while lines := self.lines(database, "WHERE n > ? ORDER BY n LIMIT ?", number, _PAGE):
+            yield {"lines": lines}
+            number = lines[-1]["n"]
+
+    def lines(self, database: Database, where: str = "", *values: int) -> list[dict[str, Any]]:
+        """The lines that fit, in the order that ``where`` asks for."""
+        rows = database.execute(f"SELECT line FROM audit {where}", values)  # noqa: S608  a constant of this file
+        return [json.loads(row[0]) for row in rows]
+
+    def _next(self, database: Database, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+        last = self.lines(database, "ORDER BY n DESC LIMIT 1")
+        number, prev = (last[0]["n"], last[0]["hash"]) if last else (0, START)
+        line = {"n": number + 1, **entry, "prev": prev}
+        return {**line, "hash": hash_of(line)}
+
+    def _put(self, database: Database, line: Mapping[str, Any]) -> None:
+        database.execute("INSERT OR REPLACE INTO audit VALUES (?, ?)", (line["n"], _encoded(line).decode()))
+
+
+class Audit:
+    """``ports.AuditLog`` in the journal.
 
     Args:
-        path: its name; the folder is created.
+        journal: one that was made with this table.
+        table: the read model.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = asyncio.Lock()
-        self._last: tuple[int, str] | None = None
+    def __init__(self, journal: SqliteJournal, table: AuditTable) -> None:
+        self._journal = journal
+        self._table = table
 
     async def record(self, entry: AuditEntry) -> Mapping[str, Any]:
         """Add a line; when it returns, it lies on the disk."""
-        async with self._lock:
-            return await self._in_thread(self._record, entry)
+        return await self._journal.run(self._record, json.loads(_encoded(asdict(entry))))
 
     async def entries(self, before: int | None = None, limit: int = 50) -> tuple[list[Mapping[str, Any]], bool]:
         """The newest lines (older than number ``before``), newest first, and whether there are older ones."""
-        async with self._lock:
-            return await self._in_thread(self._entries, before, limit)
+        return await self._journal.run(self._entries, before, limit)
 
     async def verify(self) -> str:
         """Where the chain is broken first, as a sentence; empty when it is whole."""
-        async with self._lock:
-            return await self._in_thread(verify, self._path)
+        number, prev = 0, START
+        while lines := await self._journal.run(self._after, number):
+            for line in lines:
+                if trouble := broken(line, number, prev):
+                    return trouble
+                number, prev = line["n"], line["hash"]
+        return ""
 
-    async def _in_thread(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-        try:
-            task = asyncio.ensure_future(asyncio.to_thread(work, *arguments, **named))
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task])  # two threads must not write at once
-            raise
-        except OSError as error:
-            raise StorageError(f"{self._path}: {error.strerror}; make room, or check its owner") from error
+    def erase_now(self, erasure: Erasure) -> None:
+        """Take the arguments out of the lines that concern it. For code in the journal's thread."""
+        pages = self._table.snapshot(self._journal.database)
+        found = [str(line["n"]) for page in pages for line in page["lines"] if erasure.concerns(line)]
+        if found:
+            self._journal.erase_now(TOPIC, found)
 
-    def _record(self, entry: AuditEntry) -> Mapping[str, Any]:
-        if self._last is None:
-            self._last = self._open()
-        number, prev = self._last
-        line: dict[str, Any] = {"n": number + 1, **asdict(entry), "prev": prev}
-        line["hash"] = hash_of(line)
-        file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        try:
-            rest = memoryview(_encoded(line) + b"\n")
-            while rest:
-                rest = rest[os.write(file, rest) :]
-            os.fsync(file)
-        except OSError:
-            self._last = None  # a part of the line may be there: look again
-            raise
-        finally:
-            os.close(file)
-        self._last = line["n"], line["hash"]
-        return line
-
-    def _open(self) -> tuple[int, str]:
-        """Create the file or cut off a torn line; the number and hash of the last whole line."""
-        self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            end = os.lseek(file, 0, os.SEEK_END)
-            whole = _end_of_last_line(file, end)
-            if whole < end:
-                logger.warning("%s ended in a torn line; it is cut off", self._path)
-                os.ftruncate(file, whole)
-            os.fsync(file)
-        finally:
-            os.close(file)
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        for line in _backwards(self._path):
-            try:
-                record = json.loads(line)
-                return int(record["n"]), str(record["hash"])
-            except (ValueError, KeyError, TypeError):
-                logger.error("%s has an unreadable last line: somebody else wrote there", self._path)
-        return 0, START
+    def _record(self, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+        self._journal.append_now(JournalEvent(TOPIC, {"entry": entry}))
+        return self._table.lines(self._journal.database, "ORDER BY n DESC LIMIT 1")[0]
 
     def _entries(self, before: int | None, limit: int) -> tuple[list[Mapping[str, Any]], bool]:
-        found: list[Mapping[str, Any]] = []
-        for line in _backwards(self._path):
-            try:
-                record = json.loads(line)
-                number = int(record["n"])
-            except (ValueError, KeyError, TypeError):
-                continue
-            if before is not None and number >= before:
-                continue
-            if len(found) == limit:
-                return found, True
-            found.append(record)
-        return found, False
+        where = "WHERE n < ? ORDER BY n DESC LIMIT ?"
+        found = self._table.lines(
+            self._journal.database, where, _LAST if before is None else min(before, _LAST), limit + 1
+        )
+        return list(found[:limit]), len(found) > limit
+
+    def _after(self, number: int) -> list[dict[str, Any]]:
+        return self._table.lines(self._journal.database, "WHERE n > ? ORDER BY n LIMIT ?", number, _PAGE)
 
 
-def verify(path: Path) -> str:
-    """Where the chain is broken first, as a sentence; empty when it is whole."""
-    number, prev = 0, START
+def broken(line: Mapping[str, Any], number: int, prev: str) -> str:
+    """What is wrong with the line that follows the one of this number and hash; empty when nothing is."""
     try:
-        with path.open("rb") as file:
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return ""  # torn: cut off before the next line is written
-                try:
-                    record = json.loads(line)
-                    links = record["n"] == number + 1, record["prev"] == prev, record["hash"] == hash_of(record)
-                except (ValueError, KeyError, TypeError):
-                    return f"the line after number {number} cannot be read"
-                if not all(links):
-                    return f"the line after number {number} is not the one that was written there"
-                number, prev = record["n"], record["hash"]
-    except FileNotFoundError:
-        return ""
-    return ""
+        links = line["n"] == number + 1, line["prev"] == prev, bool(line.get("erased")) or line["hash"] == hash_of(line)
+    except (KeyError, TypeError):
+        return f"the line after number {number} cannot be read"
+    return "" if all(links) else f"the line after number {number} is not the one that was written there"
 
 
 def hash_of(record: Mapping[str, Any]) -> str:
@@ -161,40 +138,3 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"cannot store {type(value).__name__}")
-
-
-def _end_of_last_line(file: int, end: int) -> int:
-    """Where the last whole line ends."""
-    while end > 0:
-        start = max(0, end - _BLOCK)
-        found = os.pread(file, end - start, start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        end = start
-    return 0
-
-
-def _backwards(path: Path) -> Iterator[bytes]:
-    """The whole lines of a file, the last one first, without their newlines."""
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        return
-    with file:
-        position = file.seek(0, os.SEEK_END)
-        rest = b""
-        torn = True  # what stands behind the last newline
-        while position > 0:
-            start = max(0, position - _BLOCK)
-            file.seek(start)
-            lines = (file.read(position - start) + rest).split(b"\n")
-            position = start
-            rest = lines[0]
-            for line in reversed(lines[1:]):
-                if torn:
-                    torn = False
-                    continue
-                if line:
-                    yield line
-        if rest and not torn:
-            yield rest

@@ -11,6 +11,7 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,12 @@ from typing import Any
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.storage.atomic import append_lines, replace_file
 from pipecatapp.storage.conversations import valid_id
+from pipecatapp.storage.erasure import Erasure, erase_lines
 
 log = logging.getLogger(__name__)
 
 Record = dict[str, Any]
+_DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,21 @@ class EventLog:
 
         self._jobs.put(job)
 
+    def erase(self, erasure: Erasure) -> None:
+        """Take events out of all files; when it returns they have left the disk. Blocks: call it in a thread."""
+
+        def job() -> None:
+            for path in self._files():
+                erase_lines(path, erasure)
+
+        self._jobs.put(job)
+        self.flush()
+
+    async def expire(self, days: int) -> None:
+        """Take out what is older than so many days (0: nothing), in a while."""
+        if days:
+            self._jobs.put(lambda: self._drop_older_than(time.time() - days * _DAY_S))
+
     def recent(self, limit: int = 20) -> list[ConversationSummary]:
         """The conversations that changed last, newest first. Reads files: call it in a thread."""
         self.flush()
@@ -124,6 +142,14 @@ class EventLog:
                 # Whatever it was, this thread goes on: who waits for it (flush) would wait for ever.
                 log.exception("an event could not be written to %s", self._folder)
 
+    def _drop_older_than(self, oldest: float) -> None:
+        for path in self._files():
+            if path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
+            elif _is_older(_first_line(path), oldest):
+                lines = path.read_bytes().splitlines(keepends=True)
+                replace_file(path, b"".join(line for line in lines if not _is_older(line, oldest)))
+
     def _path(self, conversation: str) -> Path:
         if not valid_id(conversation):
             raise ValueError(f"not a conversation id: {conversation!r}")
@@ -147,3 +173,17 @@ class EventLog:
                 if isinstance(record, dict) and record.get("type") == "user":
                     return " ".join(str(record.get("text", "")).split())[:80]
         return ""
+
+
+def _first_line(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.readline()
+
+
+def _is_older(line: bytes, oldest: float) -> bool:
+    """Whether an event says that it happened before then."""
+    try:
+        at = json.loads(line)["at"]
+    except (ValueError, KeyError, TypeError):
+        return False
+    return isinstance(at, int | float) and at < oldest

@@ -1,43 +1,109 @@
-"""What lies in ``STATE_DIR``, made from the settings."""
+"""What lies in ``STATE_DIR``, made from the settings: the journal with its read models, the events for the page."""
 
 from __future__ import annotations
 
+import logging
 import os
-from dataclasses import dataclass
+import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pipecatapp.errors import ConfigurationError
+from pipecatapp.parts import Part
 from pipecatapp.settings import Settings
-from pipecatapp.storage.approvals import ApprovalFile
-from pipecatapp.storage.audit import AuditFile
-from pipecatapp.storage.conversations import JsonlConversations
+from pipecatapp.storage.approvals import Approvals, ApprovalTable
+from pipecatapp.storage.audit import Audit, AuditTable
+from pipecatapp.storage.conversations import Conversations, ConversationTables
+from pipecatapp.storage.database import Connect
+from pipecatapp.storage.erasure import Erasure
 from pipecatapp.storage.event_log import EventLog
+from pipecatapp.storage.fact_table import FactTable
+from pipecatapp.storage.journal import SqliteJournal
+from pipecatapp.storage.migration import drop_old_copies, erase_in_copies, take_over
+from pipecatapp.storage.retention import Retention
+
+log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """The files of the state folder. Each is opened by whoever writes it first."""
+class Storage(Part):
+    """Everything that must survive, of one state folder. Its files are opened by whoever needs them first.
 
-    conversations: JsonlConversations
-    events: EventLog
-    approvals: ApprovalFile
-    audit: AuditFile
+    Args:
+        folder: STATE_DIR.
+        conversation_days: how long what was said is kept; 0: for ever.
+        clock: seconds since 1970.
+        connect, errors: how the database is opened; tests put a disk there that crashes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        conversation_days: int = 0,
+        clock: Callable[[], float] = time.time,
+        connect: Connect | None = None,
+        errors: tuple[type[Exception], ...] = (sqlite3.Error,),
+    ) -> None:
+        self.folder = folder
+        self.facts = facts = FactTable()
+        turns, waiting, lines = ConversationTables(), ApprovalTable(), AuditTable()
+        models = (facts, turns, waiting, lines)
+
+        def older(at: Path, journal: SqliteJournal) -> list[str]:
+            return take_over(at, journal.path, lambda there: SqliteJournal(there, models), facts, clock())
+
+        self.journal = journal = SqliteJournal(
+            folder, models, older=older if connect is None else None, connect=connect, errors=errors, clock=clock
+        )
+        self.conversations = Conversations(journal, turns, clock)
+        self.approvals = Approvals(journal, waiting)
+        self.audit = Audit(journal, lines)
+        self._events: EventLog | None = None
+        self._retention = Retention(conversation_days, [self.expire])
+
+    @property
+    def events(self) -> EventLog:
+        """The events of the page. The hub closes it."""
+        if self._events is None:
+            self._events = EventLog(self.folder / "events")
+        return self._events
+
+    async def start(self) -> None:
+        """Erase what is too old, now and daily, in the background."""
+        self._retention.start()
+
+    async def stop(self) -> None:
+        """Let go of the files."""
+        await self._retention.stop()
+        await self.journal.close()
+
+    async def erase(self, erasure: Erasure) -> None:
+        """Before facts are erased: the turns in which they were said, what calls repeat of them, and old files."""
+        await self.journal.run(self._erase, erasure)
+
+    async def expire(self, days: int) -> None:
+        """Erase turns and events that are older than so many days (0: none), and old files whose time is over."""
+        if days and (gone := await self.conversations.expire(days)):
+            log.info("erased %d turns that were older than %d days", gone, days)
+        if self._events is not None:
+            await self._events.expire(days)
+        await self.journal.run(drop_old_copies, self.folder, time.time())
+
+    def _erase(self, erasure: Erasure) -> None:
+        erase_in_copies(self.folder, erasure)
+        self.conversations.erase_now(erasure)
+        self.audit.erase_now(erasure)
 
 
 def create(settings: Settings) -> Storage:
-    """The state folder, made where it is not there yet.
+    """The state folder, made where it is not there yet; nothing in it is opened.
 
     Raises:
         ConfigurationError: it cannot be written.
     """
-    folder = settings.state_dir
-    _prepare(folder)
-    return Storage(
-        JsonlConversations(folder / "conversations"),
-        EventLog(folder / "events"),
-        ApprovalFile(folder / "approvals.json"),
-        AuditFile(folder / "audit/audit.jsonl"),
-    )
+    _prepare(settings.state_dir)
+    return Storage(settings.state_dir, conversation_days=settings.conversation_days)
 
 
 def _prepare(folder: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pipecatapp.background import BackgroundTasks
 from pipecatapp.domain import INTERRUPTED, ApprovalRequest, Message, Source, TurnRecord
+from pipecatapp.errors import StorageError
 from pipecatapp.ports import ConversationStore
 from pipecatapp.twin.remember.history import History
 from pipecatapp.twin.speak.prefill import Prefill
@@ -152,6 +153,6 @@ class OpenConversations:
     async def _read(self, conversation: str) -> list[TurnRecord]:
         try:
             return await self._store.load(conversation)
-        except OSError:
+        except StorageError:
             logger.exception("conversation %s cannot be read; it begins afresh", conversation)
             return []

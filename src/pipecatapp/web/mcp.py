@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipecatapp.domain import Fact, Risk, ToolResult, ToolSpec
 from pipecatapp.memory.long_term import FaissMemory
-from pipecatapp.memory.records import StoredFact
+from pipecatapp.storage.records import StoredFact
 from pipecatapp.web.access import PROGRAMS
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
@@ -10,6 +11,7 @@ import sys
 import httpx
 import pytest
 
+from testing.fakes.storage import storage_in
 from testing.integration.app.conftest import ROOT, Program
 
 pytestmark = pytest.mark.integration
@@ -35,8 +37,8 @@ def test_it_wakes_up_answers_remembers_and_ends(program: Program) -> None:
     assert program.process is not None
     assert program.process.returncode == 0
     assert not (program.state / "serving.json").exists()
-    kept = (program.state / "conversations/test-conversation.jsonl").read_text().splitlines()
-    assert json.loads(kept[0])["turn"]["user_text"] == "What can you do?"
+    (kept,) = asyncio.run(storage_in(program.state).conversations.load("test-conversation"))
+    assert kept.turn.user_text == "What can you do?"
     assert program.health() is None
 
 

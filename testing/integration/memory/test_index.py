@@ -9,11 +9,8 @@ import numpy as np
 import pytest
 
 from pipecatapp.memory.index import Floats, VectorIndex, pack, unpack
-from pipecatapp.storage.files import RealFiles
 
 pytestmark = pytest.mark.integration
-
-FILES = RealFiles()
 
 
 def vectors(count: int, seed: int = 0) -> Floats:
@@ -90,10 +87,10 @@ def test_the_file_is_a_faiss_index_and_loads_again(tmp_path: Path) -> None:
     index, rows = filled(300)
     index.remove([20])
     path = tmp_path / "long_term_memory.faiss"
-    index.save(path, FILES, "book")
+    index.save(path, "book")
 
     loaded = VectorIndex("m")
-    assert loaded.load(path, FILES, "book", 0.0) is None
+    assert loaded.load(path, "book", 0.0) is None
 
     assert loaded.search(rows[7], 5) == index.search(rows[7], 5)
     assert sorted(loaded.ids()) == sorted(index.ids())
@@ -106,11 +103,11 @@ def test_the_file_is_a_faiss_index_and_loads_again(tmp_path: Path) -> None:
 
 def test_the_vectors_of_another_model_are_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "index.faiss"
-    filled(10)[0].save(path, FILES, "book")
+    filled(10)[0].save(path, "book")
 
     other = VectorIndex("another model")
 
-    assert other.load(path, FILES, "book", 0.0) is None
+    assert other.load(path, "book", 0.0) is None
     assert len(other) == 0
     assert path.exists()
 
@@ -119,7 +116,7 @@ def test_the_vectors_of_another_model_are_left_alone(tmp_path: Path) -> None:
 def test_a_file_that_is_not_ours_is_set_aside_and_never_read(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "index.faiss"
     index, _ = filled(50)
-    index.save(path, FILES, "other" if damage == "other book" else "book")
+    index.save(path, "other" if damage == "other book" else "book")
     content = bytearray(path.read_bytes())
     if damage == "truncated":
         content = content[:-900]
@@ -138,7 +135,7 @@ def test_a_file_that_is_not_ours_is_set_aside_and_never_read(tmp_path: Path, dam
         path.write_bytes(content)
 
     loaded = VectorIndex("m")
-    notice = loaded.load(path, FILES, "book", 0.0)
+    notice = loaded.load(path, "book", 0.0)
 
     assert len(loaded) == 0
     assert notice is not None

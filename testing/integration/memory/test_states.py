@@ -1,122 +1,162 @@
-"""Named states on a disk that crashes: what is remembered is the old or the new, and both can be read."""
+"""Named states: what is loaded is what was saved, and what a person forgets leaves them too."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from pipecatapp.domain import Message, Turn, TurnRecord
 from pipecatapp.errors import StorageError
-from pipecatapp.memory.fact_index import FactIndex, NewFact
-from pipecatapp.memory.records import FactAdded
+from pipecatapp.events import UserMessage
+from pipecatapp.hub import EventHub
+from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.states import States
-from testing.fakes.crashing_disk import CrashingDisk, PowerCutError
+from pipecatapp.storage.event_log import EventLog
 from testing.fakes.embedding import HashEmbedder
+from testing.fakes.storage import close_storage, memory_in, storage_in
 
 pytestmark = pytest.mark.integration
 
-FOLDER = Path("/memory")
-EMBEDDER = HashEmbedder(16)
+OLD = Path(__file__).parents[2] / "fixtures/state-0.2.0"
 
 
-class Story:
-    """Facts are saved as a state, changed, and the state is loaded again."""
+class House:
+    """Memory, conversations, events and states of one folder, as the program has them."""
 
-    def __init__(self, seed: int) -> None:
-        self.disk = CrashingDisk(seed)
-        self.states = States(
-            FOLDER / "states",
-            None,  # type: ignore[arg-type]
-            None,  # type: ignore[arg-type]
-            None,  # type: ignore[arg-type]
-            files=self.disk,
-            clock=lambda: 1.0,
-        )
-        self.book = self._opened()
-        self.at = "begin"
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.storage = storage_in(folder)
+        self.memory: FaissMemory = memory_in(folder, HashEmbedder(16), embedding_model="toy")
+        self.reread: list[str] = []
+        self.states = States(folder / "states", self.memory, self.storage.conversations, self._reread)
+        self.hub = EventHub(EventLog(folder / "events"))
+        for eraser in (self.states.erase, self.hub.erase):
+            self.memory.erase_also(eraser)
 
-    def run(self) -> None:
-        """Every step is acknowledged in ``at``."""
-        self._add("a", "b", "c")
-        self.book.correct(1, "a, corrected", "t")
-        self.at = "added"
-        self.states._write("s", self.book.everything(), iter([("c", {"heard": "t", "text": "hm"})]))
-        self.at = "saved"
-        self._add("d")
-        self.book.forget([2])
-        self.at = "changed"
-        self.book.replace(self.states._read("s").facts)
-        self.at = "loaded"
-        self._add("e")
-        self.at = "end"
+    async def _reread(self, conversation: str) -> None:
+        self.reread.append(conversation)
 
-    def _add(self, *texts: str) -> None:
-        facts = self.book.add([NewFact(text) for text in texts])
-        self.book.embed(facts[:1], EMBEDDER.embed_now([facts[0].text]))
+    async def open(self) -> None:
+        await self.memory.open()
+        await self.memory.settled()
 
-    def _opened(self) -> FactIndex:
-        book = FactIndex(FOLDER, self.disk, model="toy", clock=lambda: 1.0)
-        book.open()
-        return book
+    async def close(self) -> None:
+        await self.memory.close()
+        self.hub.close()
+        close_storage(self.folder)
 
-    def reopened(self) -> tuple[list[str], list[FactAdded] | None]:
-        """What is remembered after the crash, and what the state holds (None: there is none)."""
-        self.disk.cut_power()
-        self.book = self._opened()
-        texts = sorted(fact.text for fact in self.book.facts())
-        if not self.disk.exists(FOLDER / "states/s/state.jsonl"):
-            return texts, None
-        return texts, self.states._read("s").facts
+    async def say(self, turn: str, words: str) -> None:
+        self.hub.emit(UserMessage(conversation="c", turn=turn, text=words, source="typed"))
+        record = TurnRecord(Turn(turn, words, "All right.", "typed", 1.0), (Message("user", words),))
+        await self.storage.conversations.append("c", record)
+
+    async def texts(self) -> list[str]:
+        return sorted(fact.text for fact in await self.memory.facts())
+
+    def has(self, word: bytes) -> list[str]:
+        """The files that hold these bytes, in capitals or not."""
+        files = [file for file in self.folder.rglob("*") if file.is_file()]
+        return sorted(str(file.relative_to(self.folder)) for file in files if word in file.read_bytes().lower())
 
 
-def length() -> int:
-    story = Story(0)
-    begun = len(story.disk.operations)
-    story.run()
-    return len(story.disk.operations) - begun
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    # Of an older version, so that there are a migration copy and a state.
+    house = House(Path(shutil.copytree(OLD, tmp_path / "state")))
+    await house.open()
+    yield house
+    await house.close()
 
 
-AFTER: dict[str, Sequence[Sequence[str]]] = {
-    "added": [["a, corrected", "b", "c"]],
-    "saved": [["a, corrected", "b", "c"], ["a, corrected", "b", "c", "d"], ["a, corrected", "c", "d"]],
-    "changed": [["a, corrected", "c", "d"], ["a, corrected", "b", "c"]],
-    "loaded": [["a, corrected", "b", "c"], ["a, corrected", "b", "c", "e"]],
-    "end": [["a, corrected", "b", "c", "e"]],
-}
+async def test_a_state_of_an_older_version_is_loaded_with_history_and_vectors(house: House) -> None:
+    await house.states.load("before the move")
+
+    assert await house.texts() == [
+        "My dentist is called Okafor.",
+        "The spare key is under the flowerpot.",
+        "We are allergic to hazelnuts.",
+    ]
+    (dentist,) = [fact for fact in await house.memory.facts() if "dentist" in fact.text]
+    assert [old.text for old in await house.memory.history(str(dentist.id))] == ["My dentist is called Olsen."]
+    await house.close()
+    again = House(house.folder)
+    await again.open()
+    assert len(await again.texts()) == 3
+    assert await again.memory.recall("spare key flowerpot") != []
+    await again.close()
 
 
-@pytest.mark.parametrize("fault", ["power", "error"])
-def test_a_crash_while_saving_or_loading_leaves_what_was_or_what_will_be(fault: str) -> None:
-    points = 0
-    for point in range(length()):
-        for seed in range(13):
-            story = Story(seed)
-            story.disk.plan(point, fault)  # type: ignore[arg-type]
-            with suppress(PowerCutError, StorageError):
-                story.run()
-            points += 1
-            texts, state = story.reopened()
-            where = f"{fault} at {point}, seed {seed}, after {story.at}"
-            if story.at in AFTER:
-                assert texts in AFTER[story.at], where
-            if story.at in ("saved", "changed", "loaded", "end"):
-                assert state is not None, where
-            if state is not None:
-                assert sorted(kept.fact.text for kept in state) == ["a", "a, corrected", "b", "c"], where
-            story.book.replace(story.book.everything())
-            assert sorted(fact.text for fact in story.book.facts()) == texts, where
-    assert points > 400
+async def test_ids_are_not_given_again_by_a_loaded_state(house: House) -> None:
+    before = {fact.id for fact in await house.memory.facts()}
+    await house.states.load("before the move")
+    assert not before & {fact.id for fact in await house.memory.facts()}
 
 
-def test_a_loaded_state_has_its_history_and_its_vectors() -> None:
-    story = Story(0)
-    story.run()
-    (corrected,) = [fact for fact in story.book.facts() if fact.text == "a, corrected"]
-    assert [old.text for old in story.book.history(corrected.id)] == ["a"]
-    assert story.book.without_vector == 3  # of b, c and the correction; e has one
-    story.book.close()
-    again = story._opened()
-    assert again.open is not None
-    assert sorted(fact.text for fact in again.facts()) == ["a, corrected", "b", "c", "e"]
+async def test_what_is_forgotten_is_in_no_byte_of_the_state_folder(house: House) -> None:
+    for number in range(300):  # enough that pages are split and balanced
+        await house.memory.add(f"The number of shelf {number} is {number * 7919 % 1000}")
+    await house.say("t8", "remember that the safe opens with Krokodilsbaum")
+    secret = await house.memory.add("The safe opens with Krokodilsbaum", turn="t8")
+    await house.say("t9", "no, the safe opens with Pflaumenwal now")
+    corrected = await house.memory.replace(secret.id, "The safe opens with Pflaumenwal", turn="t9")
+    assert corrected is not None
+    await house.say("t10", "what time is it")
+    await house.states.save("with the secret")
+    await house.memory.settled()
+    assert house.has(b"krokodilsbaum")
+    assert len(house.has(b"pflaumenwal")) >= 3
+
+    await house.memory.forget([corrected.id])
+    await house.memory.settled()
+    await house.storage.journal.snapshot()  # behind what the thread had to do
+
+    assert house.has(b"krokodilsbaum") == []
+    assert house.has(b"pflaumenwal") == []
+    assert [r.turn.user_text for r in await house.storage.conversations.load("c")] == ["what time is it"]
+    assert {info.name for info in await house.states.all()} == {"with the secret", "before the move"}
+    await house.states.load("with the secret")
+    assert len(house.memory) == 304
+
+
+async def test_what_is_forgotten_leaves_what_an_older_version_wrote(house: House) -> None:
+    found = house.has(b"okafor")
+    assert any(name.startswith("migrated.") for name in found)
+    assert "states/before the move/state.jsonl" in found
+    assert house.has(b"olsen")
+    (dentist,) = [fact for fact in await house.memory.facts() if "dentist" in fact.text]
+    copy = next(house.folder.glob("migrated.*"))
+    age = copy.stat().st_mtime
+
+    await house.memory.forget([str(dentist.id)])
+    await house.memory.settled()
+    await house.storage.journal.snapshot()
+
+    assert house.has(b"okafor") == []
+    assert house.has(b"olsen") == []
+    assert copy.stat().st_mtime == age
+    assert house.has(b"hazelnuts") != []
+    await house.states.load("before the move")
+    assert await house.texts() == ["The spare key is under the flowerpot.", "We are allergic to hazelnuts."]
+
+
+async def test_a_fact_that_cannot_be_erased_everywhere_is_not_forgotten(house: House) -> None:
+    async def full(_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    house.memory.erase_also(full)
+    with pytest.raises(StorageError, match="cannot be erased"):
+        await house.memory.forget(["3"])
+    assert "We are allergic to hazelnuts." in await house.texts()
+
+
+async def test_a_page_is_no_longer_sent_what_was_forgotten(house: House) -> None:
+    await house.say("t8", "remember that the safe opens with Krokodilsbaum")
+    await house.say("t9", "what time is it")
+    secret = await house.memory.add("The safe opens with Krokodilsbaum", turn="t8")
+    await house.memory.forget([secret.id])
+    assert not any("Krokodilsbaum" in str(item) for item in house.hub.catch_up("c", 0))
+    await house.say("t10", "good night")
+    assert house.has(b"krokodilsbaum") == []

@@ -10,11 +10,11 @@ import pytest
 
 from pipecatapp.app import Node
 from pipecatapp.domain import Risk, ToolCall, ToolSpec
-from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.tools.registry import TOOLS, spec_of
 from pipecatapp.twin.agent import Agent
 from testing.engine_node import STARTER, engine_settings, running
 from testing.fakes.agent_harness import RecordingSink, ScriptedTool
+from testing.fakes.storage import storage_in
 
 pytestmark = [
     pytest.mark.integration,
@@ -37,7 +37,7 @@ class Standing(ScriptedTool):
 async def asked(tmp_path: Path) -> AsyncIterator[Any]:
     tools = [Standing(spec_of(name)) for name in TOOLS if name.startswith(GROUPS)]
     async with running(Node(engine_settings(tmp_path / "state")), ["engine"]) as node:
-        store = JsonlConversations(tmp_path / "c")
+        store = storage_in(tmp_path / "c").conversations
         agent = Agent(node.engine.model, tools, RecordingSink(), store, persona=lambda: "")
 
         async def ask(words: str, conversation: str) -> list[ToolCall]:

@@ -12,10 +12,10 @@ from pipecatapp.app import Node
 from pipecatapp.events import MemoryChanged, TurnFinished
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.ports import ChatModel
-from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.twin.agent import Agent
 from testing.engine_node import STARTER, engine_settings, running, starter_or_random
 from testing.fakes.agent_harness import RecordingSink
+from testing.fakes.storage import storage_in
 
 pytestmark = pytest.mark.integration
 
@@ -73,7 +73,7 @@ async def test_questions_and_small_talk_leave_nothing(house: AgentHarness) -> No
 @pytest.mark.parametrize("style", ["full"])
 async def test_asking_what_to_keep_costs_no_conversation_its_cache(house: AgentHarness, tmp_path: Path) -> None:
     # Without tools: the full prompt with all of them does not fit the starter model.
-    store = JsonlConversations(tmp_path / "few")
+    store = storage_in(tmp_path / "few").conversations
     house.agent = Agent(
         house.chat, [], house.sink, store, memory=house.memory, persona=lambda: "You are a test. " * 30, pause_s=0.0
     )

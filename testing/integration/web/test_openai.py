@@ -87,7 +87,7 @@ async def test_the_clients_messages_are_the_history_and_nothing_is_kept(mission:
     assert [message.role for message in sent] == ["system", "user", "assistant", "user"]
     assert "Answer like a pirate." in sent[0].content
     assert [message.content for message in sent[1:]] == ["my name is Ada", "Hello Ada.", "who am I"]
-    assert list((mission.state_dir / "conversations").glob("*.jsonl")) == []
+    assert await mission.storage.conversations.all() == []
     assert list((mission.state_dir / "events").glob("*.jsonl")) == []
 
 

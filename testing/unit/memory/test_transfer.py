@@ -7,8 +7,8 @@ import json
 import pytest
 
 from pipecatapp.memory.fact_index import MAX_TEXT, NewFact, clean
-from pipecatapp.memory.records import StoredFact
 from pipecatapp.memory.transfer import parse, to_line
+from pipecatapp.storage.records import StoredFact
 
 pytestmark = pytest.mark.unit
 

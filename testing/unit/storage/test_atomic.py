@@ -29,12 +29,6 @@ _ELSEWHERE = {
     ("tools/sandbox_cgroup.py", "write_text"),  # files of the kernel
     ("storage/part.py", "write_bytes"),
     ("cli/memory.py", "write_bytes"),
-    # Until these move onto the journal.
-    ("memory/fact_index.py", "replace"),
-    ("storage/audit.py", "fsync"),
-    ("storage/conversations.py", "fsync"),
-    ("storage/files.py", "fsync"),
-    ("storage/files.py", "replace"),
 }
 
 

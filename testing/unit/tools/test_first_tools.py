@@ -10,12 +10,13 @@ import pytest
 from pipecatapp.domain import ComponentHealth, Message, Risk, ToolCall, Turn, TurnRecord
 from pipecatapp.errors import MissingExtraError, ToolError, ToolOffError, UnknownChoiceError
 from pipecatapp.ports import Tool, ToolContext
-from pipecatapp.storage.conversations import JsonlConversations
+from pipecatapp.storage.conversations import Conversations
 from pipecatapp.tools.agent_status import ClearShortTermMemory, MemorySummary, Status
 from pipecatapp.tools.registry import TOOLS, ToolEntry, ToolServices, create_tool, create_tools, spec_of
 from pipecatapp.tools.summarizer import Summarizer, summarize
 from pipecatapp.vision.camera_watcher import NoCamera
 from testing.fakes.fact_store import ListedNotebook
+from testing.fakes.storage import storage_in
 
 pytestmark = pytest.mark.unit
 
@@ -29,8 +30,8 @@ def turn(number: int, user: str, assistant: str = "All right.", *tools: str) -> 
     return TurnRecord(said, (Message("user", user), Message("assistant", assistant)))
 
 
-async def kept(folder: Path, *records: TurnRecord, conversation: str = "c") -> JsonlConversations:
-    store = JsonlConversations(folder)
+async def kept(folder: Path, *records: TurnRecord, conversation: str = "c") -> Conversations:
+    store = storage_in(folder).conversations
     for record in records:
         await store.append(conversation, record)
     return store
@@ -50,7 +51,12 @@ def services(folder: Path) -> ToolServices:
         raise AssertionError
 
     return ToolServices(
-        health=health, model=model, eyes=NoCamera(), conversations=JsonlConversations(folder), clear=clear, started=0.0
+        health=health,
+        model=model,
+        eyes=NoCamera(),
+        conversations=storage_in(folder).conversations,
+        clear=clear,
+        started=0.0,
     )
 
 
@@ -105,7 +111,7 @@ async def status(
     async def name() -> str:
         return model
 
-    store = JsonlConversations(folder)
+    store = storage_in(folder).conversations
     if answered is not None:
         turn = Turn("t1", "2 + 2", "Four.", "typed", 0.0, expert=answered)
         await store.append(HERE.conversation, TurnRecord(turn, (Message("user", "2 + 2"),)))

@@ -9,9 +9,10 @@ import pytest
 from pipecatapp.domain import Message, Turn, TurnRecord
 from pipecatapp.errors import ToolError
 from pipecatapp.ports import ToolContext
-from pipecatapp.storage.conversations import JsonlConversations
+from pipecatapp.storage.conversations import Conversations
 from pipecatapp.tools.memory import Forget, Recall, Remember
 from testing.fakes.fact_store import ListedNotebook
+from testing.fakes.storage import storage_in
 
 pytestmark = pytest.mark.unit
 
@@ -22,8 +23,8 @@ def said(words: str, *, tainted: bool = False, conversation: str = "c") -> ToolC
     return ToolContext(conversation, "t9", words=words, tainted=tainted)
 
 
-async def conversation(folder: Path, *words: str) -> JsonlConversations:
-    store = JsonlConversations(folder)
+async def conversation(folder: Path, *words: str) -> Conversations:
+    store = storage_in(folder).conversations
     for number, text in enumerate(words):
         turn = Turn(f"t{number}", text, "All right.", "typed", 0.0)
         await store.append("c", TurnRecord(turn, (Message("user", text),)))

@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from pipecatapp.memory.fact_index import MAX_TEXT
 from pipecatapp.memory.long_term import FaissMemory
-from pipecatapp.memory.records import StoredFact
+from pipecatapp.storage.records import StoredFact
 from pipecatapp.web.errors import BadRequestError
 from pipecatapp.web.json_body import json_router
 from pipecatapp.web.services import WebServices

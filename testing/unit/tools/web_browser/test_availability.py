@@ -11,13 +11,13 @@ import pytest
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import ToolError
 from pipecatapp.ports import ClosingTool, ToolContext
-from pipecatapp.storage.conversations import JsonlConversations
 from pipecatapp.tools.registry import TOOLS, ToolServices, create_tools
 from pipecatapp.tools.web_browser.browser import WebBrowser
 from pipecatapp.tools.web_browser.pictures import Pictures
 from pipecatapp.tools.web_browser.proxy import belongs_to_us
 from pipecatapp.tools.web_browser.tools import GetPageContent, Goto
 from pipecatapp.vision.camera_watcher import NoCamera
+from testing.fakes.storage import storage_in
 
 pytestmark = pytest.mark.unit
 
@@ -34,7 +34,7 @@ def services(folder: Path, browser: WebBrowser | None) -> ToolServices:
     async def clear(_: str) -> None:
         raise AssertionError
 
-    store = JsonlConversations(folder)
+    store = storage_in(folder).conversations
     return ToolServices(
         health=health, model=model, eyes=NoCamera(), conversations=store, clear=clear, started=0.0, browser=browser
     )

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pipecatapp.memory.records import (
+from pipecatapp.storage.records import (
     BadRecordError,
     Embedded,
     FactAdded,

@@ -1,11 +1,12 @@
-"""What the memory writes down: one JSON object per line, each with a checksum of itself.
+"""What the memory writes down: records of what happened to facts, in events of the journal and in lines of files.
 
-A record file is a header, then records in the order in which they happened. Adding up the records gives the facts
-(ledger.py); a compacted file holds one ``fact`` record per fact and nothing else.
+A line is a JSON object with a checksum of itself. Named states have such lines; so had the record file of version 0.2,
+a header and then records in the order in which they happened. Adding up the records gives the facts (fact_table.py).
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import zlib
 from collections.abc import Mapping
@@ -47,6 +48,16 @@ class Vector:
 
     model: str
     data: str
+
+    @classmethod
+    def of(cls, model: str, raw: bytes) -> Vector:
+        """From the numbers themselves."""
+        return cls(model, base64.b64encode(raw).decode("ascii"))
+
+    @property
+    def raw(self) -> bytes:
+        """The numbers themselves."""
+        return base64.b64decode(self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,32 +107,29 @@ class Embedded:
 Record = FactAdded | Merged | Forgotten | Embedded
 
 
-def encode(record: Record | Header) -> bytes:
-    """The record's line, newline included."""
+def to_body(record: Record) -> dict[str, Any]:
+    """The record as JSON holds it."""
     match record:
-        case Header(next_id=next_id, book=book):
-            return _seal({"format": FORMAT, "version": VERSION, "book": book, "next": next_id})
         case FactAdded(fact=fact, vector=vector):
             body: dict[str, Any] = {
                 "op": "fact", "id": fact.id, "text": fact.text, "kind": fact.kind, "turn": fact.turn,
-                "created": fact.created_at, "seen": fact.seen, "last": fact.last_seen, "old": fact.supersedes,
+                "created": fact.created_at, "seen": fact.seen, "last": fact.last_seen, "old": list(fact.supersedes),
             }  # fmt: skip
-            return _seal(body if vector is None else {**body, "model": vector.model, "vector": vector.data})
+            return body if vector is None else {**body, "model": vector.model, "vector": vector.data}
         case Merged(into=into, dropped=dropped, at=at):
-            return _seal({"op": "merge", "id": into, "old": dropped, "at": at})
+            return {"op": "merge", "id": into, "old": list(dropped), "at": at}
         case Forgotten(ids=ids, at=at):
-            return _seal({"op": "forget", "ids": ids, "at": at})
+            return {"op": "forget", "ids": list(ids), "at": at}
         case Embedded(id=fact_id, vector=vector):
-            return _seal({"op": "vector", "id": fact_id, "model": vector.model, "vector": vector.data})
+            return {"op": "vector", "id": fact_id, "model": vector.model, "vector": vector.data}
 
 
-def decode(line: bytes) -> Record:
-    """The record of a line.
+def from_body(body: Mapping[str, Any]) -> Record:
+    """The record of ``to_body``.
 
     Raises:
-        BadRecordError: the line is torn, damaged or foreign.
+        BadRecordError: it is none.
     """
-    body = _unseal(line)
     try:
         match body["op"]:
             case "fact":
@@ -141,6 +149,22 @@ def decode(line: bytes) -> Record:
                 raise BadRecordError(f"unknown operation {unknown!r}")
     except (KeyError, TypeError, ValueError) as error:
         raise BadRecordError(f"a field is missing or wrong: {error}") from error
+
+
+def encode(record: Record | Header) -> bytes:
+    """The record's line, newline included."""
+    if isinstance(record, Header):
+        return _seal({"format": FORMAT, "version": VERSION, "book": record.book, "next": record.next_id})
+    return _seal(to_body(record))
+
+
+def decode(line: bytes) -> Record:
+    """The record of a line.
+
+    Raises:
+        BadRecordError: the line is torn, damaged or foreign.
+    """
+    return from_body(_unseal(line))
 
 
 def decode_header(line: bytes) -> tuple[Header, int]:
@@ -169,7 +193,7 @@ def _vector(body: Mapping[str, Any]) -> Vector:
 
 
 def _seal(body: Mapping[str, Any]) -> bytes:
-    rest = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()[1:]
+    rest = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")[1:]
     return _SEAL + b"%08x" % zlib.crc32(rest) + b'",' + rest + b"\n"
 
 
