@@ -22,6 +22,7 @@ from pipecatapp.domain import Fact, Risk, ToolResult, ToolSpec
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.storage.records import StoredFact
 from pipecatapp.web.access import PROGRAMS
+from pipecatapp.web.mcp_sessions import IDLE_S, LIMIT, McpSessions, wait_until_gone
 
 if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -34,7 +35,7 @@ _SEARCH = f"{FACTS}/{{query}}"
 _FACTS = 200
 _PROGRESS_S = 10.0
 _BODY = 1024 * 1024
-_SESSIONS = 50
+_FIRST = asyncio.FIRST_COMPLETED
 _INSTRUCTIONS = (
     "The tools of a voice assistant at home. Tools that act wait up to two minutes for a person's yes on its page; "
     "a refusal is an answer, do not ask again for the same."
@@ -89,9 +90,12 @@ class McpEndpoint:
     async def _run(self, ready: asyncio.Future[ASGIApp]) -> None:
         try:
             lowlevel = await asyncio.to_thread(importlib.import_module, "mcp.server.lowlevel")
+            from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+
             manager = self._manager(lowlevel)
             async with manager.run():
-                ready.set_result(manager.handle_request)
+                versions = frozenset(HANDSHAKE_PROTOCOL_VERSIONS)
+                ready.set_result(McpSessions(manager.handle_request, versions))
                 await self._end.wait()
         except Exception as error:
             log.exception("the MCP server failed")
@@ -108,15 +112,19 @@ class McpEndpoint:
 
         async def call(ctx: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
             running = asyncio.create_task(self._calls.call(params.name, params.arguments or {}))
+            gone = asyncio.create_task(wait_until_gone(ctx.request.scope))
             try:
                 waited = 0.0
-                while not (await asyncio.wait([running], timeout=_PROGRESS_S))[0]:
+                while not (await asyncio.wait([running, gone], timeout=_PROGRESS_S, return_when=_FIRST))[0]:
                     waited += _PROGRESS_S
                     with suppress(Exception):  # whoever is not there to hear it is noticed by the library
                         await ctx.session.report_progress(waited, None, "it still runs, or waits for a person's yes")
+                if not running.done():
+                    return types.CallToolResult(content=[types.TextContent(text="nobody waits for it")], is_error=True)
             finally:
+                gone.cancel()
                 running.cancel()
-                await asyncio.wait([running])
+                await asyncio.wait([running, gone])
             result = running.result()
             text = result.text.removeprefix("error: ") if not result.ok else result.text
             return types.CallToolResult(content=[types.TextContent(text=text)], is_error=not result.ok)
@@ -163,7 +171,9 @@ class McpEndpoint:
             on_list_resource_templates=templates,
             on_read_resource=read,
         )
-        return StreamableHTTPSessionManager(server, max_request_body_size=_BODY, max_sessions=_SESSIONS)
+        return StreamableHTTPSessionManager(
+            server, max_request_body_size=_BODY, max_sessions=LIMIT, session_idle_timeout=IDLE_S
+        )
 
 
 def _described(types: ModuleType, spec: ToolSpec) -> Any:

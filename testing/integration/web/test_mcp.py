@@ -19,6 +19,7 @@ from pipecatapp.domain import ApprovalRequest, Preview, ToolCall
 from pipecatapp.ports import ToolContext
 from pipecatapp.twin.act.external_calls import CALLERS
 from pipecatapp.web.auth import program_token
+from pipecatapp.web.mcp_sessions import LIMIT
 from testing.fakes.mission import Mission
 
 pytestmark = pytest.mark.integration
@@ -272,3 +273,75 @@ async def test_what_is_nested_deeper_than_any_client_sends_is_refused(mission: M
     async with program(mission) as client:
         assert said(await client.call_tool("mcp.get_status", {})) == "Everything is well."
     assert mission.gate.pending() == []
+
+
+CALL = {
+    "jsonrpc": "2.0",
+    "id": 5,
+    "method": "tools/call",
+    "params": {"name": "power.set_idle_threshold", "arguments": SLEEP},
+}
+
+
+async def open_session(client: httpx.AsyncClient) -> dict[str, str]:
+    answer = await client.post("/mcp", json=INITIALIZE)
+    assert answer.status_code == 200
+    return {"mcp-session-id": answer.headers["mcp-session-id"]}
+
+
+async def lists(client: httpx.AsyncClient, session: dict[str, str]) -> bool:
+    """Whether the session is there."""
+    body = {"jsonrpc": "2.0", "id": 3, "method": "tools/list"}
+    return (await client.post("/mcp", json=body, headers=session)).status_code == 200
+
+
+async def withdrawn(mission: Mission) -> None:
+    async with asyncio.timeout(30):
+        while mission.gate.pending(CALLERS):
+            await asyncio.sleep(0.02)
+
+
+async def test_abandoned_sessions_block_nobody(mission: Mission) -> None:
+    async with raw(mission) as client:
+        sessions = [await open_session(client) for _ in range(LIMIT)]
+        assert await lists(client, sessions[0])  # so the second is the one that was idle longest
+        for _ in range(10):
+            await open_session(client)
+        assert await lists(client, sessions[0])
+        assert [await lists(client, session) for session in sessions[1:12]] == [False] * 10 + [True]
+    async with program(mission) as client_of_today:
+        assert said(await client_of_today.call_tool("mcp.get_status", {})) == "Everything is well."
+
+
+async def test_a_session_in_which_a_call_waits_keeps_its_place(mission: Mission, http: httpx.AsyncClient) -> None:
+    async with raw(mission) as client:
+        busy = await open_session(client)
+        call = asyncio.create_task(client.post("/mcp", json=CALL, headers=busy))
+        (request,) = await waiting(mission)
+        for _ in range(LIMIT + 5):
+            await open_session(client)
+        await http.post(f"/api/approvals/{request.id}", json={"decision": "approve", "digest": request.digest})
+        assert "It is set." in (await call).text
+
+
+async def test_a_session_that_ends_takes_its_cards_with_it(mission: Mission) -> None:
+    async with raw(mission) as client:
+        session = await open_session(client)
+        call = asyncio.create_task(client.post("/mcp", json=CALL, headers=session))
+        await waiting(mission)
+        assert (await client.delete("/mcp", headers=session)).status_code == 200
+        await withdrawn(mission)
+        await asyncio.gather(call, return_exceptions=True)
+    assert mission.power.calls == []
+
+
+async def test_a_program_that_hangs_up_takes_its_card_with_it(mission: Mission) -> None:
+    async with raw(mission) as client:
+        session = await open_session(client)
+        call = asyncio.create_task(client.post("/mcp", json=CALL, headers=session))
+        await waiting(mission)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        await withdrawn(mission)
+        assert await lists(client, session)
+    assert mission.power.calls == []
