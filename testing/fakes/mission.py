@@ -53,6 +53,8 @@ class AnsweringModel:
         self.replies: dict[str, Reply] = replies or {}
         self.go_on = asyncio.Event()
         self.requests: list[Sequence[Message]] = []
+        self.room = 0  # for the last answer, in tokens
+        self.finish_reason = "stop"
         self.cancelled = 0
 
     async def profile(self) -> ModelProfile:
@@ -60,6 +62,7 @@ class AnsweringModel:
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         self.requests.append(request.messages)
+        self.room = request.max_tokens
         reply = self._reply(request.messages[-1].content)
         try:
             if isinstance(reply, Exception):
@@ -73,7 +76,9 @@ class AnsweringModel:
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled += 1
             raise
-        yield ChatChunk(finish_reason="stop", usage=Usage(prompt_tokens=412, cached_tokens=371, generated_tokens=18))
+        yield ChatChunk(
+            finish_reason=self.finish_reason, usage=Usage(prompt_tokens=412, cached_tokens=371, generated_tokens=18)
+        )
 
     async def prefill(self, messages: Sequence[Message], slot_key: str = "") -> Usage:
         return Usage()

@@ -75,6 +75,8 @@ class ChatCompletionRequest(BaseModel):
     stream_options: StreamOptions | None = None
     n: int | None = 1
     stop: str | list[str] | None = None
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
     tools: list[Any] | None = None
     functions: list[Any] | None = None
     tool_choice: str | dict[str, Any] | None = None
@@ -85,6 +87,11 @@ class ChatCompletionRequest(BaseModel):
     logprobs: bool | None = None
     logit_bias: dict[str, Any] | None = None
     web_search_options: Any = None
+
+    @property
+    def most_tokens(self) -> int | None:
+        """Tokens that the answer may have; None: as many as this node gives."""
+        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
 
     @property
     def stops(self) -> list[str]:

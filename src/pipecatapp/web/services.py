@@ -78,10 +78,13 @@ class CameraPanel(Protocol):
 class Completions(Protocol):
     """Answers a conversation that the client keeps, for the OpenAI-compatible API."""
 
-    def complete(self, messages: Sequence[Message], progress: TurnProgress, expert: str = "") -> AsyncIterator[str]:
-        """Stream the answer to the last message; ``progress.usage`` is set when it ends. Closing it early cancels.
+    def complete(
+        self, messages: Sequence[Message], progress: TurnProgress, expert: str = "", max_tokens: int | None = None
+    ) -> AsyncIterator[str]:
+        """Stream the answer to the last message. Closing it early cancels.
 
-        ``expert``: this one answers.
+        ``expert``: this one answers. ``max_tokens``: no more than these, within the limit of the node. When it ends
+        ``progress.usage`` and ``finish_reason`` are set.
         """
 
 

@@ -107,6 +107,31 @@ async def test_what_changes_nothing_is_taken(client: AsyncOpenAI, more: dict[str
     assert (answer.choices[0].message.content or "").strip() == "You said: hi"
 
 
+@pytest.mark.parametrize(
+    ("more", "room"),
+    [({"max_tokens": 7}, 7), ({"max_completion_tokens": 9}, 9), ({"max_tokens": 7, "max_completion_tokens": 9}, 9)],
+)
+async def test_the_clients_limit_counts_and_an_answer_without_an_end_says_so(
+    mission: Mission, client: AsyncOpenAI, more: dict[str, int], room: int
+) -> None:
+    mission.model.finish_reason = "length"
+    answer = await ask(client, HI, **more)
+    assert mission.model.room == room
+    assert answer.choices[0].finish_reason == "length"
+    chunks = [chunk async for chunk in await ask(client, HI, **more, stream=True)]
+    assert chunks[-1].choices[0].finish_reason == "length"
+
+
+async def test_the_clients_limit_never_exceeds_the_nodes(mission: Mission, client: AsyncOpenAI) -> None:
+    await ask(client, HI)
+    most = mission.model.room
+    await ask(client, HI, max_tokens=10**9)
+    assert mission.model.room == most
+    with pytest.raises(openai.BadRequestError) as refused:
+        await ask(client, HI, max_tokens=0)
+    assert refused.value.param == "max_tokens"
+
+
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/pipecatapp", "/health", "/"])
 async def test_head_answers_as_get_without_a_body(http: httpx.AsyncClient, path: str) -> None:
     got, headed = await http.get(path), await http.head(path)

@@ -81,7 +81,7 @@ async def test_health_is_503_until_everything_works_and_tells_why_to_who_shows_t
     mission: Mission, http: httpx.AsyncClient
 ) -> None:
     mission.health["engine"].state = ComponentHealth("engine", ok=False, reason="loading the model", progress=0.5)
-    await asyncio.sleep(0.2)
+    await mission.board.fresh(max_age_s=-1)
     async with httpx.AsyncClient(base_url=mission.url, trust_env=False) as anybody:
         told = await anybody.get("/health")
         waking = await http.get("/health")
@@ -92,7 +92,7 @@ async def test_health_is_503_until_everything_works_and_tells_why_to_who_shows_t
     assert (told.status_code, told.json()) == (503, {"role": "alone"})
     assert (waking.status_code, waking.json()["role"]) == (503, "alone")
     assert waking.json()["components"]["engine"] == {
-        "component": "engine", "ok": False, "reason": "loading the model", "progress": 0.5, "vital": True,
+        "component": "engine", "ok": False, "reason": "loading the model", "progress": 0.5, "vital": True, "said": "",
     }  # fmt: skip
     assert (awake.status_code, awake.json()) == (200, {"role": "alone"})
 

@@ -64,7 +64,7 @@ def create_router(services: WebServices) -> APIRouter:
                     f"the engine is not ready: {state.reason}", Problem(503, SERVER, "engine_not_ready")
                 )
         services.metrics.count_api_request()
-        answer = _Answer(services, messages, body.stops, expert)
+        answer = _Answer(services, messages, body, expert)
         if not body.stream:
             return await _answer_unless_gone(request, answer.whole())
         include_usage = body.stream_options is not None and body.stream_options.include_usage
@@ -76,19 +76,21 @@ def create_router(services: WebServices) -> APIRouter:
 class _Answer:
     """One completion on its way out."""
 
-    def __init__(self, services: WebServices, messages: list[Message], stops: Sequence[str], expert: str) -> None:
+    def __init__(
+        self, services: WebServices, messages: list[Message], body: ChatCompletionRequest, expert: str
+    ) -> None:
         self._model = expert or MODEL
         self._id = f"chatcmpl-{secrets.token_hex(12)}"
         self._created = int(time.time())
         self._progress = TurnProgress(conversation=f"api-{secrets.token_hex(8)}", source="api")
-        pieces = services.completions.complete(messages, self._progress, expert)
-        self._pieces = _cut_at(pieces, stops) if stops else pieces
+        pieces = services.completions.complete(messages, self._progress, expert, body.most_tokens)
+        self._pieces = _cut_at(pieces, body.stops) if body.stops else pieces
 
     async def whole(self) -> Response:
         """Wait for the end, answer once."""
         text = "".join([piece async for piece in self._pieces])
         message = {"role": "assistant", "content": text, "refusal": None}
-        choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+        choice = {"index": 0, "message": message, "finish_reason": self._progress.finish_reason, "logprobs": None}
         return JSONResponse({**self._head("chat.completion"), "choices": [choice], "usage": self._usage()})
 
     async def chunks(self, include_usage: bool) -> AsyncIterator[str]:
@@ -98,7 +100,7 @@ class _Answer:
             yield self._chunk({"role": "assistant", "content": ""}, None, rest)
             async for piece in self._pieces:
                 yield self._chunk({"content": piece}, None, rest)
-            yield self._chunk({}, "stop", rest)
+            yield self._chunk({}, self._progress.finish_reason, rest)
             if include_usage:
                 yield _encode_event({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()})
             yield "data: [DONE]\n\n"
