@@ -27,10 +27,15 @@ class Shape:
     inner: int = 256
 
 
-def write_random_model(path: Path, *, context: int = 4096, seed: int = 1, shape: Shape = Shape()) -> Path:
-    """Write a llama with a ChatML template and a byte-fallback vocabulary, its matrices in Q8_0."""
+def write_random_model(
+    path: Path, *, context: int = 4096, seed: int = 1, shape: Shape = Shape(), tensors_per_part: int = 0
+) -> Path:
+    """Write a llama with a ChatML template and a byte-fallback vocabulary, its matrices in Q8_0.
+
+    With ``tensors_per_part`` it is split over several files, whose names follow from the path.
+    """
     random = np.random.default_rng(seed)
-    writer = gguf.GGUFWriter(str(path), "llama")
+    writer = gguf.GGUFWriter(str(path), "llama", split_max_tensors=tensors_per_part)
     writer.add_name("random")
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
     writer.add_context_length(context)

@@ -253,7 +253,8 @@ class EngineSupervisor:
         snapshots.mkdir(mode=0o700, exist_ok=True)
         _prune(snapshots)
         launch = plan(
-            model=model.path.resolve(),
+            # Not where a link leads: the other parts of a split model are found by the name.
+            model=model.path.absolute(),
             alias=model.alias,
             head=read_head(model.path),
             machine=self._machine,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ _BLOCKS = {
     11: (110, 256), 12: (144, 256), 13: (176, 256), 14: (210, 256), 15: (292, 256), 20: (18, 32), 23: (136, 256),
     24: (1, 1), 25: (2, 1), 26: (4, 1), 27: (8, 1), 28: (8, 1), 30: (2, 1),
 }  # fmt: skip
+# As llama.cpp splits a model: it is told the first part and finds the others beside it.
+_PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})")
+_MAX_PARTS = 1000
 # No real header comes near; a corrupt length must not become an allocation.
 _MAX_ITEMS = 10_000_000
 
@@ -33,22 +37,59 @@ class ModelHead:
     size: int
 
 
-def read_head(path: Path) -> ModelHead:
-    """Read and check a GGUF.
+def split_parts(path: Path) -> tuple[Path, ...]:
+    """The files that a model of this name consists of, the first one first; the file itself where it is whole.
 
     Raises:
-        ConfigurationError: the file is missing, no GGUF, or cut short.
+        ConfigurationError: its name says that it is a part, and of how many makes no sense.
     """
+    named = _PART.fullmatch(path.stem)
+    if named is None or path.suffix != ".gguf":
+        return (path,)
+    number, count = int(named[2]), int(named[3])
+    if not 1 <= number <= count <= _MAX_PARTS:
+        raise ConfigurationError(f"the model {path} calls itself part {number} of {count}; give it its right name")
+    return tuple(path.with_name(f"{named[1]}-{part:05}-of-{count:05}.gguf") for part in range(1, count + 1))
+
+
+def whole_name(path: Path) -> str:
+    """The name of a model without its ending, and without the number of a part."""
+    named = _PART.fullmatch(path.stem)
+    return named[1] if named else path.stem
+
+
+def read_head(path: Path) -> ModelHead:
+    """Read and check a GGUF, with the other parts where it is one of several. ``size`` is that of all of them.
+
+    Raises:
+        ConfigurationError: a file is missing, no GGUF, or cut short.
+    """
+    parts = split_parts(path)
+    missing = [part.name for part in parts if not part.is_file()] if len(parts) > 1 else []
+    if missing:
+        raise ConfigurationError(
+            f"the model {whole_name(path)} has {len(parts)} parts, and {', '.join(missing[:5])} "
+            f"{'is' if len(missing) == 1 else 'are'} not in {path.parent}; put all of them there"
+        )
+    first, *others = [_read(part) for part in parts]
+    try:
+        return _describe(first[0], first[1] + sum(size for _, size in others))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"the model {path} is damaged ({error}); remove it and pull it again") from error
+
+
+def _read(path: Path) -> tuple[dict[str, Any], int]:
+    """What one file says of itself, and its bytes; it is whole."""
     try:
         with path.open("rb") as file:
-            return _read_head(path, file)
+            return _read_values(path, file)
     except OSError as error:
         raise ConfigurationError(f"the model {path} cannot be read: {error.strerror}") from error
     except (struct.error, ValueError, KeyError, UnicodeDecodeError, MemoryError) as error:
         raise ConfigurationError(f"the model {path} is damaged ({error}); remove it and pull it again") from error
 
 
-def _read_head(path: Path, file: BinaryIO) -> ModelHead:
+def _read_values(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
     size = path.stat().st_size
     if file.read(4) != b"GGUF":
         raise ConfigurationError(f"{path} is not a GGUF model; remove it and pull it again")
@@ -73,7 +114,7 @@ def _read_head(path: Path, file: BinaryIO) -> ModelHead:
     start = -(-file.tell() // alignment) * alignment
     if size < start + end:
         raise ValueError(f"{size} bytes, but {start + end} are announced")
-    return _describe(values, size)
+    return values, size
 
 
 def _describe(values: dict[str, Any], size: int) -> ModelHead:

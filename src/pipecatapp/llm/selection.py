@@ -9,6 +9,7 @@ from pathlib import Path
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.llm.catalogue import Catalogue, Model, installed_variant
 from pipecatapp.llm.engine import ModelFile
+from pipecatapp.llm.gguf import split_parts, whole_name
 from pipecatapp.machine import Machine
 
 logger = logging.getLogger(__name__)
@@ -40,10 +41,7 @@ def main_models(wanted: str, catalogue: Catalogue, models: Path, machine: Machin
         asked = [model for model in catalogue.of("main") if model.fits(machine) and model not in suiting]
         chosen = [file for model in [*suiting, *asked] if (file := _installed(models, model))]
     elif wanted.endswith(".gguf"):
-        path = Path(wanted)
-        if not path.is_file():
-            raise ConfigurationError(f"LLM_MODEL={wanted}: there is no such file")
-        chosen = [ModelFile(path, path.stem)]
+        chosen = [_find_file(Path(wanted), wanted)]
     else:
         file = _installed(models, catalogue.find(wanted).model)
         if file is None:
@@ -55,6 +53,24 @@ def main_models(wanted: str, catalogue: Catalogue, models: Path, machine: Machin
     if not chosen:
         raise ConfigurationError("there is no model to start; run: pipecatapp models pull --for-this-pc")
     return chosen
+
+
+def _find_file(path: Path, wanted: str) -> ModelFile:
+    """The model of a path; of one in parts any part may be named, and all must be there.
+
+    Raises:
+        ConfigurationError: a file is not there.
+    """
+    parts = split_parts(path)
+    missing = [part.name for part in parts if not part.is_file()]
+    if missing and len(parts) == 1:
+        raise ConfigurationError(f"LLM_MODEL={wanted}: there is no such file")
+    if missing:
+        raise ConfigurationError(
+            f"LLM_MODEL={wanted}: the model has {len(parts)} parts, and these are not in {path.parent}: "
+            f"{', '.join(missing[:5])}{' and more' if len(missing) > 5 else ''}"
+        )
+    return ModelFile(parts[0], whole_name(path))
 
 
 def _installed(models: Path, model: Model) -> ModelFile | None:

@@ -22,6 +22,7 @@ from pipecatapp.llm.engines import Engine
 from pipecatapp.llm.status import read_status
 from pipecatapp.machine import CPU_CLASS_VARIABLE
 from pipecatapp.ports import ChatRequest
+from testing.fakes.gguf import write_random_model
 
 pytestmark = pytest.mark.integration
 
@@ -218,3 +219,30 @@ async def test_sigterm_ends_supervisor_and_engine_in_order(program: subprocess.P
 
     assert code == 0
     assert not alive(pid)
+
+
+async def test_a_model_in_parts_is_loaded_whole_also_through_links(supervisors: Make, tmp_path: Path) -> None:
+    stored, linked = tmp_path / "stored", tmp_path / "linked"
+    stored.mkdir()
+    linked.mkdir()
+    write_random_model(stored / "big.gguf", tensors_per_part=20)
+    for number, part in enumerate(sorted(stored.iterdir())):  # as a cache keeps files by their checksums
+        (linked / part.name).symlink_to(part.rename(stored / f"{number:064}"))
+    supervisor = supervisors(ModelFile(linked / "big-00001-of-00002.gguf", "big", 2048))
+    await supervisor.start()
+    async with asyncio.timeout(60):
+        await supervisor.wait_ready()
+    assert supervisor.status.model == "big"
+
+
+async def test_a_model_of_which_a_part_is_missing_is_named(
+    supervisors: Make, random_model: Path, tmp_path: Path
+) -> None:
+    write_random_model(tmp_path / "big.gguf", tensors_per_part=20)
+    (tmp_path / "big-00002-of-00002.gguf").unlink()
+    first = tmp_path / "big-00001-of-00002.gguf"
+    supervisor = supervisors(ModelFile(first, "big"), ModelFile(random_model, "starter", 2048))
+    await supervisor.start()
+    async with asyncio.timeout(60):
+        await supervisor.wait_ready()
+    assert "big-00002-of-00002.gguf is not in" in supervisor.status.reason

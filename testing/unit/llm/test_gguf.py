@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipecatapp.errors import ConfigurationError
-from pipecatapp.llm.gguf import read_head
+from pipecatapp.llm.gguf import read_head, split_parts
 from testing.fakes.gguf import write_random_model
 
 pytestmark = pytest.mark.unit
@@ -72,3 +72,39 @@ def test_a_flipped_byte_never_ends_in_another_exception(model: Path, tmp_path: P
 
     with suppress(ConfigurationError):
         assert read_head(broken).size == len(data)
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> list[Path]:
+    write_random_model(tmp_path / "big.gguf", context=2048, tensors_per_part=20)
+    return sorted(tmp_path.glob("big-*.gguf"))
+
+
+def test_a_model_in_parts_is_one_model(model: Path, parts: list[Path]) -> None:
+    assert [part.name for part in parts] == ["big-00001-of-00002.gguf", "big-00002-of-00002.gguf"]
+    assert split_parts(parts[1]) == tuple(parts)
+    head, whole = read_head(parts[0]), read_head(model)
+    assert (head.architecture, head.context_tokens, head.kv_bytes_per_token) == (
+        whole.architecture,
+        whole.context_tokens,
+        whole.kv_bytes_per_token,
+    )
+    assert head.size == sum(part.stat().st_size for part in parts)
+
+
+def test_a_part_that_is_missing_is_named(parts: list[Path]) -> None:
+    parts[1].unlink()
+    with pytest.raises(ConfigurationError, match=r"big has 2 parts, and big-00002-of-00002\.gguf is not in"):
+        read_head(parts[0])
+
+
+def test_a_part_that_is_cut_short_is_damaged(parts: list[Path]) -> None:
+    parts[1].write_bytes(parts[1].read_bytes()[:-1000])
+    with pytest.raises(ConfigurationError, match=r"big-00002-of-00002\.gguf is damaged"):
+        read_head(parts[0])
+
+
+@pytest.mark.parametrize("name", ["x-00003-of-00002.gguf", "x-00000-of-00002.gguf", "x-00001-of-99999.gguf"])
+def test_a_number_that_makes_no_sense_is_no_part(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="its right name"):
+        split_parts(tmp_path / name)

@@ -86,3 +86,20 @@ def test_no_model_at_all_says_what_to_do(catalogue: Catalogue, models: Path, mon
 
     with pytest.raises(ConfigurationError, match="models pull --for-this-pc"):
         aliases("auto", catalogue, models)
+
+
+@pytest.mark.parametrize("named", [1, 2, 3])
+def test_of_a_model_in_parts_any_may_be_named(catalogue: Catalogue, models: Path, tmp_path: Path, named: int) -> None:
+    for part in (1, 2, 3):
+        (tmp_path / f"mine-0000{part}-of-00003.gguf").touch()
+    wanted = str(tmp_path / f"mine-0000{named}-of-00003.gguf")
+    first = selection.main_models(wanted, catalogue, models, PC)[0]
+    assert (first.path.name, first.alias) == ("mine-00001-of-00003.gguf", "mine")
+
+
+def test_a_part_that_is_missing_is_named(catalogue: Catalogue, models: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine-00001-of-00003.gguf").touch()
+    with pytest.raises(
+        ConfigurationError, match=r"has 3 parts, .*mine-00002-of-00003\.gguf, mine-00003-of-00003\.gguf"
+    ):
+        aliases(str(tmp_path / "mine-00001-of-00003.gguf"), catalogue, models)
