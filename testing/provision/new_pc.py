@@ -46,9 +46,10 @@ class NewPc:
             "ENGINE_PORT": str(self.engine_port),
         }
 
-    def bootstrap(self, *options: str) -> Result:
-        """``./bootstrap.sh`` as a person runs it."""
-        result = self.tree.run("./bootstrap.sh", *options, env=self.environment, cwd=CLONE)
+    def bootstrap(self, *options: str, env: Mapping[str, str] | None = None) -> Result:
+        """``./bootstrap.sh`` as a person runs it, with the ports that are this PC's or another environment."""
+        environment = self.environment if env is None else env
+        result = self.tree.run("./bootstrap.sh", *options, env=environment, cwd=CLONE)
         print(result.output)
         return result
 

@@ -156,6 +156,75 @@ def test_status_names_what_runs(pc: NewPc) -> None:
     token_in(result.output, pc)
 
 
+def test_what_a_run_was_told_is_remembered(pc: NewPc) -> None:
+    settings = pc.tree.path / "etc/pipecatapp/pipecatapp.env"
+    house = {name: value for name, value in pc.environment.items() if not name.endswith("_PORT")}
+    told = pc.bootstrap("--starter-only", env={**pc.environment, "HTTPS_PROXY": "http://127.0.0.1:9"})
+
+    result = pc.bootstrap("--starter-only", env=house)
+
+    assert (told.code, result.code) == (0, 0)
+    assert "Nothing to change (changed=0" in result.output
+    lines = settings.read_text().splitlines()
+    assert {f"WEB_PORT={pc.port}", f"ENGINE_PORT={pc.engine_port}", "HTTPS_PROXY=http://127.0.0.1:9"} <= set(lines)
+    settings.write_text("\n".join(line for line in lines if "_PROXY" not in line) + "\n")
+    assert pc.bootstrap("--starter-only").code == 0
+    assert "_PROXY" not in settings.read_text()
+
+
+CMAKE = """#!/bin/sh
+# Configures nothing and "builds" a llama-server that is Debian's, moved out of reach before.
+if [ "$1" = --build ]; then
+  echo "[1/2] Building CXX object"
+  sleep 2
+  mkdir -p "$2/bin"
+  cat >"$2/bin/llama-server" <<'END'
+#!/bin/sh
+lib=/srv/engine/usr/lib/x86_64-linux-gnu
+cd $lib/ggml/backends0 || exit 1
+exec $lib/ld-linux-x86-64.so.2 --library-path $lib:$lib/llama /srv/engine/usr/bin/llama-server "$@"
+END
+  chmod 755 "$2/bin/llama-server"
+  echo "[2/2] Linking"
+fi
+"""
+
+
+def test_where_no_door_has_the_engine_it_is_built_before_the_agent_is_called_ready(pc: NewPc) -> None:
+    tree = pc.tree.path
+    pc.bootstrap("--stop")
+    (pins,) = (tree / "opt/pipecatapp/venv/lib").glob("python3*/site-packages/pipecatapp/llm/engine_pins.yaml")
+    pinned = pins.read_text()
+    pins.write_text(pinned.replace("pool: pool/", "pool: gone/").replace("snapshot.debian.org", "snapshot.invalid"))
+    (unpacked,) = (tree / "var/lib/pipecatapp/engine").glob("debian-*")
+    unpacked.rename(tree / "srv/engine")
+    assert pc.tree.run("rm", "-r", "/var/lib/pipecatapp/engine/packages").code == 0
+    for name in ("cmake", "ninja"):
+        (tree / "usr/local/bin" / name).write_text(CMAKE)
+        (tree / "usr/local/bin" / name).chmod(0o755)
+
+    result = pc.bootstrap("--starter-only")
+
+    assert result.code == 0
+    assert "So this PC compiles its engine now" in result.output
+    assert "404" in result.output, "no door said why"
+    assert re.search(r"building an engine for this CPU, step 1 of 2 50%|changed: Build an engine", result.output)
+    assert "Agent: " in result.output
+    assert result.output.index("Build an engine for this processor") < result.output.index("Agent: ")
+    status = pc.tree.run("/usr/local/bin/pipecatapp", "engine", "status")
+    assert "engine: native-" in status.output
+
+    # As it was, for the tests that follow.
+    pc.bootstrap("--stop")
+    for name in ("cmake", "ninja"):
+        (tree / "usr/local/bin" / name).unlink()
+    assert pc.tree.run("sh", "-c", "rm -r /var/lib/pipecatapp/engine/native-*").code == 0
+    (tree / "srv/engine").rename(unpacked)
+    pins.write_text(pinned)
+    assert pc.bootstrap("--start").code == 0
+    wait_for("an agent that can answer", lambda: answers(pc), limit_s=120)
+
+
 @pytest.mark.parametrize("service", ["pipecatapp", "pipecatapp-engine"])
 def test_a_killed_service_comes_back(pc: NewPc, service: str) -> None:
     pid_file = pc.tree.path / f"opt/pipecatapp/services/{service}/supervise/pid"
