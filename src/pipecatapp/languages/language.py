@@ -97,6 +97,8 @@ class Statements:
 
     Attributes:
         boundary: what stands between two statements of one text.
+        leaning: a clause that says nothing without the one before it ("my brother is not").
+        secret: what is kept only when a person asks for it: passwords, codes, numbers of cards and accounts, keys.
         filler: what people begin with before they say it.
         wish: "remember that ..."; group 1 is what to remember.
         tail: a request that follows and is no part of it.
@@ -112,6 +114,8 @@ class Statements:
     """
 
     boundary: Pattern[str]
+    leaning: Pattern[str]
+    secret: Pattern[str]
     filler: Pattern[str]
     wish: Pattern[str]
     tail: Pattern[str]

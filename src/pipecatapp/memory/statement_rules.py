@@ -30,15 +30,36 @@ def stated(turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> list[
     if correction is not None:
         return [correction]
     notes: list[Note] = []
-    for part in _RULES.boundary.split(turn.user_text):
+    for part in _split(turn.user_text):
         sentence = part.strip()
         if _RULES.filler.match(sentence):
             sentence = _RULES.filler.sub("", " ".join(part.split()), count=1)
         wish = _RULES.wish.fullmatch(sentence)
-        text = wish[1] if wish else _statement(sentence)
+        text = wish[1] if wish else "" if _RULES.secret.search(sentence) else _statement(sentence)
         if text and _MIN_WORDS <= len(text.split()) <= _MAX_WORDS:
             notes.append(Note(text, "told" if wish else KIND, _contradicted(text, related)))
     return notes
+
+
+def is_unasked_secret(text: str, said: str) -> bool:
+    """Whether this is a password, a code or the like that the person, whose words are ``said``, did not ask to keep."""
+    asked = any(_RULES.wish.search(part) for part in _split(said))
+    return bool(_RULES.secret.search(text)) and not asked
+
+
+def _split(text: str) -> list[str]:
+    """The statements of a text. No sentence ends at an abbreviation; a clause that leans on the one before it
+    ("but my brother is not") stays with it."""
+    parts: list[str] = []
+    begin = 0
+    for found in _RULES.boundary.finditer(text):
+        before = text[begin : found.start()].rsplit(None, 1)
+        if found[0] == "." and before and language().is_abbreviation(f"{before[-1]}."):
+            continue
+        if not found[0].strip(".!;\n") or not _RULES.leaning.match(text, found.end()):
+            parts.append(text[begin : found.start()])
+            begin = found.end()
+    return [*parts, text[begin:]]
 
 
 def _statement(sentence: str) -> str:

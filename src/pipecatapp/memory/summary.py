@@ -15,7 +15,7 @@ from pipecatapp.errors import ModelError
 from pipecatapp.languages import language
 from pipecatapp.memory.keywords import words
 from pipecatapp.memory.notes import Note
-from pipecatapp.memory.statement_rules import stated
+from pipecatapp.memory.statement_rules import is_unasked_secret, stated
 from pipecatapp.ports import ChatModel, ChatRequest
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,8 @@ class Summariser:
             profile = await self._model.profile()
             if profile.summarises:
                 written = await self._ask(_prompt(turn, before, related), constrained=profile.grammars)
-                return [note for note in _parse(written, related) if _carried(note, turn, before, related)]
+                notes = [note for note in _parse(written, related) if _carried(note, turn, before, related)]
+                return [note for note in notes if not is_unasked_secret(note.text, turn.user_text)]
         except ModelError as error:
             log.info("no model to say what to remember (%s); patterns decide", error)
         return stated(turn, before, related)

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from pipecatapp.domain import Fact, Turn
-from pipecatapp.memory.statement_rules import stated
+from pipecatapp.memory.statement_rules import is_unasked_secret, stated
 
 pytestmark = pytest.mark.unit
 
@@ -34,7 +34,21 @@ def texts(words: str) -> list[str]:
         ("we moved to leeds in 2020", ["we moved to leeds in 2020"]),
         ("i like strong coffee", ["i like strong coffee"]),
         ("the meeting is on friday", ["the meeting is on friday"]),
-        ("the wifi password is hunter2", ["the wifi password is hunter2"]),
+        ("My doctor is Dr. Smith. I live in St. Louis.", ["My doctor is Dr. Smith", "I live in St. Louis"]),
+        (
+            "my sister is allergic to nuts but my brother is not",
+            ["my sister is allergic to nuts but my brother is not"],
+        ),
+        ("my sister has a dog and my brother does too.", ["my sister has a dog and my brother does too"]),
+        ("the wifi password is hunter2", []),
+        ("my password is hunter2", []),
+        ("my code is 4821", []),
+        ("the pin of my card is 4821", []),
+        ("my iban is DE89 3704 0044 0532 0130 00", []),
+        ("my api key is sk-abcdefgh12345", []),
+        ("my card is 4111 1111 1111 1111", []),
+        ("remember that the wifi password is hunter2", ["the wifi password is hunter2"]),
+        ("my pincushion is in the drawer", ["my pincushion is in the drawer"]),
         ("call me captain please", ["call me captain"]),
         ("i have two children", ["i have two children"]),
     ],
@@ -121,3 +135,11 @@ def test_no_words_take_long(run: str) -> None:
     words = f"my dog is called rex{run * (8000 // len(run))}x"
     stated(turn(words), [turn("my dog is old")], [Fact("1", "My dog is old.")])
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("said", "unasked"), [("the gate code is 4711", True), ("please remember that the gate code is 4711", False)]
+)
+def test_a_model_keeps_a_secret_only_when_it_was_asked_to(said: str, unasked: bool) -> None:
+    assert is_unasked_secret("The gate code is 4711.", said) is unasked
+    assert not is_unasked_secret("The gate is green.", said)

@@ -13,6 +13,19 @@ _BE = r"(?:is|are|was|were)"
 _SENTENCE = re.compile(
     r"(?<![.!;\n])[.!;\n]+(?=\s|$)|(?<!\s),?\s+(?:and|but)\s+(?=(?:my|i|our|we|the)\b)", re.IGNORECASE
 )
+_VERB = r"(?:is|are|was|were|am|do|does|did|has|have|had|can|could|will|would)"
+_NEGATED = r"(?:isn|aren|wasn|weren|doesn|don|didn|hasn|haven|can|won)['\u2019]t"
+_LEANING = re.compile(
+    rf"(?:\S+ ){{1,5}}(?:{_VERB}(?: not| too| also)?|{_NEGATED})\s*(?:[.!;\n]|$)",
+    re.IGNORECASE,
+)
+_SECRET = re.compile(
+    r"\b(?:pass ?(?:words?|phrases?|codes?)|pins?|pin (?:code|number)|api keys?|secrets?|secret keys?|access tokens?|"
+    r"(?:credit |debit |bank )?card numbers?|cvv|cvc|iban|account numbers?|social security numbers?)\b|"
+    r"\bcodes?\b[^.!;]{0,60}?\d{3}|\b[a-z]{2}\d{2}(?: ?[a-z0-9]{4}){3,}|"
+    r"\b(?:\d[ -]?){13,19}\b|\b(?:sk|ghp|xox[bp])[-_]\w{8}",
+    re.IGNORECASE,
+)
 _FILLER = re.compile(
     r"(?:(?:um|uh|er|well|so|oh|ok|okay|hey|hi|hello|now|and|but|also|listen|please|yes|yeah|actually|by the way|"
     r"just so you know|for your information|fyi|you know|i think|i believe|as you know|you should know|"
@@ -83,6 +96,8 @@ _MONTHS = [month for month in NUMBERS.months if month != "may"]
 
 STATEMENTS = Statements(
     boundary=_SENTENCE,
+    leaning=_LEANING,
+    secret=_SECRET,
     filler=_FILLER,
     wish=_WISH,
     tail=_TAIL,
