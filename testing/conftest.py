@@ -12,7 +12,7 @@ import pytest
 # The quick ones first: a mistake shows early.
 KINDS = ("unit", "docs", "integration", "browser", "bench", "oldcpu", "provision")
 # Seconds before a test is ended, where it does not say otherwise: emulation and downloads take their time.
-PATIENCE = {"oldcpu": 600, "provision": 1200}
+TIMEOUTS_S = {"oldcpu": 600, "provision": 1200}
 
 # An exported core type of another machine makes every numpy die on this one.
 os.environ.pop("OPENBLAS_CORETYPE", None)
@@ -40,8 +40,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         kind = kind_of(item)
         item.user_properties.append(("kind", kind))
-        if kind in PATIENCE and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(PATIENCE[kind]))
+        if kind in TIMEOUTS_S and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TIMEOUTS_S[kind]))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -280,7 +280,7 @@ class VisionAnswer:
 
 @dataclass(frozen=True, slots=True)
 class CameraView:
-    """What the page shows of the eyes. ``at`` is when the latest picture was taken (epoch seconds)."""
+    """What the page shows of the camera. ``at`` is when the latest picture was taken (epoch seconds)."""
 
     on: bool
     source: str

@@ -157,7 +157,7 @@ def delays(arrivals: Sequence[tuple[int, float]], done: Sequence[tuple[int, floa
 
 @dataclass
 class Timed:
-    """``voice.twin_service.Brain`` around the real one: when TwinService was ready for more after each piece."""
+    """``voice.brain.Brain`` around the real one: when TwinService was ready for more after each piece."""
 
     agent: Agent
     wire: Wire

@@ -48,8 +48,8 @@ def running(command: list[str], log: Path, cwd: Path, env: dict[str, str]) -> It
             process.wait()
 
 
-def wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path, patience_s: float) -> None:
-    deadline = time.monotonic() + patience_s
+def wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path, wait_s: float) -> None:
+    deadline = time.monotonic() + wait_s
     said = "nothing"
     while time.monotonic() < deadline:
         assert process.poll() is None, f"ended with {process.returncode}:\n{log.read_text(errors='replace')[-3000:]}"
@@ -62,7 +62,7 @@ def wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path, pa
             if health.status_code == 200:
                 return
         time.sleep(0.5)
-    pytest.fail(f"not healthy after {patience_s} s: {said}\n{log.read_text(errors='replace')[-3000:]}")
+    pytest.fail(f"not healthy after {wait_s} s: {said}\n{log.read_text(errors='replace')[-3000:]}")
 
 
 @pytest.fixture(params=CPUS)

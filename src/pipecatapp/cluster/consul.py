@@ -60,7 +60,7 @@ class Query:
         self._index = 0
 
     async def next(self) -> Any:
-        """The answer: at once the first time, then when it changed or Consul's patience ended.
+        """The answer: at once the first time, then when it changed or Consul's wait ended.
 
         Raises:
             ConsulUnreachableError: there is no answer; the next question begins anew.

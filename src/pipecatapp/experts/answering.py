@@ -48,12 +48,12 @@ class Answering:
     """Streams answers from a chain of pools: the first that has a usable instance is asked.
 
     Args:
-        patience_s: how long to wait, once something failed, for somebody who can go on.
+        wait_s: how long to wait, once something failed, for somebody who can go on.
         clock: monotonic seconds.
     """
 
-    def __init__(self, patience_s: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self._patience_s = patience_s
+    def __init__(self, wait_s: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._wait_s = wait_s
         self._clock = clock
 
     async def stream(
@@ -131,11 +131,11 @@ class Answering:
         answer.tried.clear()
 
     async def _wait(self, answer: _Answer, pools: Sequence[Pool]) -> None:
-        """Nobody is left to ask: everybody is asked once more, while the patience lasts and somebody may get well."""
+        """Nobody is left to ask: everybody is asked once more, while there is time and somebody may get well."""
         hopeful = any(i.id not in answer.refused for pool in pools for i in pool.instances)
         now = self._clock()
         answer.failed_at = answer.failed_at or now
-        if not hopeful or now - answer.failed_at >= self._patience_s:
+        if not hopeful or now - answer.failed_at >= self._wait_s:
             raise answer.error or ModelUnreachableError("no expert answers")
         answer.tried.clear()
         await asyncio.sleep(_LOOK_AGAIN_S)

@@ -41,7 +41,7 @@ class Experts:
         sink: where changes of the table go, at most once a second.
         fixed: registrations that are always there (external experts).
         queue: how many requests may wait for each expert.
-        patience_s: how long a turn waits for somebody who can go on with it.
+        wait_s: how long a turn waits for somebody who can go on with it.
         clock: monotonic seconds.
     """
 
@@ -52,14 +52,14 @@ class Experts:
         fixed: Sequence[Registration] = (),
         *,
         queue: int = 4,
-        patience_s: float = 10.0,
+        wait_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connect = connect
         self._sink = sink
         self._fixed = tuple(fixed)
         self._queue = queue
-        self._answering = Answering(patience_s)
+        self._answering = Answering(wait_s)
         self._pools: dict[str, Pool] = {}
         self._gone: list[Instance] = []
         self._last_resort: Pool | None = None

@@ -32,7 +32,7 @@ class ResilientChatModel:
     Args:
         own: our own model as an instance, or None on a node without one.
         experts: the others.
-        patience_s: how long a turn waits for somebody who can go on with it.
+        wait_s: how long a turn waits for somebody who can go on with it.
         health_within_s: after this long our own counts as silent, so that it does not hide who is well.
         clock: monotonic seconds.
     """
@@ -41,7 +41,7 @@ class ResilientChatModel:
         self,
         own: Instance | None,
         experts: Experts,
-        patience_s: float = 10.0,
+        wait_s: float = 10.0,
         health_within_s: float = 1.5,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -52,14 +52,14 @@ class ResilientChatModel:
             experts.stand_by(self._own)
         self._instance = own
         self._experts = experts
-        self._answering = Answering(patience_s)
-        self._patience_s = patience_s
+        self._answering = Answering(wait_s)
+        self._wait_s = wait_s
         self._clock = clock
 
     async def profile(self) -> ModelProfile:
         """What is loaded where the next request will go; waits a moment for somebody who may get well."""
         first: ModelError | None = None
-        end = self._clock() + self._patience_s
+        end = self._clock() + self._wait_s
         while True:
             tried: set[str] = set()
             for pool in self._pools():

@@ -30,7 +30,7 @@ class ServerProbe:
     Args:
         url: OpenAI base URL, with ``/v1``.
         api_key: bearer token, if it wants one.
-        patience_s: how long it may take to say that it lives.
+        wait_s: how long it may take to say that it lives.
         transport: what carries the requests, in place of the network.
     """
 
@@ -38,7 +38,7 @@ class ServerProbe:
         self,
         url: str,
         api_key: str = "",
-        patience_s: float = 1.0,
+        wait_s: float = 1.0,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._base = url.rstrip("/")
@@ -46,7 +46,7 @@ class ServerProbe:
         self._health: str | None = None
         self._http = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
-            timeout=patience_s,
+            timeout=wait_s,
             limits=httpx.Limits(max_keepalive_connections=0),
             trust_env=not is_in_house(url),
             transport=transport,

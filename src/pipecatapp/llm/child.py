@@ -42,20 +42,20 @@ class EngineChild:
         root: its URL without ``/v1``.
         key: its API key.
         log: the file it prints to.
-        patience: the waits.
+        timeouts: the waits.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, root: str, key: str, log: Path, patience: Timeouts) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, root: str, key: str, log: Path, timeouts: Timeouts) -> None:
         self._process = process
         self._root = root
         self._key = key
         self._log = log
-        self._patience = patience
+        self._timeouts = timeouts
         self._postmortem = Postmortem()
 
     @classmethod
     async def spawn(
-        cls, engine: Engine, arguments: Sequence[str], *, root: str, key: str, log: Path, patience: Timeouts
+        cls, engine: Engine, arguments: Sequence[str], *, root: str, key: str, log: Path, timeouts: Timeouts
     ) -> EngineChild:
         """Start it, so that it ends when this process ends, however that happens."""
         rotate_log(log)
@@ -73,7 +73,7 @@ class EngineChild:
                 stderr=output,
             )
         _prefer_for_oom(process.pid)
-        return cls(process, root, key, log, patience)
+        return cls(process, root, key, log, timeouts)
 
     @property
     def pid(self) -> int:
@@ -92,9 +92,9 @@ class EngineChild:
             EngineError: it ended, refuses, or takes too long.
         """
         body = {"model": model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}
-        async with self._client(self._patience.ready_within) as http:
+        async with self._client(self._timeouts.ready_within) as http:
             try:
-                async with asyncio.timeout(self._patience.ready_within):
+                async with asyncio.timeout(self._timeouts.ready_within):
                     while True:
                         if self.code is not None:
                             raise EngineError(f"the engine ended while loading: {last_words(self._log)}")
@@ -105,23 +105,23 @@ class EngineChild:
                             raise EngineError(f"the engine refuses its first completion: {answer.text[:300]}")
                         await asyncio.sleep(0.1)
             except TimeoutError as error:
-                raise EngineError(f"the engine was not ready in {self._patience.ready_within:.0f} s") from error
+                raise EngineError(f"the engine was not ready in {self._timeouts.ready_within:.0f} s") from error
 
     async def watch(self) -> str:
         """Wait until it ends or hangs; returns the reason in a sentence."""
         ended = asyncio.create_task(self._process.wait())
         answered = time.monotonic()
         try:
-            async with self._client(self._patience.probe_every) as http:
+            async with self._client(self._timeouts.probe_every) as http:
                 while not ended.done():
-                    await asyncio.wait([ended], timeout=self._patience.probe_every)
+                    await asyncio.wait([ended], timeout=self._timeouts.probe_every)
                     rotate_log(self._log)
                     # The task queue answers this, not an HTTP thread: a server that hangs does not.
                     if ended.done() or await _ask(http, "GET", "/slots") is not None:
                         answered = time.monotonic()
-                    elif time.monotonic() - answered > self._patience.hang_after:
+                    elif time.monotonic() - answered > self._timeouts.hang_after:
                         self._process.kill()
-                        return f"the engine did not answer for {self._patience.hang_after:.0f} s and was ended"
+                        return f"the engine did not answer for {self._timeouts.hang_after:.0f} s and was ended"
         finally:
             ended.cancel()
         return self._postmortem.describe(self.code, self._log)
@@ -132,7 +132,7 @@ class EngineChild:
             if self.code is None:
                 self._process.terminate()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._process.wait(), self._patience.stop_within)
+                    await asyncio.wait_for(self._process.wait(), self._timeouts.stop_within)
         finally:
             if self.code is None:
                 self._process.kill()

@@ -57,7 +57,7 @@ class EngineSupervisor:
         find: finds an engine, fetching one if need be; runs in a thread.
         build: build an engine for this CPU in the background; None: where it pays.
         prepared: another program fetches and builds engines (``pipecatapp engine prepare``): wait for it.
-        patience: the waits.
+        timeouts: the waits.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class EngineSupervisor:
         find: Callable[[Path, Machine, Progress], Engine] = sources.find_engine,
         build: bool | None = None,
         prepared: bool = False,
-        patience: Timeouts | None = None,
+        timeouts: Timeouts | None = None,
     ) -> None:
         if not models:
             raise ConfigurationError("there is no model to start; run: pipecatapp models pull --for-this-pc")
@@ -83,7 +83,7 @@ class EngineSupervisor:
         self._find = find
         self._build = not prepared and (native.wanted(self._machine) if build is None else build)
         self._prepared = prepared
-        self._patience = patience or Timeouts()
+        self._timeouts = timeouts or Timeouts()
         self._damaged: dict[Path, str] = {}
         self._failures: dict[Path, int] = {}
         self._task: asyncio.Task[None] | None = None
@@ -160,7 +160,7 @@ class EngineSupervisor:
         return ComponentHealth("engine", status.ready, status.reason, status.progress)
 
     async def _run(self) -> None:
-        backoff = self._patience.backoff_first
+        backoff = self._timeouts.backoff_first
         while True:
             started = time.monotonic()
             try:
@@ -173,12 +173,12 @@ class EngineSupervisor:
                 # Whatever it was: nobody starts this supervisor again, and without an engine nothing is answered.
                 logger.exception("the engine's supervisor stumbled")
                 state, reason = "failed", f"the engine could not be started: {type(error).__name__}: {error}"
-            if time.monotonic() - started > self._patience.steady_after:
-                backoff = self._patience.backoff_first
+            if time.monotonic() - started > self._timeouts.steady_after:
+                backoff = self._timeouts.backoff_first
             logger.warning("engine: %s; next try in %.1f s", reason, backoff)
             self._set(state=state, reason=reason, progress=None, pid=None, restarts=self._status.restarts + 1)
             await asyncio.sleep(backoff)
-            backoff = min(backoff * 2, self._patience.backoff_most)
+            backoff = min(backoff * 2, self._timeouts.backoff_most)
 
     async def _serve_once(self) -> str:
         """One life of the engine; returns why it ended."""
@@ -268,7 +268,7 @@ class EngineSupervisor:
         logger.info("starting %s: %d conversations of %d tokens", engine.name, launch.slots, launch.context_tokens)
         root = self.base_url.removesuffix("/v1")
         return await EngineChild.spawn(
-            engine, launch.arguments, root=root, key=self.api_key, log=self.log_file, patience=self._patience
+            engine, launch.arguments, root=root, key=self.api_key, log=self.log_file, timeouts=self._timeouts
         )
 
     def _start_build(self, engine: Engine) -> None:

@@ -73,7 +73,7 @@ def create(
     services = ToolServices(
         health=health,
         model=model,
-        eyes=vision,
+        vision=vision,
         conversations=conversations,
         clear=clear,
         code_sandbox=settings.code_sandbox,

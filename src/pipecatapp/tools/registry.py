@@ -30,7 +30,7 @@ class ToolServices:
 
     health: Callable[[], Awaitable[Sequence[ComponentHealth]]]
     model: Callable[[], Awaitable[str]]
-    eyes: Vision
+    vision: Vision
     conversations: ConversationStore
     clear: Callable[[str], Awaitable[None]]
     started: float

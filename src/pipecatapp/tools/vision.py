@@ -15,7 +15,7 @@ class Observation:
     """Looks, and says what is there.
 
     Args:
-        eyes: the camera and what understands its pictures.
+        vision: the camera and what understands its pictures.
     """
 
     spec = ToolSpec(
@@ -25,17 +25,17 @@ class Observation:
         timeout_s=40.0,
     )
 
-    def __init__(self, eyes: Vision) -> None:
-        self._eyes = eyes
+    def __init__(self, vision: Vision) -> None:
+        self._vision = vision
         # Such a model also reads aloud what somebody holds before the camera.
-        self.spec = replace(self.spec, untrusted=eyes.describes)
+        self.spec = replace(self.spec, untrusted=vision.describes)
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Look."""
-        sight = await self._eyes.look(context.words)
-        return ToolResult(sight.text, detail="\n".join(part for part in (sight.by, sight.note) if part))
+        answer = await self._vision.look(context.words)
+        return ToolResult(answer.text, detail="\n".join(part for part in (answer.by, answer.note) if part))
 
 
 def create(services: ToolServices) -> Tool:
     """The tool, for the registry."""
-    return Observation(services.eyes)
+    return Observation(services.vision)

@@ -1,1 +1,1 @@
-"""The eyes: a camera's pictures, what is in them, and how that is said."""
+"""Seeing: a camera's pictures, what is in them, and how that is said."""

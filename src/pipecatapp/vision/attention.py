@@ -1,4 +1,4 @@
-"""Whether somebody speaks or waits for an answer now: then the eyes rest, the processor belongs to the voice."""
+"""Whether somebody speaks or waits for an answer now: the processor then belongs to the voice, the camera rests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Attention:
     def observe(self, event: Event) -> None:
         """Take note of what a conversation does."""
         if isinstance(event, StateChanged):
-            # Read by the eyes' thread: the mapping is replaced, never changed.
+            # Read by the watcher's thread: the mapping is replaced, never changed.
             others = {name: since for name, since in self._busy.items() if name != event.conversation}
             self._busy = {**others, event.conversation: self._clock()} if event.state in _BUSY else others
 

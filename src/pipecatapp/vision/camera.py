@@ -60,7 +60,7 @@ class Camera:
     Args:
         source: what to watch.
         opener: opens it; raises CameraError.
-        patience: the waits.
+        timeouts: the waits.
         clock: seconds that only go forward.
     """
 
@@ -69,12 +69,12 @@ class Camera:
         source: Source,
         opener: Callable[[Source], Capture] = open_capture,
         *,
-        patience: Timeouts | None = None,
+        timeouts: Timeouts | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.source = source
         self._opener = opener
-        self._patience = patience or Timeouts()
+        self._timeouts = timeouts or Timeouts()
         self._clock = clock
         self._news = threading.Condition()
         self._wanted = threading.Event()
@@ -119,8 +119,8 @@ class Camera:
         """Why no picture comes; empty while they do."""
         with self._news:
             if self._hangs:
-                return f"{self.source.shown} hangs: no picture for more than {self._patience.hangs_after:g} seconds"
-            if self._alive_at is not None and self._clock() - self._alive_at < self._patience.grace:
+                return f"{self.source.shown} hangs: no picture for more than {self._timeouts.hangs_after:g} seconds"
+            if self._alive_at is not None and self._clock() - self._alive_at < self._timeouts.grace:
                 return ""
             return self._reason
 
@@ -137,7 +137,7 @@ class Camera:
     @property
     def _hangs(self) -> bool:
         since = self._reader.blocked_since if self._reader is not None else None
-        return since is not None and self._clock() - since > self._patience.hangs_after
+        return since is not None and self._clock() - since > self._timeouts.hangs_after
 
     def _replace_hanging(self) -> None:
         """Leave a hanging thread behind and let another one try."""
@@ -152,7 +152,7 @@ class Camera:
 
     def _run(self, reader: _Reader) -> None:
         stand_back()
-        wait = self._patience.backoff_first
+        wait = self._timeouts.backoff_first
         while not reader.ended.is_set():
             before = self._taken
             try:
@@ -165,14 +165,14 @@ class Camera:
             finally:
                 reader.blocked_since = None
             if self._taken != before:
-                wait = self._patience.backoff_first
+                wait = self._timeouts.backoff_first
             if again_at_once or reader.ended.is_set():
                 continue
             if reason != self._reason:
                 logger.warning("no picture: %s", reason)
             self._reason = reason
             reader.ended.wait(wait)
-            wait = min(2 * wait, self._patience.backoff_most)
+            wait = min(2 * wait, self._timeouts.backoff_most)
 
     def _watch(self, reader: _Reader) -> tuple[str, bool]:
         """Read until the source ends; why, and whether it just begins anew."""

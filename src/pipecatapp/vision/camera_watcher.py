@@ -1,4 +1,4 @@
-"""The eyes: look at the camera's newest picture, say what changed, answer what is there.
+"""The camera watcher: looks at the camera's newest picture, says what changed, answers what is there.
 
 One thread does it all, one look after the other. After each look it rests in proportion to what the look has cost
 (pace.py), and while somebody speaks or waits for an answer it rests altogether, but for a look that was asked for.
@@ -52,7 +52,7 @@ class CameraWatcher:
 
     Args:
         camera: gives the pictures.
-        load: loads the detector, in the eyes' thread; None: nothing is detected, only described.
+        load: loads the detector, in the watcher's thread; None: nothing is detected, only described.
         detector: its name.
         sink: where observations go.
         describer: describes pictures in words, where there is one.
@@ -99,7 +99,7 @@ class CameraWatcher:
         """Open them; returns at once."""
         if self._thread is None:
             self._camera.start()
-            self._thread = threading.Thread(target=self._run, name="eyes", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="camera watcher", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
@@ -160,7 +160,7 @@ class CameraWatcher:
         return await asyncio.to_thread(lambda: jpeg(annotated(look.frame.picture, look.things), _ON_PAGE))
 
     async def health(self) -> ComponentHealth:
-        """The health of component ``vision``. Without eyes the agent answers all the same."""
+        """The health of component ``vision``. Without a camera the agent answers all the same."""
         if trouble := self.trouble:
             return ComponentHealth("vision", ok=False, reason=trouble, vital=False)
         if self._last is None:
@@ -230,7 +230,7 @@ class CameraWatcher:
 
     def _stumbled(self, reason: str, error: Exception) -> float:
         if reason != self._trouble:
-            logger.error("the eyes do not see: %s", reason, exc_info=not isinstance(error, ConfigurationError))
+            logger.error("nothing can be seen: %s", reason, exc_info=not isinstance(error, ConfigurationError))
         with self._turn:
             self._trouble = reason
             self._turn.notify_all()

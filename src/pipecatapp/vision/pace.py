@@ -1,4 +1,4 @@
-"""How much of the processor the eyes may take: rests as long after each look that the voice never waits for them."""
+"""How much of the processor the camera watcher may take: it rests after each look, so that no voice waits for it."""
 
 from __future__ import annotations
 
@@ -34,4 +34,4 @@ def stand_back() -> None:
         # Linux gives every thread a priority of its own, whatever POSIX says of processes.
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
     except OSError as error:
-        logger.info("the eyes cannot lower their priority: %s", error)
+        logger.info("the camera watcher cannot lower its priority: %s", error)

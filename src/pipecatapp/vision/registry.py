@@ -44,7 +44,7 @@ def create_camera_watcher(
     busy: Callable[[], bool] = lambda: False,
     installed: Callable[[str], bool] = _installed,
 ) -> CameraWatcher | NoCamera:
-    """The eyes that the settings ask for; opens and loads nothing.
+    """The camera watcher that the settings ask for; opens and loads nothing.
 
     Raises:
         UnknownChoiceError: no detector has this name.

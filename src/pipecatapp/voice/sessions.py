@@ -31,13 +31,14 @@ from pipecatapp.errors import SpeechError
 from pipecatapp.events import HealthChanged
 from pipecatapp.ports import EventSink, HealthSource
 from pipecatapp.twin.turn_queue import TurnRunner
+from pipecatapp.voice.brain import Brain
 from pipecatapp.voice.recognition import SAMPLE_RATE as RATE_IN
 from pipecatapp.voice.recognition import Recognizer
 from pipecatapp.voice.stt_processor import SttProcessor
 from pipecatapp.voice.synthesis import SAMPLE_RATE as RATE_OUT
 from pipecatapp.voice.synthesis import Synthesizer
 from pipecatapp.voice.tts_fallback import FallbackSynthesizer
-from pipecatapp.voice.twin_service import Brain, TwinService
+from pipecatapp.voice.twin_service import TwinService
 from pipecatapp.voice.vad import SharedSilero, SharedSmartTurn, load_vad, smart_turn_is_quick
 from pipecatapp.voice.wire import WireSerializer
 
@@ -160,7 +161,7 @@ class VoiceSessions:
                 SttProcessor(self._stt),
                 UserTurnProcessor(user_turn_strategies=self._strategies()),
                 service,
-                service.mouth,
+                service.tts,
                 transport.output(),
             ]
         )

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 # The VAD believes in speech only after a while: what was said until then is kept.
 _PREROLL = int(0.6 * BYTES_PER_SECOND)
 # Recognition that takes this much longer than its usual worst case has failed.
-_PATIENCE = 20.0
+_TOO_LATE = 20.0
 
 
 class SttProcessor(FrameProcessor):
@@ -103,7 +103,7 @@ class SttProcessor(FrameProcessor):
 
     async def _finish(self, utterance: Utterance, before: asyncio.Task[None] | None) -> None:
         try:
-            async with asyncio.timeout(self._recognizer.final_p99_s * _PATIENCE):
+            async with asyncio.timeout(self._recognizer.final_p99_s * _TOO_LATE):
                 words = await utterance.finish()
         except (SpeechError, TimeoutError) as error:
             reason = str(error) or f"{self._recognizer.name} gave no answer in time"

@@ -6,18 +6,13 @@ its transcription is used, one recorder for all sessions.
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pipecatapp.errors import SpeechError
-from pipecatapp.voice.recognition import OnPartial, ThreadedUtterance, Utterance
+from pipecatapp.voice.in_process import InProcessWhisper, Samples
 
 
-class RealtimeSttRecognizer:
+class RealtimeSttRecognizer(InProcessWhisper):
     """RealtimeSTT's recorder without a microphone.
 
     Args:
@@ -25,56 +20,37 @@ class RealtimeSttRecognizer:
     """
 
     name = "realtimestt"
-    final_p99_s = 2.0
+    title = "RealtimeSTT"
 
     def __init__(self, model: Path) -> None:
+        super().__init__()
         self._folder = model
-        self._recorder: Any = None
-        self._turn = threading.Lock()
 
-    async def load(self) -> None:
-        """Start the recorder in a thread; seconds."""
-        await asyncio.to_thread(self._load)
-
-    def open(self, on_partial: OnPartial) -> Utterance:
-        """A buffered utterance."""
-        return ThreadedUtterance(self._transcribe)
-
-    async def aclose(self) -> None:
-        """End the recorder and its processes."""
-        recorder, self._recorder = self._recorder, None
-        if recorder is not None:
-            await asyncio.to_thread(recorder.shutdown)
-
-    def _load(self) -> None:
+    def load_model(self) -> Any:
+        """The recorder; seconds."""
         from importlib import resources
 
         from RealtimeSTT import AudioToTextRecorder
 
         vad = resources.files("pipecat.audio.vad.data") / "silero_vad.onnx"
-        try:
-            # "auto" would fetch the VAD from the network.
-            self._recorder = AudioToTextRecorder(
-                model=str(self._folder),
-                use_microphone=False,
-                spinner=False,
-                no_log_file=True,
-                device="cpu",
-                compute_type="int8",
-                language="en",
-                silero_backend="raw_onnx",
-                silero_onnx_model_path=str(vad),
-            )
-        except Exception as error:
-            raise SpeechError(f"RealtimeSTT could not be started: {error}") from error
+        # "auto" would fetch the VAD from the network.
+        return AudioToTextRecorder(
+            model=str(self._folder),
+            use_microphone=False,
+            spinner=False,
+            no_log_file=True,
+            device="cpu",
+            compute_type="int8",
+            language="en",
+            silero_backend="raw_onnx",
+            silero_onnx_model_path=str(vad),
+        )
 
-    def _transcribe(self, pcm: bytes) -> str:
-        if self._recorder is None:
-            raise SpeechError("RealtimeSTT is not loaded")
-        sound = np.frombuffer(pcm, dtype=np.int16).astype(np.float32) / 32768.0
-        try:
-            with self._turn:
-                self._recorder.audio = sound
-                return str(self._recorder.transcribe() or "")
-        except Exception as error:
-            raise SpeechError(f"RealtimeSTT failed: {error}") from error
+    def close_model(self, model: Any) -> None:
+        """End its processes."""
+        model.shutdown()
+
+    def transcribe(self, model: Any, sound: Samples) -> str:
+        """As its recorder hears it."""
+        model.audio = sound
+        return str(model.transcribe() or "")

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipecatapp.errors import SpeechError
-from pipecatapp.voice.synthesis import to_pipeline_rate, trim
+from pipecatapp.voice.in_process import InProcessSynthesizer
 
 DEFAULT_VOICE = "af_heart"
 
 
-class KokoroSynthesizer:
-    """One Kokoro model for all sessions.
+class KokoroSynthesizer(InProcessSynthesizer):
+    """Kokoro.
 
     Args:
         model: ``kokoro-v1.0.onnx``.
@@ -27,43 +25,23 @@ class KokoroSynthesizer:
     name = "kokoro"
 
     def __init__(self, model: Path, voices: Path, voice: str = "") -> None:
-        self._model = model
+        super().__init__()
+        self._file = model
         self._voices = voices
         self._voice = voice or DEFAULT_VOICE
-        self._kokoro: Any = None
-        self._turn = threading.Lock()
+        self.title = f"Kokoro in {model.parent}"
 
-    async def load(self) -> None:
-        """Load the model in a thread."""
-        await asyncio.to_thread(self._load)
-
-    async def say(self, text: str) -> bytes:
-        """Speak, in a thread."""
-        return await asyncio.to_thread(self._say, text)
-
-    async def aclose(self) -> None:
-        """Let the model go."""
-        self._kokoro = None
-
-    def _load(self) -> None:
+    def load_model(self) -> Any:
+        """The model with its voices. Raises SpeechError where the wanted one is not among them."""
         from kokoro_onnx import Kokoro
 
-        try:
-            kokoro = Kokoro(str(self._model), str(self._voices))
-            known = sorted(kokoro.get_voices())
-        except Exception as error:
-            raise SpeechError(f"Kokoro could not be loaded from {self._model.parent}: {error}") from error
+        kokoro = Kokoro(str(self._file), str(self._voices))
+        known = sorted(kokoro.get_voices())
         if self._voice not in known:
             raise SpeechError(f"Kokoro has no voice {self._voice!r}; TTS_VOICE may be one of: {', '.join(known)}")
-        self._kokoro = kokoro
+        return kokoro
 
-    def _say(self, text: str) -> bytes:
-        if self._kokoro is None:
-            raise SpeechError("Kokoro is not loaded")
-        try:
-            with self._turn:
-                samples, rate = self._kokoro.create(text, voice=self._voice, speed=1.0, lang="en-us")
-        except Exception as error:
-            raise SpeechError(f"Kokoro failed: {error}") from error
-        pcm = (np.clip(samples, -1.0, 1.0) * 32767).astype(np.int16).tobytes()
-        return trim(to_pipeline_rate(pcm, rate))
+    def synthesize(self, model: Any, text: str) -> tuple[bytes, int]:
+        """In American English, at its usual pace."""
+        samples, rate = model.create(text, voice=self._voice, speed=1.0, lang="en-us")
+        return (np.clip(samples, -1.0, 1.0) * 32767).astype(np.int16).tobytes(), rate

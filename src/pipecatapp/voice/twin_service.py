@@ -12,9 +12,7 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Protocol
 
 from pipecat.frames.frames import (
     CancelFrame,
@@ -29,15 +27,15 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipecatapp.background import BackgroundTasks
-from pipecatapp.domain import Source
 from pipecatapp.events import AssistantSpoke, ErrorSpoken, PartialTranscript, State, StateChanged
 from pipecatapp.ports import EventSink
 from pipecatapp.twin.turn_progress import TurnProgress, benchmark_block
 from pipecatapp.twin.turn_queue import QueuedTurn
+from pipecatapp.voice.brain import Brain
 from pipecatapp.voice.clauses import ClauseSplitter
 from pipecatapp.voice.false_alarms import ALARMS_TOLERATED, means_interruption
 from pipecatapp.voice.frames import HearingFailedFrame, NothingHeardFrame, TurnEndedFrame
-from pipecatapp.voice.stable import StableTranscript
+from pipecatapp.voice.request_words import RequestWords
 from pipecatapp.voice.synthesis import Synthesizer
 from pipecatapp.voice.tts_processor import TtsProcessor
 
@@ -53,29 +51,6 @@ CONTINUES_WITHIN_S = 4.0
 LET_SPEAK_S = 10.0
 
 HEARING_FAILED = "Sorry, something went wrong while I was listening. Please say that again."
-
-
-class Brain(Protocol):
-    """What voice needs of ``twin.agent.Agent``."""
-
-    async def prepare(self, conversation: str, words: str) -> None:
-        """Start what can be started on the words so far."""
-
-    def respond(
-        self, conversation: str, text: str, source: Source, progress: TurnProgress | None = None
-    ) -> AsyncGenerator[str, None]:
-        """The answer, piece by piece."""
-
-    def resume(
-        self, conversation: str, approval: str, progress: TurnProgress | None = None
-    ) -> AsyncGenerator[str, None]:
-        """What came of a call that a person decided, piece by piece."""
-
-    async def record_heard(self, conversation: str, turn_id: str, text: str) -> None:
-        """Only this came out of the speaker."""
-
-    def finish(self, progress: TurnProgress) -> None:
-        """What the turn cost is known."""
 
 
 @dataclass(slots=True)
@@ -108,11 +83,8 @@ class TwinService(FrameProcessor):
         self._conversation = conversation
         self._sink = sink
         self._benchmark = benchmark
-        self.mouth = TtsProcessor(synthesizer, self._cannot_speak, self._was_heard)
-        self._stable = StableTranscript()
-        self._words: list[str] = []
-        self._growing = ""
-        self._continued = ""
+        self.tts = TtsProcessor(synthesizer, self._tell_silence, self._tell_heard)
+        self._words = RequestWords()
         self._user_speaking = False
         self._speech_began = 0.0
         self._request_began = 0.0
@@ -135,21 +107,21 @@ class TwinService(FrameProcessor):
             return
         match frame:
             case VADUserStartedSpeakingFrame():
-                await self._speech_started()
+                await self._start_listening()
             case VADUserStoppedSpeakingFrame():
-                self._speech_stopped(frame.stop_secs)
+                self._stop_listening(frame.stop_secs)
             case InterimTranscriptionFrame():
-                await self._heard_so_far(frame.text)
+                await self._take_partial(frame.text)
             case TranscriptionFrame():
-                await self._heard_words(frame.text)
+                await self._take_words(frame.text)
             case NothingHeardFrame():
-                await self._heard_nothing()
+                await self._take_nothing()
             case HearingFailedFrame():
-                await self._hearing_failed(frame.reason)
+                await self._apologize(frame.reason)
             case UserStoppedSpeakingFrame():
                 await self.queue_frame(TurnEndedFrame())
             case TurnEndedFrame():
-                await self._turn_ended()
+                await self._end_turn()
             case EndFrame() | CancelFrame():
                 await self._interrupt()
 
@@ -165,7 +137,7 @@ class TwinService(FrameProcessor):
         """Answer aloud what was typed or decided; returns when it was spoken or interrupted."""
         async with self._one_at_a_time:
             if turn.approval:
-                await self._person_pauses()
+                await self._wait_for_pause()
             while self._turn is not None:
                 await asyncio.wait([self._turn.task])
             running = self._start_turn(turn.text, turn.progress(self._conversation, spoken=True), turn.approval)
@@ -177,100 +149,89 @@ class TwinService(FrameProcessor):
 
     async def interrupt(self) -> None:
         """Stop speaking and thinking now."""
-        self._words.clear()
-        self._continued = ""
+        self._words.take()
         self._person_done.set()
         await self._interrupt()
 
     # Hearing.
 
-    async def _speech_started(self) -> None:
+    async def _start_listening(self) -> None:
         self._user_speaking = True
         self._speech_began = time.monotonic()
         turn = self._turn
         if turn is None:
-            self._state("listening")
-            if not self._words:
+            self._tell_state("listening")
+            if not self._words.begun:
                 self._request_began = self._speech_began
-                self._stable.reset()
+                self._words.begin()
                 self._prepare("")
         elif turn.false_alarms < ALARMS_TOLERATED and not self._held:
             self._held = True
-            self._stable.reset()
-            await self.mouth.hold()
-            self._state("listening")
-            self._hold_ends = asyncio.get_running_loop().call_later(HOLD_AT_MOST_S, self._false_alarm)
+            self._words.begin()
+            await self.tts.hold()
+            self._tell_state("listening")
+            self._hold_ends = asyncio.get_running_loop().call_later(HOLD_AT_MOST_S, self._go_on)
 
-    def _speech_stopped(self, silence: float) -> None:
+    def _stop_listening(self, silence: float) -> None:
         self._user_speaking = False
         self._last_sample = time.monotonic() - silence
-        if self._turn is None and self._growing:
+        if self._turn is None and self._words.growing:
             # The recognizer's final pass seldom changes the words, so do not wait for it.
-            self._prepare(self._so_far(self._growing))
+            self._prepare(self._words.text)
 
-    async def _heard_so_far(self, words: str) -> None:
+    async def _take_partial(self, words: str) -> None:
         if self._turn is not None:
             if not means_interruption(words, self._turn.progress.text):
                 return
             await self._take_over()
-        self._growing = words
-        so_far = self._so_far(words)
-        self._sink.emit(PartialTranscript(conversation=self._conversation, text=so_far))
-        stable = self._stable.update(so_far)
+        stable = self._words.hear(words)
+        self._sink.emit(PartialTranscript(conversation=self._conversation, text=self._words.text))
         if stable is not None:
             self._prepare(stable)
 
-    async def _heard_words(self, words: str) -> None:
+    async def _take_words(self, words: str) -> None:
         if self._turn is not None:
             if not means_interruption(words, self._turn.progress.text, final=True):
-                self._false_alarm()
+                self._go_on()
                 return
             await self._take_over()
         self._failed_hearing = False
         self._final_at = time.monotonic()
-        self._growing = ""
-        self._words.append(words)
-        so_far = self._so_far()
-        self._sink.emit(PartialTranscript(conversation=self._conversation, text=so_far))
-        self._prepare(so_far)
+        self._words.complete(words)
+        self._sink.emit(PartialTranscript(conversation=self._conversation, text=self._words.text))
+        self._prepare(self._words.text)
 
-    async def _heard_nothing(self) -> None:
-        self._growing = ""
+    async def _take_nothing(self) -> None:
+        self._words.lose()
         if self._turn is not None:
-            self._false_alarm()
-        elif not self._words and not self._continued:
+            self._go_on()
+        elif not self._words:
             self._person_done.set()
-            self._state("idle")
+            self._tell_state("idle")
 
-    async def _hearing_failed(self, reason: str) -> None:
+    async def _apologize(self, reason: str) -> None:
         if self._turn is not None or self._failed_hearing:
             # Said once; a second failure in a row must not talk over itself.
-            self._false_alarm()
+            self._go_on()
             return
         self._failed_hearing = True
         logger.warning("speech recognition failed: %s", reason)
-        self._words.clear()
+        self._words.forget()
         self._sink.emit(ErrorSpoken(conversation=self._conversation, kind="stt", text=HEARING_FAILED))
         progress = TurnProgress(self._conversation, "voice", spoken=True)
         task = self.create_task(self._say_only(HEARING_FAILED), "apology")
         self._turn = _Turn("", progress, task)
 
-    async def _turn_ended(self) -> None:
+    async def _end_turn(self) -> None:
         self._person_done.set()
-        if self._turn is not None or not (self._words or self._continued):
+        if self._turn is not None or not self._words:
             return
-        text = self._so_far()
-        self._words.clear()
-        self._continued = ""
-        self._stable.reset()
+        text = self._words.take()
         progress = TurnProgress(self._conversation, "voice", started=self._last_sample, spoken=True)
         progress.began = self._request_began
         if self._final_at is not None:
             progress.stt_s = max(0.0, self._final_at - self._last_sample)
         self._start_turn(text, progress)
-
-    def _so_far(self, growing: str = "") -> str:
-        return " ".join(part for part in (self._continued, *self._words, growing) if part)
 
     def _prepare(self, words: str) -> None:
         self._preparing.start(self._agent.prepare(self._conversation, words), "prepare")
@@ -278,22 +239,22 @@ class TwinService(FrameProcessor):
     # Answering.
 
     def _start_turn(self, text: str, progress: TurnProgress, approval: str = "") -> _Turn:
-        self._state("thinking")
-        self.mouth.begin()
+        self._tell_state("thinking")
+        self.tts.begin()
         task = self.create_task(self._answer(text, progress, approval), "answer")
         turn = self._turn = _Turn(text, progress, task, approval)
-        turn.task.add_done_callback(lambda _: self._turn_over(turn))
+        turn.task.add_done_callback(lambda _: self._finish_turn(turn))
         return turn
 
-    def _turn_over(self, turn: _Turn) -> None:
+    def _finish_turn(self, turn: _Turn) -> None:
         if self._turn is turn:
             self._turn = None
             self._unhold()
-            self._state("listening" if self._user_speaking else "idle")
+            self._tell_state("listening" if self._user_speaking else "idle")
 
-    async def _person_pauses(self) -> None:
+    async def _wait_for_pause(self) -> None:
         """What nobody asked for just now does not begin while the person speaks, unless they never stop."""
-        if self._user_speaking or self._words or self._continued:
+        if self._user_speaking or self._words:
             self._person_done.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LET_SPEAK_S):
@@ -312,7 +273,7 @@ class TwinService(FrameProcessor):
                     waiting_since = time.monotonic()
                 clauses = splitter.feed(piece)
                 slow = time.monotonic() - waiting_since > HURRY_AFTER_S
-                if not clauses and slow and self.mouth.idle and self.mouth.dry_s < HURRY_AFTER_S:
+                if not clauses and slow and self.tts.idle and self.tts.dry_s < HURRY_AFTER_S:
                     clauses = splitter.hurry()
                 if clauses:
                     waiting_since = time.monotonic()
@@ -320,27 +281,27 @@ class TwinService(FrameProcessor):
                     self._say(clause)
         for clause in splitter.finish():
             self._say(clause)
-        await self.mouth.finish()
+        await self.tts.finish()
         self._report(progress)
 
     def _say(self, clause: str) -> None:
-        self.mouth.say(clause)
-        self._state("listening" if self._held else "speaking")
+        self.tts.say(clause)
+        self._tell_state("listening" if self._held else "speaking")
 
     async def _say_only(self, text: str) -> None:
-        self.mouth.begin()
+        self.tts.begin()
         self._say(text)
         try:
-            await self.mouth.finish()
+            await self.tts.finish()
         finally:
             self._turn = None
-            self._state("idle")
+            self._tell_state("idle")
 
     def _report(self, progress: TurnProgress) -> None:
-        mouth = self.mouth
-        if mouth.first_audio_at is not None and mouth.first_clause_at is not None:
-            progress.first_audio_s = mouth.first_audio_at - mouth.first_clause_at
-            progress.total_s = mouth.first_audio_at - progress.started
+        tts = self.tts
+        if tts.first_audio_at is not None and tts.first_clause_at is not None:
+            progress.first_audio_s = tts.first_audio_at - tts.first_clause_at
+            progress.total_s = tts.first_audio_at - progress.started
         self._agent.finish(progress)
         if self._benchmark:
             sys.stdout.write(benchmark_block(progress) + "\n")
@@ -357,8 +318,8 @@ class TwinService(FrameProcessor):
         heard = await self._interrupt(turn)
         recent = self._speech_began - turn.progress.started < CONTINUES_WITHIN_S
         if not heard and recent and turn.progress.source == "voice":
-            self._continued = turn.text
-        self._state("listening")
+            self._words.go_on_with(turn.text)
+        self._tell_state("listening")
 
     async def _interrupt(self, turn: _Turn | None = None) -> str:
         """End the turn that runs (only this one, if given); returns what was heard of its answer."""
@@ -367,24 +328,24 @@ class TwinService(FrameProcessor):
             return ""
         self._turn = None
         self._unhold()
-        heard = await self.mouth.silence()
+        heard = await self.tts.silence()
         if not running.task.done():
             running.task.cancel()
             await asyncio.wait([running.task])
         if running.text or running.approval:
             await self._agent.record_heard(self._conversation, running.progress.id, heard)
             self._report(running.progress)
-        self._state("idle")
+        self._tell_state("idle")
         return heard
 
-    def _false_alarm(self) -> None:
+    def _go_on(self) -> None:
         """It was nothing: go on where the sound stopped."""
         if self._turn is None or not self._held:
             return
         self._unhold()
         self._turn.false_alarms += 1
-        self.mouth.resume()
-        self._state("speaking")
+        self.tts.resume()
+        self._tell_state("speaking")
 
     def _unhold(self) -> None:
         self._held = False
@@ -394,16 +355,16 @@ class TwinService(FrameProcessor):
 
     # Telling.
 
-    def _state(self, state: State) -> None:
+    def _tell_state(self, state: State) -> None:
         if state != self._state_now:
             self._state_now = state
             self._sink.emit(StateChanged(conversation=self._conversation, state=state))
 
-    def _was_heard(self, text: str) -> None:
+    def _tell_heard(self, text: str) -> None:
         if self._turn is not None:
             self._sink.emit(AssistantSpoke(conversation=self._conversation, turn=self._turn.progress.id, text=text))
 
-    def _cannot_speak(self, reason: str) -> None:
+    def _tell_silence(self, reason: str) -> None:
         self._sink.emit(
             ErrorSpoken(
                 conversation=self._conversation,

@@ -25,7 +25,7 @@ class HealthBoard:
     """Asks every component now and then: often while one that is vital is not well, rarely otherwise.
 
     Args:
-        sources: component name to the one who knows; asked side by side, each within ``patience_s``.
+        sources: component name to the one who knows; asked side by side, each within ``timeout_s``.
         sink: where changes go.
     """
 
@@ -36,12 +36,12 @@ class HealthBoard:
         *,
         busy_s: float = 1.0,
         quiet_s: float = 5.0,
-        patience_s: float = 3.0,
+        timeout_s: float = 3.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sources = dict(sources)
         self._sink = sink
-        self._busy_s, self._quiet_s, self._patience_s = busy_s, quiet_s, patience_s
+        self._busy_s, self._quiet_s, self._timeout_s = busy_s, quiet_s, timeout_s
         self._clock = clock
         self._seen: dict[str, ComponentHealth] = {}
         self._asked_at: float | None = None
@@ -90,10 +90,10 @@ class HealthBoard:
 
     async def _ask(self, name: str, source: HealthSource) -> ComponentHealth:
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._timeout_s):
                 state = await source.health()
         except TimeoutError:
-            return ComponentHealth(name, ok=False, reason=f"no answer within {self._patience_s:g} s")
+            return ComponentHealth(name, ok=False, reason=f"no answer within {self._timeout_s:g} s")
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a component is its health
             log.warning("the health of %s could not be asked: %s", name, error)
             return ComponentHealth(name, ok=False, reason=f"{type(error).__name__}: {error}")

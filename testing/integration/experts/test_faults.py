@@ -53,7 +53,7 @@ def connect(registration: Registration) -> Instance:
 async def heard(urls: Sequence[str], **more: object) -> tuple[str, Experts]:
     """What the person hears of an expert with instances at these URLs, asked in this order."""
     registrations = [Registration("house", url, **more) for url in urls]  # type: ignore[arg-type]
-    experts = Experts(connect, RecordingSink(), patience_s=2.0)
+    experts = Experts(connect, RecordingSink(), wait_s=2.0)
     experts.update(registrations)
     for instance in experts.stand_ins()[0].instances:
         instance.elsewhere = urls.index(instance.registration.url)  # the later ones are busier

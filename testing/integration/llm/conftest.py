@@ -19,7 +19,7 @@ from testing.fakes.gguf import write_random_model
 
 ENGINES = Path(__file__).resolve().parents[3] / ".cache/engine"
 # A busy test machine is slow to answer; the waits of the tests are ceilings, not expectations.
-PATIENCE = Timeouts(probe_every=0.5, hang_after=2.0, backoff_first=0.1, backoff_most=0.5)
+TIMEOUTS = Timeouts(probe_every=0.5, hang_after=2.0, backoff_first=0.1, backoff_most=0.5)
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +52,7 @@ async def supervisors(engine: Engine, tmp_path: Path, free_port: int) -> AsyncIt
 
     def make(*models: ModelFile, **options: object) -> EngineSupervisor:
         settings = {
-            "engines": tmp_path / "engine", "port": free_port, "build": False, "patience": PATIENCE,
+            "engines": tmp_path / "engine", "port": free_port, "build": False, "timeouts": TIMEOUTS,
             "find": lambda engines, machine, progress: engine,
         }  # fmt: skip
         made.append(EngineSupervisor(models=models, **(settings | options)))  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[3]
 QUICK = Timeouts(answer=30.0, look=0.5, again=0.1, first_wait=0.1, longest_wait=0.5)
-PATIENCE_S = 60.0
+WITHIN_S = 60.0
 
 
 def demo(*options: str, **more: Any) -> ServerConfig:
@@ -33,8 +33,8 @@ def demo(*options: str, **more: Any) -> ServerConfig:
 
 
 @asynccontextmanager
-async def running(*configs: ServerConfig, patience: Timeouts = QUICK) -> AsyncIterator[McpServers]:
-    servers = McpServers(configs, patience)
+async def running(*configs: ServerConfig, timeouts: Timeouts = QUICK) -> AsyncIterator[McpServers]:
+    servers = McpServers(configs, timeouts)
     servers.start()
     try:
         yield servers
@@ -44,7 +44,7 @@ async def running(*configs: ServerConfig, patience: Timeouts = QUICK) -> AsyncIt
 
 async def until(what: Callable[[], bool] | Callable[[], Awaitable[bool]]) -> None:
     """Wait for it; a test that waits longer has failed."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(WITHIN_S):
         while True:
             found = what()
             if (await found) if isinstance(found, Awaitable) else found:
@@ -97,7 +97,7 @@ async def test_the_tools_of_a_program_are_called(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_a_server_that_dies_is_started_again_and_meanwhile_a_call_gets_a_sentence() -> None:
-    async with running(demo(), patience=Timeouts(first_wait=1.0)) as servers:
+    async with running(demo(), timeouts=Timeouts(first_wait=1.0)) as servers:
         await until(lambda: well(servers))
         before = servers.tools()
         with pytest.raises(ToolError, match="the server demo went away in the middle of it"):
@@ -112,7 +112,7 @@ async def test_a_server_that_dies_is_started_again_and_meanwhile_a_call_gets_a_s
 
 
 async def test_new_tools_of_a_server_come_at_once() -> None:
-    async with running(demo(), patience=Timeouts(look=3600.0)) as servers:
+    async with running(demo(), timeouts=Timeouts(look=3600.0)) as servers:
         await until(lambda: well(servers))
         assert "demo.grown" not in {tool.spec.name for tool in servers.tools()}
         await call(servers, "demo.grow")
@@ -158,7 +158,7 @@ class NotingRisks(dict[str, Risk]):
 
 async def test_tools_are_looked_through_beside_the_loop_and_once() -> None:
     risks = NotingRisks()
-    async with running(demo("--many", "60", risks=risks), patience=Timeouts(look=0.1, again=0.1)) as servers:
+    async with running(demo("--many", "60", risks=risks), timeouts=Timeouts(look=0.1, again=0.1)) as servers:
         await until(lambda: well(servers))
         looked = len(risks.threads)
         await asyncio.sleep(1.0)  # some looks later
@@ -219,7 +219,7 @@ async def test_lines_that_are_no_messages_are_dropped() -> None:
     ],
 )
 async def test_a_server_that_never_works_is_named_with_the_reason(config: ServerConfig, said: str) -> None:
-    async with running(config, patience=Timeouts(first_wait=0.1)) as servers:
+    async with running(config, timeouts=Timeouts(first_wait=0.1)) as servers:
 
         async def told() -> bool:
             health = await servers.health()

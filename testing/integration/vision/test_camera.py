@@ -26,9 +26,9 @@ def watch() -> Iterator[Callable[..., Camera]]:
     cameras: list[Camera] = []
 
     def started(
-        source: Source, opener: Callable[[Source], Capture] = open_capture, patience: Timeouts = QUICK
+        source: Source, opener: Callable[[Source], Capture] = open_capture, timeouts: Timeouts = QUICK
     ) -> Camera:
-        camera = Camera(source, opener, patience=patience)
+        camera = Camera(source, opener, timeouts=timeouts)
         cameras.append(camera)
         camera.start()
         return camera
@@ -208,7 +208,7 @@ def test_a_camera_on_http_vanishes_and_returns(watch: Callable[..., Camera]) -> 
 
 def test_a_camera_on_http_that_hangs_is_noticed(watch: Callable[..., Camera]) -> None:
     with HttpCamera() as http:
-        camera = watch(parse_source(http.url), patience=Timeouts(hangs_after=1.0, grace=0.2))
+        camera = watch(parse_source(http.url), timeouts=Timeouts(hangs_after=1.0, grace=0.2))
         picture_of(camera)
         http.hanging.set()
         wait_for(lambda: "hangs: no picture for" in camera.trouble)

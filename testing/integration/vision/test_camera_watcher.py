@@ -1,4 +1,4 @@
-"""The eyes as a whole: a video, a real detector, observations, pictures, descriptions."""
+"""The camera watcher as a whole: a video, a real detector, observations, pictures, descriptions."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ CUP, PERSON = ("cup", 96, 64), ("person", 320, 240)
 class Looking:
     """Camera watchers that are open, and what they have said so far."""
 
-    def __init__(self, eyes: CameraWatcher, sink: RecordingSink) -> None:
-        self.eyes, self.sink = eyes, sink
-        eyes.start()
+    def __init__(self, watcher: CameraWatcher, sink: RecordingSink) -> None:
+        self.watcher, self.sink = watcher, sink
+        watcher.start()
 
     @property
     def observations(self) -> list[str]:
@@ -58,7 +58,7 @@ class Looking:
     async def until(self, what: Callable[[], object], seconds: float = 40.0) -> None:
         deadline = time.monotonic() + seconds
         while not what():
-            assert time.monotonic() < deadline, f"{self.eyes.trouble or self.eyes.view()} {self.observations}"
+            assert time.monotonic() < deadline, f"{self.watcher.trouble or self.watcher.view()} {self.observations}"
             await asyncio.sleep(0.02)
 
 
@@ -69,7 +69,7 @@ Open = Callable[..., Looking]
 def look() -> Iterator[Open]:
     opened: list[Looking] = []
 
-    def open_eyes(
+    def open_watcher(
         camera: Camera | str,
         load: Callable[[], Detector] | None = lambda: YOLOv8Detector(SQUARES),
         describer: Moondream | None = None,
@@ -77,21 +77,21 @@ def look() -> Iterator[Open]:
     ) -> Looking:
         sink = RecordingSink()
         if isinstance(camera, str):
-            camera = Camera(parse_source(camera), patience=Timeouts(hangs_after=1.0, grace=0.2))
-        eyes = CameraWatcher(camera, load, "squares" if load else "none", sink, describer=describer, busy=busy)
-        opened.append(Looking(eyes, sink))
+            camera = Camera(parse_source(camera), timeouts=Timeouts(hangs_after=1.0, grace=0.2))
+        watcher = CameraWatcher(camera, load, "squares" if load else "none", sink, describer=describer, busy=busy)
+        opened.append(Looking(watcher, sink))
         return opened[-1]
 
-    yield open_eyes
+    yield open_watcher
     for looking in opened:
-        looking.eyes.stop()
+        looking.watcher.stop()
 
 
 async def test_what_comes_and_goes_in_a_video_is_observed_once_each(look: Open, tmp_path: Path) -> None:
     scenes: list[tuple[int, list[tuple[str, int, int]]]] = [
         (60, [CUP]), (60, [CUP, PERSON]), (60, [CUP, ("cup", 480, 64), PERSON]), (60, [PERSON]), (80, []),
     ]  # fmt: skip
-    eyes = look(str(write_video(tmp_path / "room.avi", scenes, rate=15)))
+    looking = look(str(write_video(tmp_path / "room.avi", scenes, rate=15)))
     told = [
         "I see a cup.",
         "I see a person and a cup.",
@@ -99,9 +99,9 @@ async def test_what_comes_and_goes_in_a_video_is_observed_once_each(look: Open, 
         "I see a person.",
         "I see nothing that I know.",
     ]
-    await eyes.until(lambda: len(eyes.observations) >= len(told))
-    assert eyes.observations[: len(told)] == told
-    first, second = eyes.sink.of(Observation)[:2]
+    await looking.until(lambda: len(looking.observations) >= len(told))
+    assert looking.observations[: len(told)] == told
+    first, second = looking.sink.of(Observation)[:2]
     assert (list(first.things), list(second.things)) == (["cup"], ["person", "cup"])
 
 
@@ -109,12 +109,12 @@ async def test_what_stays_is_no_news(look: Open, tmp_path: Path) -> None:
     import cv2
 
     cv2.imwrite(str(tmp_path / "desk.png"), squares(CUP, PERSON))
-    eyes = look(str(tmp_path / "desk.png"))
-    await eyes.until(lambda: eyes.observations)
+    looking = look(str(tmp_path / "desk.png"))
+    await looking.until(lambda: looking.observations)
     await asyncio.sleep(2.0)
-    assert eyes.observations == ["I see a person and a cup."]
-    assert eyes.eyes.glance() == "I see a person and a cup."
-    state = await eyes.eyes.health()
+    assert looking.observations == ["I see a person and a cup."]
+    assert looking.watcher.glance() == "I see a person and a cup."
+    state = await looking.watcher.health()
     assert (state.ok, state.vital, state.reason) == (True, False, f"squares, {tmp_path / 'desk.png'}")
 
 
@@ -128,8 +128,8 @@ async def test_a_slow_detector_gets_the_latest_picture_and_never_one_twice(look:
         return []
 
     detector = ScriptedDetector(found)
-    eyes = look(Camera(parse_source("0"), lambda _: capture), lambda: detector)
-    await eyes.until(lambda: len(detector.pictures) >= 4)
+    looking = look(Camera(parse_source("0"), lambda _: capture), lambda: detector)
+    await looking.until(lambda: len(detector.pictures) >= 4)
     numbers = [number_of(picture) for picture in detector.pictures]
     assert numbers == sorted(set(numbers))
     assert max(ages) <= 10  # it came while the detector was about to begin
@@ -139,63 +139,63 @@ async def test_a_slow_detector_gets_the_latest_picture_and_never_one_twice(look:
 async def test_a_camera_that_vanishes_is_trouble_and_what_is_still_there_is_no_news(look: Open) -> None:
     with HttpCamera() as http:
         http.show = squares(CUP)
-        eyes = look(http.url)
-        await eyes.until(lambda: eyes.observations == ["I see a cup."])
+        looking = look(http.url)
+        await looking.until(lambda: looking.observations == ["I see a cup."])
         http.vanish()
-        await eyes.until(lambda: eyes.eyes.trouble)
-        state = await eyes.eyes.health()
+        await looking.until(lambda: looking.watcher.trouble)
+        state = await looking.watcher.health()
         assert not state.ok
         assert "http://127.0.0.1" in state.reason
         assert "secret" not in state.reason
-        assert eyes.eyes.glance() == "The camera shows me nothing now."
-        assert (await eyes.eyes.look()).text.startswith("I cannot see anything now: http://127.0.0.1")
+        assert looking.watcher.glance() == "The camera shows me nothing now."
+        assert (await looking.watcher.look()).text.startswith("I cannot see anything now: http://127.0.0.1")
         http.return_()
-        await eyes.until(lambda: not eyes.eyes.trouble)
+        await looking.until(lambda: not looking.watcher.trouble)
         http.show = squares(CUP, PERSON)
-        await eyes.until(lambda: len(eyes.observations) == 2)
-        assert eyes.observations == ["I see a cup.", "I see a person and a cup."]
+        await looking.until(lambda: len(looking.observations) == 2)
+        assert looking.observations == ["I see a cup.", "I see a person and a cup."]
 
 
 async def test_a_camera_that_hangs_is_told_by_health(look: Open) -> None:
     with HttpCamera() as http:
-        eyes = look(http.url)
-        await eyes.until(lambda: eyes.eyes.view().at)
+        looking = look(http.url)
+        await looking.until(lambda: looking.watcher.view().at)
         http.hanging.set()
-        await eyes.until(lambda: "hangs: no picture for" in eyes.eyes.trouble)
-        state = await eyes.eyes.health()
+        await looking.until(lambda: "hangs: no picture for" in looking.watcher.trouble)
+        state = await looking.watcher.health()
         assert (state.component, state.ok) == ("vision", False)
-        assert "hangs" in eyes.eyes.view().trouble
+        assert "hangs" in looking.watcher.view().trouble
 
 
 async def test_a_look_that_is_asked_for_is_fresh_also_while_the_voice_is_busy(look: Open) -> None:
     with HttpCamera() as http:
         busy = False
         http.show = squares(CUP)
-        eyes = look(http.url, busy=lambda: busy)
-        await eyes.until(lambda: eyes.observations)
+        looking = look(http.url, busy=lambda: busy)
+        await looking.until(lambda: looking.observations)
         busy = True
         await asyncio.sleep(1.0)
         http.show = squares(PERSON)
         await asyncio.sleep(1.0)
-        assert eyes.observations == ["I see a cup."]
-        assert await eyes.eyes.look() == VisionAnswer("I see a person.", "squares")
+        assert looking.observations == ["I see a cup."]
+        assert await looking.watcher.look() == VisionAnswer("I see a person.", "squares")
 
 
-async def test_a_detector_that_breaks_is_trouble_and_the_eyes_go_on(look: Open) -> None:
+async def test_a_detector_that_breaks_is_trouble_and_the_watcher_goes_on(look: Open) -> None:
     def broken() -> Detector:
         raise ConfigurationError("the model is damaged; run: pipecatapp models pull yolov8n")
 
-    eyes = look(Camera(parse_source("0"), lambda _: ScriptedCapture()), broken)
-    await eyes.until(lambda: eyes.eyes.trouble)
-    assert "pipecatapp models pull yolov8n" in (await eyes.eyes.health()).reason
-    assert (await eyes.eyes.look()).text.startswith("I cannot see anything now: the model is damaged")
+    looking = look(Camera(parse_source("0"), lambda _: ScriptedCapture()), broken)
+    await looking.until(lambda: looking.watcher.trouble)
+    assert "pipecatapp models pull yolov8n" in (await looking.watcher.health()).reason
+    assert (await looking.watcher.look()).text.startswith("I cannot see anything now: the model is damaged")
 
     def unsure(_: Picture) -> list[Thing]:
         raise RuntimeError("out of memory")
 
-    eyes = look(Camera(parse_source("0"), lambda _: ScriptedCapture()), lambda: ScriptedDetector(unsure))
-    await eyes.until(lambda: eyes.eyes.trouble)
-    assert eyes.eyes.trouble == "looking failed: RuntimeError: out of memory"
+    looking = look(Camera(parse_source("0"), lambda _: ScriptedCapture()), lambda: ScriptedDetector(unsure))
+    await looking.until(lambda: looking.watcher.trouble)
+    assert looking.watcher.trouble == "looking failed: RuntimeError: out of memory"
 
 
 # --- the tool, and a model that describes
@@ -210,16 +210,16 @@ async def test_a_camera_that_cannot_be_opened_is_said_with_its_reason(look: Open
     def absent(_: Source) -> Capture:
         raise CameraError("there is no camera 0 (/dev/video0); plug one in, or set CAMERA")
 
-    eyes = look(Camera(parse_source("0"), absent))
-    text = (await ObservationTool(eyes.eyes).run({}, CONTEXT)).text
+    looking = look(Camera(parse_source("0"), absent))
+    text = (await ObservationTool(looking.watcher).run({}, CONTEXT)).text
     assert text == "I cannot see anything now: there is no camera 0 (/dev/video0); plug one in, or set CAMERA."
 
 
 async def test_moondream_describes_the_picture_for_the_question(look: Open) -> None:
     with HttpCamera() as http, MoondreamServer() as server:
         http.show = squares(CUP)
-        eyes = look(http.url, describer=Moondream(f"{server.url}/v1/"))
-        tool = ObservationTool(eyes.eyes)
+        looking = look(http.url, describer=Moondream(f"{server.url}/v1/"))
+        tool = ObservationTool(looking.watcher)
         assert tool.spec.untrusted
         result = await tool.run({}, CONTEXT)
         assert (result.text, result.detail) == ("A person sits at a desk with a red cup.", "moondream")
@@ -247,8 +247,8 @@ async def test_when_moondream_fails_the_detectors_words_are_the_answer(look: Ope
     with HttpCamera() as http, MoondreamServer() as server:
         http.show = squares(CUP)
         server.mood = mood
-        eyes = look(http.url, describer=Moondream(server.url, within_s=1.0 if "within" in note else 60.0))
-        result = await ObservationTool(eyes.eyes).run({}, CONTEXT)
+        looking = look(http.url, describer=Moondream(server.url, within_s=1.0 if "within" in note else 60.0))
+        result = await ObservationTool(looking.watcher).run({}, CONTEXT)
         assert result.text == "I see a cup."
         assert note in result.detail
 
@@ -258,13 +258,13 @@ async def test_a_moondream_that_hung_is_not_waited_for_again_at_once(look: Open)
     with HttpCamera() as http, MoondreamServer() as server:
         http.show = squares(CUP)
         server.mood = "hangs"
-        eyes = look(http.url, describer=Moondream(server.url, within_s=5.0, clock=lambda: now))
-        await eyes.eyes.look()
+        looking = look(http.url, describer=Moondream(server.url, within_s=5.0, clock=lambda: now))
+        await looking.watcher.look()
         server.mood = "answers"
-        assert (await eyes.eyes.look()).by == "squares"
+        assert (await looking.watcher.look()).by == "squares"
         assert len(server.asked) == 1
         now += 61
-        assert (await eyes.eyes.look()).by == "moondream"
+        assert (await looking.watcher.look()).by == "moondream"
 
 
 async def test_an_absent_moondream_is_noticed_at_once(look: Open) -> None:
@@ -272,20 +272,20 @@ async def test_an_absent_moondream_is_noticed_at_once(look: Open) -> None:
         url = server.url
     with HttpCamera() as http:
         http.show = squares(CUP)
-        sight = await look(http.url, describer=Moondream(url)).eyes.look()
-        assert sight.text == "I see a cup."
-        assert "cannot be reached" in sight.note
+        answer = await look(http.url, describer=Moondream(url)).watcher.look()
+        assert answer.text == "I see a cup."
+        assert "cannot be reached" in answer.note
 
 
 async def test_moondream_alone_describes_and_says_when_it_cannot(look: Open) -> None:
     with HttpCamera() as http, MoondreamServer(answer="word " * 200) as server:
-        eyes = look(http.url, None, Moondream(server.url, within_s=60.0))
-        sight = await eyes.eyes.look()
-        assert sight.by == "moondream"
-        assert len(sight.text) <= 403
+        looking = look(http.url, None, Moondream(server.url, within_s=60.0))
+        answer = await looking.watcher.look()
+        assert answer.by == "moondream"
+        assert len(answer.text) <= 403
         server.mood = "loads"
-        assert "Loading model" in (await eyes.eyes.look()).text
-        assert eyes.eyes.glance() == ""
+        assert "Loading model" in (await looking.watcher.look()).text
+        assert looking.watcher.glance() == ""
 
 
 # --- the page
@@ -319,13 +319,13 @@ async def test_the_page_gets_the_annotated_picture(look: Open, mission: Mission,
 
     large = cv2.resize(squares(CUP), (1600, 1200), interpolation=cv2.INTER_NEAREST)
     cv2.imwrite(str(tmp_path / "desk.png"), large)
-    eyes = create_camera_watcher("yolov8", str(tmp_path / "desk.png"), _models(tmp_path), RecordingSink())
-    assert isinstance(eyes, CameraWatcher)
-    mission.camera = eyes  # type: ignore[assignment]
+    watcher = create_camera_watcher("yolov8", str(tmp_path / "desk.png"), _models(tmp_path), RecordingSink())
+    assert isinstance(watcher, CameraWatcher)
+    mission.camera = watcher  # type: ignore[assignment]
     await mission.start()
     async with client(mission) as http:
         assert (await http.get("/api/camera/picture")).status_code == 404
-        eyes.start()
+        watcher.start()
         try:
             async with asyncio.timeout(40):
                 while (await http.get("/api/camera")).json()["text"] == "":
@@ -333,7 +333,7 @@ async def test_the_page_gets_the_annotated_picture(look: Open, mission: Mission,
             state = (await http.get("/api/camera")).json()
             response = await http.get("/api/camera/picture")
         finally:
-            await asyncio.to_thread(eyes.stop)
+            await asyncio.to_thread(watcher.stop)
     assert response.headers["content-type"] == "image/jpeg"
     assert response.headers["cache-control"] == "no-store"
     assert (state["on"], state["detector"], state["text"]) == (True, "yolov8n", "I see a cup.")

@@ -33,7 +33,7 @@ async def everything(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
             rule=Rule([allowed], own=list),
             resolve=names.resolve,
             connect=leading_to(site, secure),
-            patience=Timeouts(answer=15, parsed=2, complete=2),
+            timeouts=Timeouts(answer=15, parsed=2, complete=2),
         )
         yield Web(browser, site, secure, house, names, pictures)
         await browser.aclose()

@@ -44,7 +44,7 @@ async def test_a_page_that_computes_for_ever_is_closed(web: Web, tmp_path: Path)
         rule=Rule(own=list),
         resolve=web.names.resolve,
         connect=leading_to(web.site),
-        patience=Timeouts(parsed=1, complete=1, read=3),
+        timeouts=Timeouts(parsed=1, complete=1, read=3),
     )
     goto, here = Goto(hasty), ToolContext("c", "t")
     url = serve(web, "<p>text<script>for (;;);</script>")
@@ -264,7 +264,7 @@ async def test_a_browser_that_nobody_uses_ends(web: Web, tmp_path: Path) -> None
         rule=Rule(own=list),
         resolve=web.names.resolve,
         connect=leading_to(web.site),
-        patience=Timeouts(idle=1.0),
+        timeouts=Timeouts(idle=1.0),
     )
     web.site.page("/", SHOP)
     await Goto(brief).run({"url": "http://shop.test/"}, ToolContext("c", "t"))

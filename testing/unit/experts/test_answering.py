@@ -37,8 +37,8 @@ def pool_of(name: str, *instances: ScriptedInstance, queue: int = 2) -> Pool:
     return pool
 
 
-async def answered(pools: Sequence[Pool], request: ChatRequest = REQUEST, patience_s: float = 0.3) -> list[ChatChunk]:
-    async with aclosing(Answering(patience_s).stream(lambda: pools, request)) as chunks:
+async def answered(pools: Sequence[Pool], request: ChatRequest = REQUEST, wait_s: float = 0.3) -> list[ChatChunk]:
+    async with aclosing(Answering(wait_s).stream(lambda: pools, request)) as chunks:
         return [chunk async for chunk in chunks]
 
 
@@ -168,7 +168,7 @@ async def test_a_refused_request_moves_on_and_blames_nobody() -> None:
     assert one.breaker.allows
     only = ScriptedInstance("coding", RequestRefusedError("unknown field"))
     with pytest.raises(RequestRefusedError):
-        await answered([pool_of("coding", only)], patience_s=60)
+        await answered([pool_of("coding", only)], wait_s=60)
     assert len(only.scripted.requests) == 1
 
 
@@ -182,14 +182,14 @@ async def test_who_recovers_in_time_goes_on_itself() -> None:
         only.breaker.succeed()
 
     repairing = asyncio.create_task(repair())
-    assert text(await answered([pool], patience_s=30)) == WHOLE
+    assert text(await answered([pool], wait_s=30)) == WHOLE
     await repairing
 
 
-async def test_when_patience_ends_the_first_failure_is_told() -> None:
+async def test_when_time_is_up_the_first_failure_is_told() -> None:
     only = ScriptedInstance("coding", ["The spare key", GONE])
     with pytest.raises(ModelUnreachableError, match="is gone"):
-        await answered([pool_of("coding", only)], patience_s=0)
+        await answered([pool_of("coding", only)], wait_s=0)
 
 
 async def test_a_full_expert_is_not_replaced_but_one_that_died_is() -> None:

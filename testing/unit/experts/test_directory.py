@@ -44,7 +44,7 @@ class DirectoryHarness:
         self.answers = answers or {}
         self.made: list[ScriptedInstance] = []
         self.sink = RecordingSink()
-        self.experts = Experts(self._connect, self.sink, fixed, patience_s=0.3, clock=clock)
+        self.experts = Experts(self._connect, self.sink, fixed, wait_s=0.3, clock=clock)
 
     def _connect(self, registration: Registration) -> Instance:
         host = registration.address.partition(":")[0]
@@ -280,7 +280,7 @@ async def test_a_turn_waits_for_who_is_well_in_a_moment() -> None:
     own = ScriptedInstance("own", breaker=CircuitBreaker(most_s=60))
     own.breaker.fail("gone")
     h.made[0].breaker.fail("gone")
-    asking = asyncio.create_task(ResilientChatModel(own, h.experts, patience_s=60).profile())
+    asking = asyncio.create_task(ResilientChatModel(own, h.experts, wait_s=60).profile())
     await asyncio.sleep(0.05)
     assert not asking.done()
     h.made[0].breaker.succeed()

@@ -31,9 +31,9 @@ class Stumbling:
 
 
 async def supervised(folder: Path, find: Stumbling) -> EngineSupervisor:
-    patience = Timeouts(backoff_first=0.0, backoff_most=0.0)
+    timeouts = Timeouts(backoff_first=0.0, backoff_most=0.0)
     supervisor = EngineSupervisor(
-        engines=folder, models=[ModelFile(folder / "m.gguf", "m")], find=find, build=False, patience=patience
+        engines=folder, models=[ModelFile(folder / "m.gguf", "m")], find=find, build=False, timeouts=timeouts
     )
     await supervisor.start()
     async with asyncio.timeout(30):

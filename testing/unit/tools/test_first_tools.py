@@ -53,7 +53,7 @@ def services(folder: Path) -> ToolServices:
     return ToolServices(
         health=health,
         model=model,
-        eyes=NoCamera(),
+        vision=NoCamera(),
         conversations=storage_in(folder).conversations,
         clear=clear,
         started=0.0,

@@ -1,4 +1,4 @@
-"""The eyes over time: their share of the processor, the rest while somebody speaks, a look that was asked for."""
+"""The camera watcher over time: its share of the processor, its rest while somebody speaks, a look when asked."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class TickingCamera:
         return Frame(numbered(self.looks), 0.0)
 
 
-def eyes_on(camera: TickingCamera, detector: ScriptedDetector, clock: JumpingClock) -> CameraWatcher:
-    eyes = CameraWatcher(camera, lambda: detector, "scripted", RecordingSink(), clock=clock)  # type: ignore[arg-type]
-    eyes._detector = detector
-    return eyes
+def watcher_on(camera: TickingCamera, detector: ScriptedDetector, clock: JumpingClock) -> CameraWatcher:
+    watcher = CameraWatcher(camera, lambda: detector, "scripted", RecordingSink(), clock=clock)  # type: ignore[arg-type]
+    watcher._detector = detector
+    return watcher
 
 
 @pytest.mark.parametrize("read_s", [0.0, 0.02])
@@ -54,10 +54,10 @@ def test_looking_takes_no_more_than_its_share_of_one_core(slowest: float, read_s
         clock.now += seconds
 
     camera = TickingCamera(read_s)
-    eyes = eyes_on(camera, ScriptedDetector(lambda _: [], work), clock)
+    watcher = watcher_on(camera, ScriptedDetector(lambda _: [], work), clock)
     began = clock.now
     for _ in range(200):
-        rest = eyes.once()
+        rest = watcher.once()
         clock.now += rest
     assert (worked + camera.cpu_s) / (clock.now - began) <= SHARE + 1e-9
 
@@ -69,16 +69,16 @@ async def test_a_stream_that_is_costly_to_read_is_said_and_still_looked_at() -> 
         clock.now += 0.1
 
     camera = TickingCamera()
-    eyes = eyes_on(camera, ScriptedDetector(lambda _: [], work), clock)
+    watcher = watcher_on(camera, ScriptedDetector(lambda _: [], work), clock)
     for _ in range(50):
-        rest = eyes.once()
+        rest = watcher.once()
         clock.now += rest
         camera.cpu_s += 0.6 * (rest + 0.1)
     assert rest <= 0.1 / LEAST_SHARE
-    assert "choose a smaller stream" in (await eyes.health()).reason
+    assert "choose a smaller stream" in (await watcher.health()).reason
     for _ in range(2):
-        clock.now += eyes.once() + 1.0
-    assert "choose a smaller stream" not in (await eyes.health()).reason
+        clock.now += watcher.once() + 1.0
+    assert "choose a smaller stream" not in (await watcher.health()).reason
 
 
 def test_a_rest_is_never_shorter_nor_longer_than_makes_sense() -> None:
@@ -106,12 +106,12 @@ def test_the_voice_comes_first_but_not_for_ever() -> None:
 def test_a_glance_is_the_last_observation_and_says_when_the_camera_is_gone() -> None:
     camera = TickingCamera()
     seen = [Thing("cup", 1, 0.9, (0, 0, 5, 5))]
-    eyes = eyes_on(camera, ScriptedDetector(lambda _: seen), JumpingClock())
-    assert eyes.glance() == ""
+    watcher = watcher_on(camera, ScriptedDetector(lambda _: seen), JumpingClock())
+    assert watcher.glance() == ""
     for _ in range(5):
-        eyes.once()
-    assert eyes.glance() == "I see a cup."
+        watcher.once()
+    assert watcher.glance() == "I see a cup."
     camera.trouble = "camera 0 hangs"
-    assert eyes.glance() == "The camera shows me nothing now."
+    assert watcher.glance() == "The camera shows me nothing now."
     camera.trouble = ""
-    assert eyes.glance() == "I see a cup."
+    assert watcher.glance() == "I see a cup."

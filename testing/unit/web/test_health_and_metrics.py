@@ -91,7 +91,7 @@ async def test_a_component_that_fails_or_hangs_is_unwell_and_the_others_are_stil
         "stt": Component(RuntimeError("no model")),
         "tts": Component(ComponentHealth("whatever", ok=True)),
     }
-    board = HealthBoard(sources, RecordingSink(), patience_s=0)
+    board = HealthBoard(sources, RecordingSink(), timeout_s=0)
 
     states = {state.component: state for state in await board.fresh()}
 

@@ -79,13 +79,13 @@ class McpServer:
         changed: told after its tools, or whether it can be reached, became others.
     """
 
-    def __init__(self, config: ServerConfig, changed: Callable[[], None], patience: Timeouts | None = None) -> None:
+    def __init__(self, config: ServerConfig, changed: Callable[[], None], timeouts: Timeouts | None = None) -> None:
         self.name = config.name
         self.tools: Sequence[RemoteTool] = ()
         self.off: Mapping[str, str] = {}
         self._config = config
         self._changed = changed
-        self._patience = patience or Timeouts()
+        self._timeouts = timeouts or Timeouts()
         self._trouble = Trouble(
             "it is being reached"
             if config.url
@@ -109,17 +109,17 @@ class McpServer:
 
     async def run(self) -> None:
         """Keep it connected until ``stop``; never raises."""
-        wait = self._patience.first_wait
+        wait = self._timeouts.first_wait
         while not self._stop.is_set():
             began = time.monotonic()
             try:
                 await self._connection()
             except Exception as error:  # noqa: BLE001 - what the library, its transports and the server make of it
                 self._gone(self._explain(error))
-            if time.monotonic() - began > self._patience.steady:
-                wait = self._patience.first_wait
+            if time.monotonic() - began > self._timeouts.steady:
+                wait = self._timeouts.first_wait
             if not await self._within(self._stop, wait):
-                wait = min(wait * 2, self._patience.longest_wait)
+                wait = min(wait * 2, self._timeouts.longest_wait)
 
     def stop(self) -> None:
         """End the connection, and ``run`` with it."""
@@ -169,7 +169,7 @@ class McpServer:
         async with AsyncExitStack() as stack:
             await self._enter(stack, client, line)
             listening = asyncio.create_task(_listen(client, stale), name=f"changes of {self.name}")
-            pause = self._patience.again
+            pause = self._timeouts.again
             try:
                 while not (self._stop.is_set() or line.ended.is_set()):
                     changed = False
@@ -178,9 +178,9 @@ class McpServer:
                         changed = await self._list(client)
                         self._here(client)
                     # Who says again and again that its tools are others is asked more and more seldom.
-                    pause = min(pause * 2, self._patience.longest_wait) if changed else self._patience.again
+                    pause = min(pause * 2, self._timeouts.longest_wait) if changed else self._timeouts.again
                     await self._first(pause, self._stop, line.ended)
-                    await self._first(self._patience.look, self._stop, line.ended, stale)
+                    await self._first(self._timeouts.look, self._stop, line.ended, stale)
             finally:
                 self._client = None
                 listening.cancel()
@@ -206,7 +206,7 @@ class McpServer:
         """Read the tools; whether they are others than before."""
         listed: list[types.Tool] = []
         digest, size = hashlib.sha256(), 0
-        async with asyncio.timeout(self._patience.answer if self._listed else self._config.start_timeout_s):
+        async with asyncio.timeout(self._timeouts.answer if self._listed else self._config.start_timeout_s):
             cursor: str | None = None
             for _ in range(_PAGES):
                 page = await client.list_tools(cursor=cursor)

@@ -27,7 +27,7 @@ class McpServers:
     def __init__(
         self,
         configs: Sequence[ServerConfig],
-        patience: Timeouts | None = None,
+        timeouts: Timeouts | None = None,
         off: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._tasks: list[asyncio.Task[None]] = []
@@ -35,7 +35,7 @@ class McpServers:
         self._named_off = off
         self._off: Mapping[str, str] = off
         self.changed = asyncio.Event()
-        self._servers = [McpServer(config, self._renew, patience) for config in configs]
+        self._servers = [McpServer(config, self._renew, timeouts) for config in configs]
         self._renew()
 
     def start(self) -> None:

@@ -101,7 +101,7 @@ class WebBrowser:
         pictures: where screenshots go.
         executable: the Chromium; empty: the one on the PATH.
         allow_hosts: private hosts that may be opened.
-        patience: how long it waits for what.
+        timeouts: how long it waits for what.
         rule, resolve, connect: the network, for tests.
     """
 
@@ -111,7 +111,7 @@ class WebBrowser:
         executable: str = "",
         allow_hosts: Sequence[str] = (),
         *,
-        patience: Timeouts = USUAL,
+        timeouts: Timeouts = USUAL,
         rule: Rule | None = None,
         resolve: Resolve | None = None,
         connect: Connect | None = None,
@@ -119,7 +119,7 @@ class WebBrowser:
         self.pictures = pictures
         self.rule = Rule(allow_hosts) if rule is None else rule
         self._executable = executable
-        self._patience = patience
+        self._timeouts = timeouts
         self._resolve = resolve
         self._connect = connect
         self._running: _Running | None = None
@@ -269,7 +269,7 @@ class WebBrowser:
                     reduced_motion="reduce",
                 )
                 await context.add_init_script(_WITHOUT)
-                tab = await Tab.create(context, running.proxy.trouble, lambda: self._kill(running), self._patience)
+                tab = await Tab.create(context, running.proxy.trouble, lambda: self._kill(running), self._timeouts)
         except (TimeoutError, PlaywrightError) as error:
             await self._stop()
             raise ToolError(CRASHED) from error
@@ -286,9 +286,9 @@ class WebBrowser:
     async def _watch(self, running: _Running) -> None:
         """Close what nobody uses."""
         while True:
-            await asyncio.sleep(self._patience.idle / 4)
+            await asyncio.sleep(self._timeouts.idle / 4)
             async with self._changing:
-                old = time.monotonic() - self._patience.idle
+                old = time.monotonic() - self._timeouts.idle
                 for name, tab in list(running.tabs.items()):
                     if tab.gone or (running.used.get(name, 0.0) < old and not tab.lock.locked()):
                         del running.tabs[name]

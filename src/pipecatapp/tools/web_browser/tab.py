@@ -56,7 +56,7 @@ class Tab:
         page: its only page.
         trouble: why the proxy did not connect to a host.
         stuck: called when the page cannot even be closed.
-        patience: how long it waits.
+        timeouts: how long it waits.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class Tab:
         cdp: CDPSession,
         trouble: Callable[[str, int], str],
         stuck: Callable[[], None],
-        patience: Timeouts,
+        timeouts: Timeouts,
     ) -> None:
-        self._patience = patience
+        self._timeouts = timeouts
         self._context = context
         self._page = page
         self._cdp = cdp
@@ -98,11 +98,11 @@ class Tab:
         context: BrowserContext,
         trouble: Callable[[str, int], str],
         stuck: Callable[[], None],
-        patience: Timeouts,
+        timeouts: Timeouts,
     ) -> Tab:
         """A tab with an empty page."""
         page = await context.new_page()
-        return cls(context, page, await context.new_cdp_session(page), trouble, stuck, patience)
+        return cls(context, page, await context.new_cdp_session(page), trouble, stuck, timeouts)
 
     @property
     def gone(self) -> bool:
@@ -127,7 +127,7 @@ class Tab:
         self.previews.clear()
         self._dialogs = 0
         async with self._in_time(
-            self._patience.answer + self._patience.parsed + self._patience.complete + self._patience.read
+            self._timeouts.answer + self._timeouts.parsed + self._timeouts.complete + self._timeouts.read
         ):
             status, note = await self._go(url), ""
             if status is not None and status >= 400:
@@ -138,7 +138,7 @@ class Tab:
 
     async def read(self) -> Reading:
         """The page as it is now; its elements have these numbers from now on."""
-        async with self._in_time(2 * self._patience.read):
+        async with self._in_time(2 * self._timeouts.read):
             return await self._read()
 
     async def picture(self) -> tuple[bytes, str]:
@@ -156,7 +156,7 @@ class Tab:
         Raises:
             ToolError: nothing, or more than one thing.
         """
-        async with self._in_time(self._patience.read):
+        async with self._in_time(self._timeouts.read):
             answer = await self._call("find", target, field)
             self._must_show(answer)
         found = [Found(answer["born"], int(raw["held"]), Element.read(raw)) for raw in answer["found"]]
@@ -193,7 +193,7 @@ class Tab:
         Raises:
             ToolError: it is gone, or it changed.
         """
-        async with self._in_time(self._patience.read):
+        async with self._in_time(self._timeouts.read):
             raw = await self._call("now", found.born, found.held)
         if raw is None:
             raise ToolError(f"the page changed since, and {found.element.name} is gone, so I did nothing")
@@ -205,7 +205,7 @@ class Tab:
         before = self._page.url
         self._popup = ""
         downloads = self._downloads
-        async with self._in_time(_ACT_S + self._patience.answer):
+        async with self._in_time(_ACT_S + self._timeouts.answer):
             spot = await self._call("point", found.held)
             if spot is None:
                 raise ToolError(f"something lies over {found.element.name}, so it cannot be clicked")
@@ -226,7 +226,7 @@ class Tab:
 
         A line break at the end of the text presses Enter.
         """
-        async with self._in_time(_ACT_S + self._patience.answer):
+        async with self._in_time(_ACT_S + self._timeouts.answer):
             if found.element.role == "list":
                 chosen = await self._call("choose", found.held, text)
                 if chosen is None:
@@ -260,7 +260,7 @@ class Tab:
     async def _go(self, url: str) -> int | None:
         self._failed = None
         try:
-            response = await self._page.goto(url, wait_until="commit", timeout=self._patience.answer * 1000)
+            response = await self._page.goto(url, wait_until="commit", timeout=self._timeouts.answer * 1000)
         except PlaywrightTimeoutError as error:
             raise ToolError(f"{host_of(url)} does not answer") from error
         except PlaywrightError as error:
@@ -277,17 +277,17 @@ class Tab:
     async def _settled(self) -> bool:
         """Wait for the text, and a moment for the rest; False when even the text is not all there."""
         try:
-            await self._page.wait_for_load_state("domcontentloaded", timeout=self._patience.parsed * 1000)
+            await self._page.wait_for_load_state("domcontentloaded", timeout=self._timeouts.parsed * 1000)
         except PlaywrightTimeoutError:
             return False
         finally:
             self._loading = False
         with suppress(PlaywrightTimeoutError):
-            await self._page.wait_for_load_state("load", timeout=self._patience.complete * 1000)
+            await self._page.wait_for_load_state("load", timeout=self._timeouts.complete * 1000)
         return True
 
     async def _read(self) -> Reading:
-        async with asyncio.timeout(self._patience.read):
+        async with asyncio.timeout(self._timeouts.read):
             raw = await self._call("look")
         self._must_show(raw)
         return Reading.read(raw)

@@ -36,7 +36,7 @@ def services(folder: Path, browser: WebBrowser | None) -> ToolServices:
 
     store = storage_in(folder).conversations
     return ToolServices(
-        health=health, model=model, eyes=NoCamera(), conversations=store, clear=clear, started=0.0, browser=browser
+        health=health, model=model, vision=NoCamera(), conversations=store, clear=clear, started=0.0, browser=browser
     )
 
 

@@ -13,7 +13,7 @@ from testing.integration.app.conftest import Program
 pytestmark = pytest.mark.integration
 
 
-def give_eyes(program: Program) -> None:
+def give_camera(program: Program) -> None:
     import cv2
 
     folder = program.state / "models/yolov8n"
@@ -25,7 +25,7 @@ def give_eyes(program: Program) -> None:
 
 
 def test_it_says_what_is_before_the_camera(program: Program) -> None:
-    give_eyes(program)
+    give_camera(program)
     program.start()
     program.wait(lambda response: response.status_code == 200)
     program.wait(lambda response: response.json()["components"]["vision"]["ok"])
@@ -43,7 +43,7 @@ def test_it_says_what_is_before_the_camera(program: Program) -> None:
 
 
 def test_a_camera_that_is_not_there_does_not_keep_it_from_answering(program: Program) -> None:
-    give_eyes(program)
+    give_camera(program)
     program.environment["CAMERA"] = str(program.state / "absent.mp4")
     program.start()
     program.wait(lambda response: response.status_code == 200)
