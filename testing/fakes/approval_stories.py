@@ -276,7 +276,7 @@ class Story:
         for conversation in sorted(set(CONVERSATIONS)):
             await self._run.runner.pause(conversation, False)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await self._rest()
                 self.clock.jump(LIFETIME_S + 1)
                 await self._run.gate.expire()

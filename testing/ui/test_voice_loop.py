@@ -141,7 +141,7 @@ async def program(state: Path) -> AsyncIterator[Program]:
     finally:
         process.terminate()
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await process.wait()
         except TimeoutError:
             process.kill()

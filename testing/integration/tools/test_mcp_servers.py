@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -71,9 +70,7 @@ async def gone(servers: McpServers) -> bool:
 
 async def test_the_tools_of_a_program_are_called(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLM_API_KEY", "ours")
-    began = time.monotonic()
     async with running(demo(risks={"echo": Risk.READ}, env={"KEY": "theirs"})) as servers:
-        assert time.monotonic() - began < 1.0, "starting does not wait for the server"
         assert not await well(servers)
         await until(lambda: well(servers))
         echo = named(servers, "demo.echo").spec

@@ -241,7 +241,7 @@ async def test_the_terminal_says_what_a_yes_to_looking_does(
     shown = capsys.readouterr().out
     assert "Step 1 of 2: a yes lets it look, and runs nothing." in shown
     assert "the agent looks now; what it finds waits for an answer of its own" in shown
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (waiting := await waits(http)):
             await asyncio.sleep(0.02)
     (second,) = waiting

@@ -119,7 +119,7 @@ async def test_a_client_that_goes_away_cancels_the_turn(mission: Mission, client
             break
     await stream.close()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not mission.model.cancelled:
             await asyncio.sleep(0.02)
 
@@ -132,7 +132,7 @@ async def test_a_client_that_gives_up_waiting_cancels_the_turn_too(mission: Miss
     mission.model.replies["forever"] = endless
     question = client.chat.completions.create(model="pipecatapp", messages=[{"role": "user", "content": "forever"}])
     waiting = asyncio.ensure_future(question)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not mission.model.requests:
             await asyncio.sleep(0.02)
         waiting.cancel()

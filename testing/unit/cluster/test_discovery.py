@@ -69,7 +69,7 @@ class DiscoveryHarness:
         self.told.append(([registration.id for registration in registrations], stale))
 
     async def until(self, wanted: tuple[list[str], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not self.told or self.told[-1] != wanted:
                 await asyncio.sleep(0.01)
 

@@ -60,7 +60,7 @@ def delta(text: str, turn: str = "t1") -> AssistantDelta:
 async def read(page: Subscription, until: str = "replayed") -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = []
     while not messages or messages[-1]["type"] != until:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             messages.append(json.loads(await anext(page)))
     return messages
 

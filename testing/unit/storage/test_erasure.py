@@ -103,7 +103,7 @@ async def test_what_is_too_old_is_looked_for_at_the_start_and_again(caplog: pyte
 
     retention = Retention(30, [fails, expire], every_s=0.0)
     retention.start()
-    await asyncio.wait_for(enough.wait(), 10)
+    await asyncio.wait_for(enough.wait(), 60)
     await retention.stop()
     assert asked[:3] == [30, 30, 30]
     assert "No space left" in caplog.text

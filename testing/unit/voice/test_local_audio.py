@@ -103,7 +103,7 @@ async def test_sound_marks_and_interruptions_reach_the_card() -> None:
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(worker)
     running = asyncio.create_task(runner.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while card.speak is None or "microphone start" not in card.done:
             await asyncio.sleep(0)
 
@@ -154,7 +154,7 @@ async def test_without_a_card_it_says_so_and_tries_again(trouble: str) -> None:
         return card
 
     talking = asyncio.create_task(talk_locally(sessions, sink, "local", lambda: True, open_card, 0.0))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len([event for event in sink.of(HealthChanged) if not event.ok]) < 2:
             await asyncio.sleep(0)
     talking.cancel()

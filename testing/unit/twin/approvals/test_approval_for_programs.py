@@ -18,7 +18,7 @@ async def test_a_program_waits_for_both_answers(harness: MakeHarness) -> None:
     h = harness(tools=[tool])
     calling = asyncio.create_task(h.agent.external_calls.call("play.book", {"book": "site"}))
     for step in (Step.LOOK, Step.RUN):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while [request.step for request in h.gate.pending(CALLERS)] != [step]:
                 await asyncio.sleep(0)
         assert tool.calls == []
@@ -33,7 +33,7 @@ async def test_a_program_is_told_of_a_no_to_either_step(harness: MakeHarness, an
     h = harness(tools=[tool])
     calling = asyncio.create_task(h.agent.external_calls.call("play.book", {"book": "site"}))
     for number, answer in enumerate(answers):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while [request.step for request in h.gate.pending(CALLERS)] != [(Step.LOOK, Step.RUN)[number]]:
                 await asyncio.sleep(0)
         await h.agent.decide(h.waiting.id, h.waiting.digest, answer, by="page")  # type: ignore[arg-type]
@@ -45,7 +45,7 @@ async def test_a_program_that_goes_away_after_the_look_leaves_nothing_behind(har
     tool = play()
     h = harness(tools=[tool])
     calling = asyncio.create_task(h.agent.external_calls.call("play.book", {"book": "site"}))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not h.gate.pending(CALLERS):
             await asyncio.sleep(0)
         await h.approve()
