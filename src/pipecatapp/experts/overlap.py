@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 # What a server that cannot go on behind an unfinished answer is asked.
 GO_ON = "Your answer broke off. Write what comes next, from exactly there on, and repeat nothing of it."
 
 # Fewer characters in common at the border are chance: many sentences end and begin with "the".
 _LEAST = 8
+_FARTHEST = 1000
 _LAST_WORD = re.compile(r"\w{2,}\Z")
 
 
@@ -30,7 +32,7 @@ class Overlap:
             return text
         self._held += text
         new = self._held.lstrip()
-        if any(self._said[start:].startswith(new) for start in self._starts()):
+        if any(self._said.startswith(new, start) for start in self._starts()):
             return ""  # all of it was said already, so far
         return self._decide(new)
 
@@ -54,9 +56,10 @@ class Overlap:
         needs_gap = not self._gap and not new.startswith((".", ",", ";", ":", "!", "?", ")", "'"))
         return f" {new}" if needs_gap else new
 
-    def _starts(self) -> range:
-        """Where in what was said a repetition may begin, the longest first."""
-        return range(max(1, len(self._said) - _LEAST + 1))
+    def _starts(self) -> Iterator[int]:
+        """Where in what was said a repetition may begin, the longest first: at its front, or near its end."""
+        yield 0
+        yield from range(max(1, len(self._said) - _FARTHEST), len(self._said) - _LEAST + 1)
 
 
 def _sentences_in_common(said: str, new: str) -> int:

@@ -38,4 +38,4 @@ def _is_echo(heard: list[str], spoken: list[str]) -> bool:
     """Whether the words stand in the answer one after the other."""
     if len(heard) < _ECHO_WORDS:
         return False
-    return any(spoken[i : i + len(heard)] == heard for i in range(len(spoken) - len(heard) + 1))
+    return f" {' '.join(heard)} " in f" {' '.join(spoken)} "

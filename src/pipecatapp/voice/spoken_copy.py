@@ -9,6 +9,7 @@ import re
 
 _SPECIAL = re.compile(r"[`*#<]")
 _LONGEST_TAG = 40
+_LONGEST_RUN = 64  # of equal signs that are looked at together
 _LANGUAGE = frozenset("+#.-_")
 # Tags that people write about and nobody wants to hear.
 _TAG = re.compile(r"</?(?:tool_call|tool_response|think|thinking|function)>|<\|[A-Za-z_]{1,40}\|>")
@@ -59,10 +60,10 @@ class SpokenCopy:
         char = buffer[at]
         if char == "<":
             return _tag(buffer, at, final)
-        end = at
-        while end < len(buffer) and buffer[end] == char:
+        end, most = at, min(len(buffer), at + _LONGEST_RUN)
+        while end < most and buffer[end] == char:
             end += 1
-        if end == len(buffer) and not final:
+        if end == len(buffer) and end - at < _LONGEST_RUN and not final:
             return 0, ""
         length = end - at
         following = buffer[end] if end < len(buffer) else ""

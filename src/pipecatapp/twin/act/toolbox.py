@@ -28,6 +28,7 @@ from pipecatapp.twin.act.masking import mask
 
 logger = logging.getLogger(__name__)
 
+_LONGEST_SAID = 300  # characters of a value that a person can have said word by word
 _NAMED_TOOLS = 30  # of all that there are, in the answer to a name that nobody has
 
 
@@ -324,5 +325,6 @@ def _own_wish(call: ToolCall, context: ToolContext) -> bool:
     said = " ".join(context.words.split()).casefold()
     values = [" ".join(str(value).split()).casefold() for value in call.arguments.values()]
     return not context.recalled or all(
-        re.search(rf"(?<!\w){re.escape(value)}(?!\w)", said) is not None for value in values
+        len(value) <= _LONGEST_SAID and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", said) is not None
+        for value in values
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from pipecatapp.domain import ToolSpec
@@ -19,6 +20,7 @@ from pipecatapp.twin.speak.protocol import TOOL_CALL_CLOSE, TOOL_CALL_OPEN
 from pipecatapp.twin.understand.routing import ROUTE
 
 _BEFORE_ARGUMENTS = '", "arguments": {'
+_MOST_ATOMS = 2000  # words and signs; behind them a request has nothing to copy
 _ATOM = re.compile(r"\w+|[^\w\s]")
 
 # Words never open a marker (<tool_call>, <think>, </...>) and never begin as JSON: those are not for the ear.
@@ -67,7 +69,7 @@ class _Builder:
     def __init__(self, request: str) -> None:
         self.rules: list[str] = []
         self._request = request
-        self._atoms = [(match.start(), match.end()) for match in _ATOM.finditer(request)]
+        self._atoms = [(match.start(), match.end()) for match in islice(_ATOM.finditer(request), _MOST_ATOMS)]
         self._spans_used = False
 
     def tool(self, rule: str, tool: ToolSpec, experts: Sequence[str]) -> str:

@@ -34,9 +34,9 @@ from pipecatapp.twin.speak.markers import (
 from pipecatapp.twin.speak.scanner import ValueScanner
 
 _SPECIAL = re.compile(r"[<\[{`\u25c1]")
-_FENCE = re.compile(r"`{3,}[ \t]{0,20}[\w+.-]{0,20}[ \t]{0,20}\n\s{0,100}")
-_PERHAPS_FENCE = re.compile(r"`{3,}[ \t]{0,20}[\w+.-]{0,20}[ \t]{0,20}(?:\n\s{0,100})?")
-_TICKS = re.compile(r"`+")
+_FENCE = re.compile(r"`{3,64}[ \t]{0,20}[\w+.-]{0,20}[ \t]{0,20}\n\s{0,100}")
+_PERHAPS_FENCE = re.compile(r"`{3,64}[ \t]{0,20}[\w+.-]{0,20}[ \t]{0,20}(?:\n\s{0,100})?")
+_TICKS = re.compile(r"`{1,64}")
 _BODY = re.compile(r"\s{0,100}(?:([\[{<])|([A-Za-z_][\w.-]{0,100})([^\w.-])?)")
 _BETWEEN_CALLS = re.compile(r"[\s,;`]+")
 _FENCE_WORDS = ("json", "xml", "tool_call")
@@ -203,7 +203,7 @@ class MessageParser:
         text, at = self._text, self._at
         run = _TICKS.match(text, at)
         assert run is not None  # noqa: S101 - a back-tick stands here
-        if run.end() == len(text) and not self._final:
+        if run.end() == len(text) and len(run[0]) < 64 and not self._final:
             return False
         if len(run[0]) < 3 or self._in_fence:
             self._in_fence = self._in_fence and len(run[0]) < 3
