@@ -282,7 +282,8 @@ async def speed(model: Path, engines: Path) -> dict[str, float]:
             engine = debian.installed(Path(folder) / "state/engine")
             if engine is None:
                 raise RuntimeError(f"no engine in {engines}; run: scripts/setup engine")
-            async with httpx.AsyncClient(trust_env=False, timeout=600) as http:
+            none_kept = httpx.Limits(max_keepalive_connections=0)
+            async with httpx.AsyncClient(trust_env=False, timeout=600, limits=none_kept) as http:
                 body = {"n_predict": 64, "temperature": 0.8, "ignore_eos": True, "cache_prompt": False, "stream": True}
                 first, rates, prompts = [], [], []
                 for number in range(4):

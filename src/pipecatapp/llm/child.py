@@ -140,7 +140,14 @@ class EngineChild:
 
     def _client(self, timeout: float) -> httpx.AsyncClient:
         headers = {"Authorization": f"Bearer {self._key}"}
-        return httpx.AsyncClient(base_url=self._root, headers=headers, timeout=timeout, trust_env=False)
+        return httpx.AsyncClient(
+            base_url=self._root,
+            headers=headers,
+            timeout=timeout,
+            # llama-server closes idle connections: a probe over one that is gone would look like a hang.
+            limits=httpx.Limits(max_keepalive_connections=0),
+            trust_env=False,
+        )
 
 
 def rotate_log(log: Path) -> None:

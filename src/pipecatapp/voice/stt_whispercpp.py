@@ -107,7 +107,12 @@ class WhisperCppRecognizer:
 
     def __init__(self, server: str | WhisperCppServer) -> None:
         self._server = server
-        self._http = httpx.AsyncClient(timeout=httpx.Timeout(_ANSWER_TIMEOUT_S, connect=2.0), trust_env=False)
+        self._http = httpx.AsyncClient(
+            timeout=httpx.Timeout(_ANSWER_TIMEOUT_S, connect=2.0),
+            # The server closes idle connections: one that is kept may be gone when the next words come.
+            limits=httpx.Limits(max_keepalive_connections=0),
+            trust_env=False,
+        )
 
     async def load(self) -> None:
         """See that the server answers."""

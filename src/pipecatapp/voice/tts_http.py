@@ -22,7 +22,12 @@ class _HttpSynthesizer(ABC):
     def __init__(self, url: str, voice: str = "") -> None:
         self._url = url.rstrip("/")
         self._voice = voice
-        self._http = httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False)
+        self._http = httpx.AsyncClient(
+            timeout=_TIMEOUT,
+            # The server may close idle connections: one that is kept may be gone when the next clause comes.
+            limits=httpx.Limits(max_keepalive_connections=0),
+            trust_env=False,
+        )
 
     async def load(self) -> None:
         """See that the server answers."""
