@@ -253,10 +253,10 @@ def test_variables_are_replaced_in_what_counts_alone(read: Read) -> None:
                     }
                 }
             },
-            {"A": "1", "HOME": "/home/me"},
+            {"A": "1", "HOME": "/srv/me"},
         )
     )
-    assert server.command == "/home/me/bin/x"
+    assert server.command == "/srv/me/bin/x"
     assert server.args == ("1", "1", "$A", "${not this}", "a b")
 
 
