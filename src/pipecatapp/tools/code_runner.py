@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipecatapp.domain import Preview, Risk, ToolResult, ToolSpec
-from pipecatapp.errors import ToolOffError
+from pipecatapp.errors import ToolError, ToolOffError
 from pipecatapp.ports import Tool, ToolContext
 from pipecatapp.tools.output import short
 from pipecatapp.tools.registry import ToolServices
@@ -47,18 +47,20 @@ class CodeRunner:
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         """Show the program."""
-        code = str(arguments["code"])
-        what = code.strip() if len(code.strip()) <= 60 and "\n" not in code.strip() else "a Python program"
+        code = _code(arguments)
+        short_one = len(code.strip()) <= 60 and "\n" not in code.strip()
+        what = code.strip() if short_one else "a Python program"
         return Preview(
             f"Run {what} in {self._sandbox.name}.",
             detail=f"{code}\n\nIn {self._sandbox.name}: no network, no files of this machine, at most "
             f"{self._limits.seconds:g} seconds and {self._limits.memory_bytes // 1024**2} MB.",
             scope="the sandbox",
+            whole=short_one,
         )
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Run it to its end."""
-        ran = await self._sandbox.run(str(arguments["code"]), self._limits)
+        ran = await self._sandbox.run(_code(arguments), self._limits)
         detail = "\n".join(part for part in (ran.stdout, ran.stderr) if part)
         return ToolResult(self._sentence(ran), ok=ran.ending == "exit" and ran.code == 0, detail=detail)
 
@@ -75,6 +77,13 @@ class CodeRunner:
             reason = ran.stderr.strip().rpartition("\n")[2]
             return f"The program ended with {reason or f'exit code {ran.code}'}.{so_far}"
         return f"The program printed: {printed}" if printed else "The program ran and printed nothing."
+
+
+def _code(arguments: Mapping[str, Any]) -> str:
+    code = str(arguments["code"])
+    if "\0" in code:
+        raise ToolError("the program has a zero byte in it, so Python cannot run it")
+    return code
 
 
 def create(services: ToolServices) -> Tool:

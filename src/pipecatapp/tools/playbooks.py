@@ -18,6 +18,8 @@ from pipecatapp.errors import ToolError
 from pipecatapp.tools.playbook_variables import RESERVED, VARIABLE, Option
 
 _SUFFIXES = (".yaml", ".yml")
+# What a person is shown and hears is what is run: no way around through other folders, no sign that is none of a name.
+_NAME = re.compile(r"(?:\w[\w.-]*/)*\w[\w.-]*", re.ASCII)
 _ROLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _MOST_PLAYBOOKS = 50  # that one imports, in all
 _SPECS = ("meta/argument_specs.yaml", "meta/argument_specs.yml")
@@ -36,7 +38,7 @@ def find_playbook(folder: Path, name: str) -> Path:
     """
     root = folder.resolve()
     for spelling in (name, *(f"{name}{suffix}" for suffix in _SUFFIXES)):
-        if path := _inside(root, spelling):
+        if _NAME.fullmatch(name) and (path := _inside(root, spelling)):
             return path
     there = sorted(path.name for path in root.iterdir() if _inside(root, path.name))
     raise ToolError(f"there is no playbook {name!r}; there are: {', '.join(there) or 'none'}")

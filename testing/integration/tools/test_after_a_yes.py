@@ -77,7 +77,9 @@ async def test_a_program_runs_in_the_sandbox_after_a_yes(tmp_path: Path) -> None
         call("code_runner.run_python_code", code="print(6 * 7)"),
         "It is forty two.",
     )
-    assert await house.ask("run it") == "I am about to run print(6 * 7) in the bubblewrap sandbox. Shall I?"
+    # No voice says the brackets and the star.
+    said = await house.ask("run it")
+    assert said == "I am about to run print(6 * 7) in the bubblewrap sandbox. Please confirm it on the page."
     assert await house.approve_and_hear() == "It is forty two."
     assert "The program printed: 42" in house.shown
     await house.aclose()

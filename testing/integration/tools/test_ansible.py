@@ -179,6 +179,25 @@ def test_without_ansible_it_is_off(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         find_program([tmp_path])
 
 
+@pytest.mark.parametrize(
+    "way",
+    [
+        "nothing, it only looks/../",
+        "broken.yaml/../",
+        "./",
+        "/",
+        "x\n/../",
+        "pl\u0430y/../",
+        "*/../",
+        "-x/../",
+        "sub//../",
+    ],
+)
+def test_a_playbook_has_no_second_name(folder: Path, way: str) -> None:
+    with pytest.raises(ToolError, match="there is no playbook"):
+        find_playbook(folder, f"{way}note.yaml" if way != "/" else str(folder / "note.yaml"))
+
+
 def test_the_playbooks_of_this_program_are_playbooks() -> None:
     assert find_playbook(ROOT, "playbook") == ROOT / "playbook.yaml"
     for name in ("inventory.yaml", "group_vars/all.yaml", "ansible/roles/pipecatapp/tasks/install.yaml"):

@@ -159,3 +159,14 @@ async def test_looking_is_what_connects(tmp_path: Path) -> None:
     with outgoing() as left, pytest.raises(ToolError, match="refuses the connection"):
         await ssh(tmp_path).look({"host": f"127.0.0.1:{port}", "command": "id"}, ToolContext("c", "t"))
     assert any(event.startswith("socket.connect") for event in left)
+
+
+@pytest.mark.parametrize(("code", "whole"), [("1", True), ("1\n2", False), ("x = 1; " * 10, False)])
+async def test_a_program_that_its_sentence_does_not_hold_is_not_whole(code: str, whole: bool) -> None:
+    preview = await CodeRunner(NoSandbox()).preview({"code": code}, ToolContext("c", "t"))
+    assert preview.whole is whole
+
+
+async def test_a_program_with_a_zero_byte_is_refused_before_anybody_is_asked() -> None:
+    with pytest.raises(ToolError, match="zero byte"):
+        await CodeRunner(NoSandbox()).preview({"code": "print(1)\0"}, ToolContext("c", "t"))

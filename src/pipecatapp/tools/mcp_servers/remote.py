@@ -47,7 +47,7 @@ class RemoteTool:
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         """The call in words; it can be allowed for the server as a whole."""
-        given = ", ".join(f"{one_line(key, 40)} {_short(value)}" for key, value in arguments.items())
+        given = ", ".join(f"{_separated(one_line(key, 40))} {_short(value)}" for key, value in arguments.items())
         sentence = f"Use {_words_of(self.spec.name)} of {self._server}{f' with {given}' if given else ''}."
         return Preview(
             sentence,
@@ -97,7 +97,11 @@ def spec_of(server: ServerConfig, tool: types.Tool) -> ToolSpec:
 
 def _words_of(tool: str) -> str:
     """A tool's name as it is said: nothing of it but letters, digits and spaces."""
-    return tool.partition(".")[2].replace("_", " ").replace("-", " ")
+    return _separated(tool.partition(".")[2])
+
+
+def _separated(name: str) -> str:
+    return name.replace("_", " ").replace("-", " ")
 
 
 def _short(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 
@@ -17,6 +18,13 @@ DECISIONS: Mapping[ApprovalState, Literal["approved", "refused", "expired"]] = {
     ApprovalState.REFUSED: "refused",
     ApprovalState.EXPIRED: "expired",
 }
+# What every voice says. It drops stars, hyphens at the edge of a word and brackets without a sound, and who hears a
+# letter does not hear whether it is one of ASCII.
+_AUDIBLE = re.compile(
+    r"(?: (?! )|/|[A-Za-z0-9]|(?<=[A-Za-z0-9])[.'-](?=[A-Za-z0-9])|(?<=[0-9]):(?=[0-9])"
+    r"|(?<=[A-Za-z0-9']),(?= )|(?<=[A-Za-z0-9'])\.(?= [A-Z])"  # pauses
+    r"|(?<= )'(?=\w)|(?<=\w)'(?=[ .,]|$))+\.?"
+)
 _OUTCOMES = {
     ApprovalState.REFUSED: "the answer was no, so it was not done",
     ApprovalState.EXPIRED: "nobody answered in time, so it was not done",
@@ -26,11 +34,11 @@ _LOST_LOOK = "a restart came while it was only looked at, so it was not done"
 
 
 def by_voice(request: ApprovalRequest) -> bool:
-    """Whether a yes in the conversation is enough. Looking changes nothing, whatever is looked at."""
-    said = " ".join(request.preview.sentence.split())
+    """Whether a yes in the conversation is enough: only where every sign of the call can be heard. Looking changes
+    nothing, whatever is looked at."""
+    said = request.preview.sentence
     mild = request.risk is Risk.ACT or request.step is Step.LOOK
-    # Nobody hears characters that cannot be seen.
-    return mild and request.preview.whole and said.isprintable() and len(said) <= READ_OUT_AT_MOST
+    return mild and request.preview.whole and len(said) <= READ_OUT_AT_MOST and _AUDIBLE.fullmatch(said) is not None
 
 
 def outcome_of(request: ApprovalRequest) -> ToolResult:

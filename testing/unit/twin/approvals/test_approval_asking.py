@@ -97,6 +97,78 @@ async def test_what_cannot_be_heard_needs_the_page(harness: MakeHarness, hidden:
     assert h.lamp.calls == []
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "backup/*",
+            "*",
+            "a_b",
+            "-rf x",
+            "x -f",
+            "a--b",
+            "~",
+            "a  b",
+            "a\nb",
+            "(a)",
+            "a;b",
+            "a|b",
+            "a&b",
+            "$HOME",
+            "a=b",
+            "a+b",
+        ),
+        *(
+            "!x",
+            "a?",
+            "a:b",
+            "[a]",
+            "<a>",
+            '"a"',
+            "#1",
+            "a%20b",
+            "a@b",
+            "a`b",
+            "a\\b",
+            "a^b",
+            "x.",
+            ".x",
+            "a..b",
+            ", x",
+        ),
+        *(
+            "b\u0430nk",
+            "caf\u00e9",
+            "\u2215etc",
+            "\uff0f",
+            "1\u20442",
+            "\u00bd",
+            "\u2014f",
+            "x\u0301",
+            "\u00a0x",
+            "'",
+            "x '",
+        ),
+    ],
+)
+async def test_what_a_voice_does_not_say_needs_the_page(harness: MakeHarness, value: str) -> None:
+    h = harness(call("lamp.switch", lamp=value, to="on"))
+    assert "Please confirm it on the page." in await h.ask("switch it on")
+    assert not h.sink.of(ApprovalRequested)[0].by_voice
+    assert "Please confirm it on the page." in await h.ask("yes")
+    assert h.lamp.calls == []
+
+
+@pytest.mark.parametrize(
+    "value", ["lamp 2", "node-3.lan", "/srv/backup", "prima-api-coding", "10.0.0.7", "12:30", "tim's lamp", "a, b"]
+)
+async def test_what_a_voice_says_needs_no_page(harness: MakeHarness, value: str) -> None:
+    h = harness(call("lamp.switch", lamp=value, to="on"), "Done.")
+    assert (await h.ask("switch it on")).endswith("Shall I?")
+    assert await h.ask("yes") == "Done."
+    assert [arguments for arguments, _ in h.lamp.calls] == [{"lamp": value, "to": "on"}]
+
+
 async def test_the_same_call_does_not_wait_twice(harness: MakeHarness) -> None:
     h = harness(LAMP, LAMP)
     assert await h.ask("lamp on") == await h.ask("lamp on, I said") == ASKS_LAMP
