@@ -12,6 +12,7 @@ _WINDOW = 200  # characters; a call says before them which tool it means
 _OPEN_OBJECT = re.compile(r"(?:\[\s*)?\{\s*")
 _KEY = re.compile(r"([\"']?)(\w*)")
 _COLON = re.compile(r"\s*:\s*")
+_FUNCTION = re.compile(r"\"?([\w.-]{0,100})\"?")
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 # A tool is named somewhere in a value that is not whole or not JSON.
 _NAMED = re.compile(rf"[\"']?\b(?:{'|'.join(NAME_KEYS)})\b[\"']?\s{{0,20}}:\s{{0,20}}[\"']([A-Za-z_][\w.-]*)[\"']")
@@ -41,6 +42,14 @@ def guess_call(text: str, at: int, names: Collection[str], *, final: bool = Fals
     if guess is Guess.MORE and (final or len(window) == _WINDOW):
         return Guess.WORDS
     return guess
+
+
+def guess_function(text: str, at: int, names: Collection[str]) -> bool | None:
+    """Whether ``<function=`` goes on, here, with one of these tools; None: that cannot be said yet."""
+    found = _FUNCTION.match(text, at)
+    if found is None or (found.end() < len(text) and text[found.end()] != ">"):
+        return False
+    return found[1] in names if found.end() < len(text) else None
 
 
 def names_tool(text: str, names: Collection[str]) -> bool:

@@ -1,7 +1,7 @@
 """The signs with which models frame what is not words: calls, thoughts, channels, the ends of messages.
 
-Those of Qwen and Hermes (ours), Llama, Mistral, LFM2, Granite, Phi, DeepSeek and Kimi, and the channels of harmony
-(gpt-oss).
+Those of Qwen and Hermes (ours), Llama, Mistral, LFM2, Granite, Phi, DeepSeek, Kimi, Seed, Command and Gemma, and the
+channels of harmony (gpt-oss).
 """
 
 from __future__ import annotations
@@ -36,8 +36,17 @@ class Marker:
 
 
 _DEEPSEEK_OPEN, _DEEPSEEK_CLOSE = "<\uff5ctool\u2581calls\u2581begin\uff5c>", "<\uff5ctool\u2581calls\u2581end\uff5c>"
-_THOUGHTS = ("think", "thinking", "thought", "reasoning")
-_THOUGHT_CLOSERS = (*(f"</{name}>" for name in _THOUGHTS), "[/THINK]", "\u25c1/think\u25b7")
+_NAMES = ("think", "thinking", "thought", "reasoning", "reflection")
+_THOUGHTS = (*(written for name in _NAMES for written in (name, name.capitalize(), name.upper())), "seed:think")
+# Each model closes what it opened in its own way, or in another model's.
+_OTHER_THOUGHTS = {
+    "[THINK]": "[/THINK]",
+    "\u25c1think\u25b7": "\u25c1/think\u25b7",
+    "<|START_THINKING|>": "<|END_THINKING|>",
+    "<|channel>thought": "<channel|>",
+    "<unused94>": "<unused95>",
+}
+_THOUGHT_CLOSERS = (*(f"</{name}>" for name in _THOUGHTS), *_OTHER_THOUGHTS.values())
 # In harmony a thought ends where the next message or its end stands; these are read again.
 HARMONY_ENDS = ("<|end|>", "<|start|>", "<|channel|>", "<|return|>")
 HARMONY_CALL_ENDS = ("<|call|>", *HARMONY_ENDS)
@@ -53,8 +62,7 @@ MARKERS = {
         Marker(Kind.CALL, "[TOOL_CALLS]"),
         Marker(Kind.CALL, _DEEPSEEK_OPEN, (_DEEPSEEK_CLOSE,)),
         *(Marker(Kind.THOUGHT, f"<{name}>", _THOUGHT_CLOSERS) for name in _THOUGHTS),
-        Marker(Kind.THOUGHT, "[THINK]", _THOUGHT_CLOSERS),
-        Marker(Kind.THOUGHT, "\u25c1think\u25b7", _THOUGHT_CLOSERS),
+        *(Marker(Kind.THOUGHT, text, _THOUGHT_CLOSERS) for text in _OTHER_THOUGHTS),
         *(Marker(Kind.THOUGHT_END, text) for text in _THOUGHT_CLOSERS),
         Marker(Kind.HEADER, "<|start|>"),
         Marker(Kind.HEADER, "<|channel|>"),

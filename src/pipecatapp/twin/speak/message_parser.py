@@ -15,7 +15,7 @@ from typing import Any
 from pipecatapp.domain import ToolCall
 from pipecatapp.twin.speak.call_block import CallBlock
 from pipecatapp.twin.speak.call_forms import MalformedCallError
-from pipecatapp.twin.speak.call_signs import Guess, guess_call
+from pipecatapp.twin.speak.call_signs import Guess, guess_call, guess_function
 from pipecatapp.twin.speak.markers import (
     BARE_ANALYSIS,
     BARE_FINAL,
@@ -292,13 +292,13 @@ class MessageParser:
         return True
 
     def _open_call(self, marker: Marker, at: int, *, fenced: bool) -> bool:
-        body_at = at if marker.held else at + len(marker.text)
-        if not marker.held:
-            has_form = self._has_form(body_at)
-            if has_form is None and not self._final:
-                return False
-            if not has_form:
-                return self._say(self._text[self._at : at], body_at)  # somebody speaks about the marker
+        behind = at + len(marker.text)
+        body_at = at if marker.held else behind
+        has_form = guess_function(self._text, behind, self._schemas) if marker.held else self._has_form(body_at)
+        if has_form is None and not self._final:
+            return False
+        if not has_form:  # somebody speaks about the marker, or writes what only begins like it
+            return self._say(self._text[self._at : behind if marker.held else at], behind)
         self._block = CallBlock(self._at, body_at, marker, fenced=fenced or self._in_fence)
         self._mode = _Mode.CALL
         return True

@@ -232,6 +232,13 @@ def test_an_invented_tool_result_ends_the_message() -> None:
         ("<think>{'hm", "</thi", "nk>Yes."),
         ("<thinking>\nhm [TOOL_CALLS]\n</thinking>\n\nYes.",),
         ("<reasoning>hm</reasoning>Yes.",),
+        ("<THINK>hm</THINK>Yes.",),
+        ("<Thinking>hm</thin", "king>Yes."),
+        ("<reflection>hm</reflection>Yes.",),
+        ("<seed:think>hm</seed:think>Yes.",),
+        ("<|START_THINKING|>hm<|END_THINKING|>Yes.",),
+        ("<|channel>thought\nhm<channel|>Yes.",),
+        ("<unused94>thought\nhm<unused95>Yes.",),
         ("hm, let me think about it</think>\n\nYes.",),
         ("[THINK]hm[/THINK]Yes.",),
         ("\u25c1think\u25b7hm\u25c1/think\u25b7Yes.",),
@@ -304,3 +311,15 @@ def test_every_call_that_we_write_is_read_again(arguments: dict[str, object]) ->
     call = ToolCall("", "a.tool", arguments)
     assert parse(tool_call_text(call)) == Parsed("", [("a.tool", arguments)], "")
     assert json.loads(json.dumps(arguments)) == arguments
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Write <function=foo> or <function=name> in it, then </function>.",
+        "std::<function=>", 'an <function="foo"> b', "<function=clock.now x>", "f<function=", "<function=foo",
+    ],
+)  # fmt: skip
+def test_a_function_that_is_not_there_is_words(text: str) -> None:
+    found = parse(*text)
+    assert (found.words, found.calls, found.error) == (text, [], "")
