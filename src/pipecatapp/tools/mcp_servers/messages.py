@@ -1,8 +1,8 @@
 """What comes from a server, cut to size before anybody looks at it.
 
-A message was read already, so it is at most ``LARGEST`` bytes and as deep as the reader goes. What stands in it may
-still be half a million content blocks, or the schema of a result, which the library would hold every result against: it
-would try the server's own patterns for as long as they take.
+A message was read already, so it is at most ``LARGEST`` bytes and as deep as the reader goes; one of a program holds at
+most ``VALUES``. What stands in it may still be thousands of content blocks, or the schema of a result, which the
+library would hold every result against: it would try the server's own patterns for as long as they take.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mcp.shared.message import SessionMessage
 
 LARGEST = 8 * 1024 * 1024  # bytes of a message
+VALUES = 100_000  # in a message: reading millions of small ones would hold everybody up for seconds
 TOOLS = 200  # more of one server are left out
 _LISTED = 2000  # in one message
 BLOCKS = 100  # of a result
@@ -28,6 +29,7 @@ _SCHEMA = "schema"
 _DESCRIPTION = 4000  # characters, of which fewer are told
 _OFTEN = 500  # messages in a second
 _ID = re.compile(rb'"id"\s{0,9}:\s{0,9}(\d{1,15})\s{0,9}[,}]')
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _ENDS = 300  # bytes at both ends of a message in which its id stands
 
 
@@ -41,6 +43,13 @@ def tame(item: SessionMessage | Exception) -> SessionMessage | Exception:
         if isinstance(result.get("content"), list):
             result["content"] = _tame_content(result["content"])
     return item
+
+
+def has_too_many_values(line: bytes) -> bool:
+    """Whether a message holds more than ``VALUES``, without reading it: commas are counted, but for those in texts."""
+    if line.count(b'"') - line.count(b'\\"') > 4 * VALUES:  # a name and a text for each
+        return True
+    return line.count(b",") >= VALUES and _STRING.sub(b"", line).count(b",") >= VALUES
 
 
 def describe_unreadable(line: bytes, why: str) -> SessionMessage | None:

@@ -24,7 +24,7 @@ import mcp_types as types
 
 from pipecatapp.errors import ToolError
 from pipecatapp.tools.mcp_servers.config import ServerConfig
-from pipecatapp.tools.mcp_servers.messages import LARGEST, describe_unreadable
+from pipecatapp.tools.mcp_servers.messages import LARGEST, describe_unreadable, has_too_many_values
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -35,6 +35,7 @@ STDERR_LINE = 200  # characters
 _STDERR_LINES = 3
 _LONGEST = 8 * LARGEST  # a line that goes on behind this ends the connection
 _END_S = 2.0  # to end by itself when its input ends; as long again after SIGTERM
+_TOO_MANY = "its answer holds too many values"
 _TOO_LARGE = f"its answer is larger than {LARGEST // 1024 // 1024} MB"
 
 
@@ -173,6 +174,8 @@ async def _skip(stream: asyncio.StreamReader) -> bytes:
 def _parse(line: bytes) -> SessionMessage | Exception:
     from mcp.shared.message import SessionMessage
 
+    if has_too_many_values(line):
+        return describe_unreadable(line.strip(), _TOO_MANY) or ValueError(_TOO_MANY)
     try:
         return SessionMessage(
             types.jsonrpc_message_adapter.validate_json(line.decode("utf-8", "replace"), by_name=False)
