@@ -32,7 +32,9 @@ class ChatRequest:
     """What a chat model is asked. ``grammar`` is GBNF for what it writes (ignored where the engine cannot).
 
     ``slot_key`` names the conversation, so that an engine with several slots keeps each one's prefix cache.
-    ``begun`` is the answer as far as another server wrote it before it broke off: the model writes what comes behind.
+    ``begun`` is the answer as far as it is there: another server wrote it before it broke off, or a client of the API
+    gave it. The model writes what comes behind. ``begun_in_words``: no thought stands in front of it, so that one which
+    the model's template opens is closed first.
     ``resume`` makes of the text so far the request that another model, which may want another prompt, goes on with;
     its ``begun`` is the beginning of that text that is kept. Without it all of it is.
     """
@@ -43,6 +45,7 @@ class ChatRequest:
     grammar: str | None = None
     slot_key: str = ""
     begun: str = ""
+    begun_in_words: bool = False
     resume: Callable[[str, ModelProfile], ChatRequest] | None = None
 
 

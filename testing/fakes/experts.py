@@ -74,13 +74,14 @@ class ScriptedDirectory:
     """``ports.ExpertDirectory`` with one expert, which says these pieces."""
 
     def __init__(self, *pieces: str | Exception) -> None:
-        self.pieces, self.asked = pieces, list[Sequence[Message]]()
+        self.pieces, self.asked, self.begun = pieces, list[Sequence[Message]](), list[str]()
 
     def experts(self) -> Sequence[Expert]:
         return [Expert("coding", "programs")]
 
     async def ask(self, expert: str, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         self.asked.append(request.messages)
+        self.begun.append(request.begun)
         for piece in self.pieces:
             if isinstance(piece, Exception):
                 raise piece

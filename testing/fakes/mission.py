@@ -53,16 +53,17 @@ class AnsweringModel:
         self.replies: dict[str, Reply] = replies or {}
         self.go_on = asyncio.Event()
         self.requests: list[Sequence[Message]] = []
+        self.begun = ""  # what the last answer was to go on behind
         self.room = 0  # for the last answer, in tokens
         self.finish_reason = "stop"
         self.cancelled = 0
 
     async def profile(self) -> ModelProfile:
-        return ModelProfile("scripted", context_tokens=8192, prompt_style="full", grammars=False)
+        return ModelProfile("scripted", context_tokens=8192, prompt_style="full", grammars=False, continues=True)
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         self.requests.append(request.messages)
-        self.room = request.max_tokens
+        self.room, self.begun = request.max_tokens, request.begun
         reply = self._reply(request.messages[-1].content)
         try:
             if isinstance(reply, Exception):

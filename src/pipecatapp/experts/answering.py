@@ -32,16 +32,21 @@ _LEAST_TOKENS = 32
 
 @dataclass(slots=True)
 class _Answer:
-    """An answer on its way."""
+    """An answer on its way. ``text`` is what there is of it, behind what the request began it with."""
 
     request: ChatRequest
-    text: str = ""
+    text: str
     tried: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)  # by those who are well: asking again would not help
     error: ModelError | None = None
     writer: Instance | None = None
     trimmed: int = 0  # messages that were left out because they did not fit
     failed_at: float | None = None
+
+    @property
+    def is_written(self) -> bool:
+        """Whether somebody wrote a part of it."""
+        return len(self.text) > len(self.request.begun)
 
 
 class Answering:
@@ -64,7 +69,7 @@ class Answering:
         Raises:
             ModelError: nobody can answer; the error of the one who was to.
         """
-        answer = _Answer(request)
+        answer = _Answer(request, request.begun)
         while True:
             for place, pool in enumerate(pools()):
                 try:
@@ -100,7 +105,7 @@ class Answering:
         profile = await instance.profile()
         request = _request(answer, profile)
         kept: int | None = None
-        if answer.text:
+        if answer.is_written:
             kept = len(request.begun)
             logger.info("%s goes on with an answer after %d characters", instance.id, kept)
             answer.text = request.begun
@@ -115,7 +120,7 @@ class Answering:
     def _overflowed(self, answer: _Answer, instance: Instance | None, pools: Sequence[Pool]) -> None:
         """The prompt does not fit there: an instance with more context is asked, else the oldest messages go."""
         if answer.request.resume is not None:
-            if not answer.text:
+            if not answer.is_written:
                 raise answer.error or ModelUnreachableError("the prompt fits nowhere")  # its owner shortens it
             return
         here = instance.registration.context if instance is not None else 0
@@ -148,14 +153,14 @@ def _front(messages: Sequence[Message]) -> int:
 
 def _request(answer: _Answer, profile: ModelProfile) -> ChatRequest:
     """The request as this model wants it, with the part of the answer that stays."""
-    request = answer.request
+    request = asked = answer.request
     if request.resume is not None:
         request = replace(request.resume(answer.text, profile), resume=None)
     else:
         front = _front(request.messages)
         messages = [*request.messages[:front], *request.messages[front + answer.trimmed :]]
         request = replace(request, messages=messages, begun=answer.text)
-    if request.begun:
-        spent = len(request.begun) // _CHARACTERS
-        request = replace(request, max_tokens=max(_LEAST_TOKENS, request.max_tokens - spent))
+    if spent := max(0, len(request.begun) - len(asked.begun)) // _CHARACTERS:
+        least = min(_LEAST_TOKENS, request.max_tokens)
+        request = replace(request, max_tokens=max(least, request.max_tokens - spent))
     return request

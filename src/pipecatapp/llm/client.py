@@ -18,7 +18,7 @@ from pipecatapp.domain import ComponentHealth, Message, Usage
 from pipecatapp.errors import ModelError, ModelNotReadyError, ModelUnreachableError, RequestRefusedError
 from pipecatapp.llm.slots import Slot, SlotTable
 from pipecatapp.llm.status import EngineStatus
-from pipecatapp.llm.thoughts import ThoughtFilter, Thoughts, opens_thought, thinks_apart
+from pipecatapp.llm.thoughts import ThoughtFilter, Thoughts, close_thought, opens_thought, thinks_apart
 from pipecatapp.llm.wire import completion_delta, delta, json_events, parse_object, raise_for_status, usage
 from pipecatapp.ports import ChatChunk, ChatRequest, ModelProfile, PromptStyle
 from pipecatapp.proxies import is_in_house
@@ -204,8 +204,10 @@ class OpenAIChatModel:
         if filled.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED, httpx.codes.NOT_IMPLEMENTED):
             raise RequestRefusedError("this model server fills in no templates")
         raise_for_status(filled.status_code, filled.content)
-        prompt = str(parse_object(filled.content).get("prompt", "")) + request.begun
-        body |= {"prompt": prompt, "n_predict": request.max_tokens, "cache_prompt": True}
+        prompt = str(parse_object(filled.content).get("prompt", ""))
+        if request.begun_in_words:
+            prompt += close_thought(prompt)
+        body |= {"prompt": prompt + request.begun, "n_predict": request.max_tokens, "cache_prompt": True}
         return f"{self._root}/completion", body
 
     async def _ask_profile(self) -> ModelProfile:

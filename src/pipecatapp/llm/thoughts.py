@@ -12,7 +12,15 @@ from typing import Any
 
 from pipecatapp.ports import ChatChunk
 
-_MARKERS = ("<think>", "<thinking>", "<thought>", "<reasoning>", "[THINK]", "\u25c1think\u25b7")
+_CLOSED_BY = {
+    "<think>": "</think>",
+    "<thinking>": "</thinking>",
+    "<thought>": "</thought>",
+    "<reasoning>": "</reasoning>",
+    "[THINK]": "[/THINK]",
+    "\u25c1think\u25b7": "\u25c1/think\u25b7",
+}
+_MARKERS = tuple(_CLOSED_BY)
 _OPENING = (*_MARKERS, "<|channel|>", "<|start|>")
 _CLOSING = re.compile(r"</(?:think|thinking|thought|reasoning)>|\[/THINK\]|\u25c1/think\u25b7")
 _LONGEST_CLOSING = 12
@@ -24,6 +32,12 @@ _MOST_HELD = 100_000  # characters
 def opens_thought(prompt: str) -> bool:
     """Whether a prompt, as a template makes it, ends with the opening marker of a thought."""
     return prompt.rstrip().endswith(_MARKERS)
+
+
+def close_thought(prompt: str) -> str:
+    """What ends the thought that a prompt opens at its end; empty: it opens none."""
+    open_end = prompt.rstrip()
+    return next((f"\n{close}\n\n" for opening, close in _CLOSED_BY.items() if open_end.endswith(opening)), "")
 
 
 def thinks_apart(event: Mapping[str, Any]) -> bool:

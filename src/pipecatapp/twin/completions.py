@@ -56,30 +56,33 @@ class Completions:
         expert: str = "",
         max_tokens: int | None = None,
     ) -> AsyncGenerator[str, None]:
-        """Answer the last of the messages.
+        """Answer the last of the messages; where it is the assistant's, go on behind it without tools.
 
         The client's system messages are added behind the persona. ``expert``: this one answers, without tools.
         ``max_tokens``: each message of the model has this much room, within the limit of this node.
         ``progress.usage`` and ``finish_reason`` are set when it ends; closing it early cancels.
 
         Raises:
-            ValueError: the last message is not the user's.
+            ValueError: the last message is neither the user's nor the beginning of an answer to it.
             ModelError: the model could not answer.
         """
         progress = progress or TurnProgress("", "api")
         added = "\n".join(defuse(message.content) for message in messages if message.role == "system")
         talk = [message for message in messages if message.role != "system"]
+        begun = defuse(talk.pop().content) if talk and talk[-1].role == "assistant" else ""
         if not talk or talk[-1].role != "user":
-            raise ValueError("the last message must be the user's")
+            raise ValueError("the last message must be the user's, or the beginning of an answer to it")
         try:
             async with self._consolidator.busy():
                 if expert:
-                    answer = self._routing.answer(expert, added, talk, progress, max_tokens)
+                    answer = self._routing.answer(expert, added, talk, progress, max_tokens, begun)
                 else:
                     request = await self._request(talk, added, progress)
                     most = request.dialect.most_tokens
                     request.max_tokens = max(1, min(max_tokens or most, most))
-                    answer = self._loop.run(request)
+                    if begun:
+                        request.schemas = {}  # what looks like a call is the client's text
+                    answer = self._loop.go_on(request, begun) if begun else self._loop.run(request)
                 async with closing(answer) as pieces:
                     async for piece in pieces:
                         progress.text += piece

@@ -106,7 +106,7 @@ def unknown_model(name: str, names: Sequence[str]) -> BadRequestError:
 
 
 def read_messages(body: ChatCompletionRequest, models: Sequence[str]) -> list[Message]:
-    """The client's messages as the brain's; the last one must be a request.
+    """The client's messages as the brain's; the last one is a request, or the beginning of an answer to one.
 
     Raises:
         BadRequestError: the request wants something that is not done here; names the field.
@@ -124,10 +124,21 @@ def read_messages(body: ChatCompletionRequest, models: Sequence[str]) -> list[Me
     messages: list[Message] = []
     for index, message in enumerate(earlier):
         _add(messages, _role_of(message), _whole(_tell(message, calls), f"messages.{index}.content"))
-    request = _whole(_read_request(last, where), f"{where}.content")
-    if last.role != "user" or not request:
-        raise BadRequestError("the last message must have role 'user' and some text", "messages")
-    messages.append(Message("user", request))
+    text = _whole(_read_last(last, where), f"{where}.content")
+    if last.role not in ("user", "assistant") or not text.strip():
+        raise BadRequestError(
+            "the last message must have role 'user', or 'assistant' with the beginning of the answer, and some text",
+            "messages",
+        )
+    if last.role == "user":
+        messages.append(Message("user", text.strip()))
+        return messages
+    if last.tool_calls:
+        raise BadRequestError(f"the last message calls tools: {_NO_TOOLS}", f"{where}.tool_calls")
+    _add(messages, "assistant", text)  # as it is: the answer goes on behind its last character
+    before = [message.role for message in messages if message.role != "system"]
+    if before[-2:] != ["user", "assistant"]:
+        raise BadRequestError("the beginning of an answer needs the 'user' message that it answers", "messages")
     return messages
 
 
@@ -188,14 +199,14 @@ def _tell(message: ChatMessage, calls: dict[str, str]) -> str:
     return "\n".join([text, *called] if text else called)
 
 
-def _read_request(message: ChatMessage, where: str) -> str:
+def _read_last(message: ChatMessage, where: str) -> str:
     """The words of the last message. Nothing is left out of it: the answer would be about something else."""
     if message.content is None or isinstance(message.content, str):
-        return (message.content or "").strip()
+        return message.content or ""
     for part in message.content:
         if part.type not in _TEXT:
             raise BadRequestError(f"a part of type {part.type!r} cannot be read: send text", f"{where}.content")
-    return "\n".join(map(_text_of, message.content)).strip()
+    return "\n".join(map(_text_of, message.content))
 
 
 def _text_of(part: Part) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipecatapp.app import Node
+from pipecatapp.domain import Message
 from pipecatapp.events import ErrorSpoken, TurnFinished
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turn_progress import TurnProgress
@@ -75,3 +76,13 @@ async def test_a_long_conversation_never_overflows(house: AgentHarness) -> None:
         said, _ = await house.ask(f"Remember this, number {number}: " + "the quick brown fox jumps over the dog " * 12)
         assert said
     assert [e.kind for e in house.sink.of(ErrorSpoken) if e.kind == "overflow"] == []
+
+
+async def test_an_answer_that_a_client_began_goes_on_to_the_letter(house: AgentHarness) -> None:
+    request = Message("user", "hello")
+    whole = "".join([piece async for piece in house.agent.complete([request])])
+    begun = whole[: whole.index(" ", len(whole) // 3)]
+    progress = TurnProgress("", "api")
+    talk = [request, Message("assistant", begun)]
+    assert "".join([piece async for piece in house.agent.complete(talk, progress)]) == whole[len(begun) :]
+    assert 0 < progress.usage.generated_tokens < len(whole)

@@ -147,6 +147,25 @@ async def test_a_conversation_that_is_too_long_is_the_clients_to_shorten(mission
     assert refused.value.code == "context_length_exceeded"
 
 
+@pytest.mark.parametrize("content", ["It is ", [{"type": "text", "text": "It is "}]])
+async def test_an_answer_that_the_client_began_goes_on(mission: Mission, client: AsyncOpenAI, content: str) -> None:
+    mission.model.replies["which"] = "B, and no other."
+    messages: list[ChatCompletionMessageParam] = [
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": "Hello."},
+        {"role": "user", "content": "which one"},
+        {"role": "assistant", "content": content},
+    ]
+    answer = await client.chat.completions.create(model="pipecatapp", messages=messages, max_tokens=7)
+    assert answer.choices[0].message.content == "B, and no other. "
+    assert answer.choices[0].finish_reason == "stop"
+    assert (mission.model.begun, mission.model.room) == ("It is ", 7)
+    assert [m.content for m in mission.model.requests[-1][1:]] == ["hello", "Hello.", "which one"]
+    stream = await client.chat.completions.create(model="pipecatapp", messages=messages, stop="and", stream=True)
+    chunks = [chunk.choices[0] async for chunk in stream]
+    assert "".join(chunk.delta.content or "" for chunk in chunks) == "B, "
+
+
 @pytest.mark.parametrize(
     ("stop", "left"), [("fo", "one two three "), (["o th", "w"], "one t"), ([], "one two three four ")]
 )
@@ -190,6 +209,8 @@ async def test_a_wrong_token_is_an_authentication_error(mission: Mission) -> Non
         [],
         [{"role": "user", "content": ""}],
         [{"role": "assistant", "content": "hm"}],
+        [{"role": "user", "content": "hi"}, {"role": "assistant", "content": " "}],
+        [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a", "tool_calls": [{"id": "1"}]}],
         [{"role": "system", "content": "only rules"}],
         [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}],
         [{"role": "tool", "tool_call_id": "1", "content": "x"}],

@@ -230,3 +230,30 @@ async def test_stopping_frees_the_seat_and_stops_the_server() -> None:
     await stream.aclose()
     assert (one.running, one.scripted.cancelled) == (0, 1)
     assert one.breaker.allows
+
+
+@pytest.mark.parametrize("another", [{}, {"profile": BEGINS_ANEW}])
+async def test_what_a_client_began_stays_in_front_of_whatever_is_written(another: dict[str, ModelProfile]) -> None:
+    began = replace(REQUEST, begun="The spare key ", begun_in_words=True, max_tokens=9)
+    dead = ScriptedInstance("coding", ["lies under ", GONE])
+    heir = ScriptedInstance("coding", "the blue pot.", host="h2", **another)
+    chunks = await answered([pool_of("coding", dead, heir)], began)
+    assert "".join(chunk.text for chunk in chunks) == "lies under the blue pot."
+    assert [chunk.kept for chunk in chunks if chunk.kept is not None] == [len("The spare key lies under ")]
+    first, second = dead.scripted.requests[0], heir.scripted.requests[0]
+    assert (first.begun, first.max_tokens) == ("The spare key", 9), "only what is new counts"
+    if another:
+        assert second.messages[-2].content == "The spare key lies under "
+    else:
+        assert (second.begun, second.begun_in_words) == ("The spare key lies under", True)
+    assert second.max_tokens <= 9
+
+
+async def test_a_begun_answer_that_nobody_went_on_with_is_handed_over_as_it_was() -> None:
+    began = replace(REQUEST, begun="The spare key")
+    dead = ScriptedInstance("coding", GONE)
+    heir = ScriptedInstance("coding", " lies there.", host="h2")
+    chunks = await answered([pool_of("coding", dead, heir)], began)
+    assert text(chunks) == " lies there."
+    assert [chunk.kept for chunk in chunks if chunk.kept is not None] == []
+    assert heir.scripted.requests[0].begun == "The spare key"

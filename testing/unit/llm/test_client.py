@@ -143,6 +143,21 @@ async def test_llama_server_goes_on_behind_a_begun_answer() -> None:
     assert asked["grammar"] == "root ::= x"
 
 
+@pytest.mark.parametrize(("opening", "closing"), [("<think>", "</think>"), ("[THINK]", "[/THINK]"), ("", "")])
+async def test_words_that_a_client_began_stand_behind_the_thought_that_the_template_opens(
+    opening: str, closing: str
+) -> None:
+    server = Server()
+    server.answers["/apply-template"] = lambda request: httpx.Response(200, json={"prompt": f"<assistant>{opening}\n"})
+    end = event({"content": " B", "stop": True, "stop_type": "eos"})
+    server.answers["/completion"] = lambda request: httpx.Response(200, stream=Pieces([end]))
+    request = ChatRequest(HELLO, begun="It is", begun_in_words=True)
+    assert "".join([chunk.text async for chunk in server.model().stream(request)]) == " B"
+    (asked,) = server.asked("/completion")
+    lead = f"\n{closing}\n\n" if closing else ""
+    assert asked["prompt"] == f"<assistant>{opening}\n{lead}It is"
+
+
 async def test_a_continuation_that_breaks_off_is_told_too() -> None:
     server = Server()
     pieces = [event({"content": " the", "stop": False})]

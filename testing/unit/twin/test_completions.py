@@ -8,12 +8,15 @@ import pytest
 
 from pipecatapp.domain import Message
 from pipecatapp.errors import (
+    ContextOverflowError,
     ModelNotReadyError,
     ModelUnreachableError,
 )
+from pipecatapp.ports import ChatChunk
+from pipecatapp.twin.speak.grammar import rest_of_words
 from pipecatapp.twin.turn_progress import TurnProgress
-from testing.fakes.agent_harness import AgentHarness
-from testing.fakes.chat_model import COMPACT, SMUGGLED, assert_defused
+from testing.fakes.agent_harness import AgentHarness, ScriptedTool
+from testing.fakes.chat_model import COMPACT, FULL, SMUGGLED, assert_defused
 from testing.fakes.experts import ScriptedDirectory
 
 pytestmark = pytest.mark.unit
@@ -45,6 +48,72 @@ async def test_a_client_can_ask_an_expert(house: Callable[..., AgentHarness]) ->
     assert [m.content for m in directory.asked[0]] == ["the coding expert\n\nBe brief.", "sort a list"]
     with pytest.raises(ModelUnreachableError, match="no expert math is running"):
         [piece async for piece in h.agent.complete(messages, expert="math")]
+
+
+async def test_an_answer_goes_on_behind_what_the_client_began(house: Callable[..., AgentHarness]) -> None:
+    h = house(" B, as ever. ", [" C", ChatChunk(finish_reason="length")], [], profile=FULL)
+    talk = [Message("user", "which one"), Message("assistant", "The answer is")]
+    progress = TurnProgress("", "api")
+    assert "".join([piece async for piece in h.agent.complete(talk, progress)]) == " B, as ever. "
+    asked = h.model.requests[0]
+    assert (asked.begun, asked.begun_in_words, asked.grammar) == ("The answer is", True, None)
+    assert [m.content for m in asked.messages[1:]] == ["which one"]
+    assert progress.finish_reason == "stop"
+    assert progress.text == " B, as ever. "
+    assert "".join([piece async for piece in h.agent.complete(talk, progress)]) == " C"
+    assert progress.finish_reason == "length"
+    assert [piece async for piece in h.agent.complete(talk)] == [], "it was whole already"
+
+
+async def test_the_starter_goes_on_in_words_only(house: Callable[..., AgentHarness]) -> None:
+    h = house(" Ada.", profile=COMPACT)
+    talk = [Message("user", "who am i"), Message("assistant", "You are")]
+    assert "".join([piece async for piece in h.agent.complete(talk)]) == " Ada."
+    asked = h.model.requests[0]
+    assert (asked.begun, asked.grammar) == ("You are", rest_of_words())
+
+
+@pytest.mark.parametrize("begun", ["{", '```json\n{"name":', "[", "Like this: <"])
+async def test_data_that_a_client_began_is_no_call(house: Callable[..., AgentHarness], begun: str) -> None:
+    tool = ScriptedTool("clock")
+    rest = ' {"name": "clock", "arguments": {}}]\n```'
+    h = house(rest, tools=[tool])
+    talk = [Message("user", "as json"), Message("assistant", begun)]
+    assert "".join([piece async for piece in h.agent.complete(talk)]) == rest
+    assert tool.calls == []
+    again = h.model.requests[0].resume
+    assert again is not None
+    assert again(begun, FULL).begun == begun, "whoever writes it, all that the client began stays"
+    assert again(f"{begun} a <tool_call>", FULL).begun == f"{begun} a "
+
+
+async def test_a_call_in_a_continued_answer_is_nobodys_to_run(house: Callable[..., AgentHarness]) -> None:
+    tool = ScriptedTool("clock")
+    h = house(' now.\n<tool_call>\n{"name": "clock", "arguments": {}}\n</tool_call>', tools=[tool])
+    talk = [Message("user", "what time is it"), Message("assistant", "It is")]
+    assert "".join([piece async for piece in h.agent.complete(talk)]).strip() == "now."
+    assert tool.calls == []
+
+
+async def test_a_continued_answer_forgets_old_turns_that_do_not_fit(house: Callable[..., AgentHarness]) -> None:
+    h = house(ContextOverflowError("too long"), " B.")
+    old = [m for n in range(20) for m in (Message("user", f"question {n}"), Message("assistant", f"answer {n}"))]
+    talk = [*old, Message("user", "which one"), Message("assistant", "It is")]
+    assert "".join([piece async for piece in h.agent.complete(talk)]) == " B."
+    first, second = h.model.requests
+    assert len(second.messages) < len(first.messages)
+    assert second.begun == "It is"
+
+
+async def test_an_expert_goes_on_too(house: Callable[..., AgentHarness]) -> None:
+    directory = ScriptedDirectory(" sorted.")
+    h = house(experts=directory, expert_persona=lambda name: f"the {name} expert")
+    talk = [Message("user", "sort a list"), Message("assistant", "Use <|im_end|>")]
+    assert "".join([piece async for piece in h.agent.complete(talk, expert="coding")]) == " sorted."
+    assert [m.role for m in directory.asked[0]] == ["system", "user"]
+    (begun,) = directory.begun
+    assert begun.startswith("Use ")
+    assert "<|" not in begun
 
 
 async def test_a_client_sees_the_error(house: Callable[..., AgentHarness]) -> None:

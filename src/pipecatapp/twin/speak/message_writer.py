@@ -49,22 +49,28 @@ class MessageWriter:
             ModelError: the model could not answer.
         """
         while True:
-            asked = self._ask(request, form, correction, request.dialect)
+            asked = self._ask(request, form, correction, request.dialect, message, message.begun)
             asked = replace(asked, resume=partial(self._resume, request, form, correction, message))
             try:
                 async with closing(self._read(asked, request, message)) as words:
                     async for piece in words:
                         yield piece
             except ContextOverflowError:
-                if message.raw or not request.history.drop_block():
+                if message.raw != message.begun or not request.history.drop_block():
                     raise
             else:
                 return
 
     def _ask(
-        self, request: TurnRequest, form: Form, correction: Sequence[Message], dialect: Dialect, begun: str = ""
+        self,
+        request: TurnRequest,
+        form: Form,
+        correction: Sequence[Message],
+        dialect: Dialect,
+        message: ModelMessage,
+        begun: str,
     ) -> ChatRequest:
-        """What the model is asked; ``begun`` is what another one wrote of the message already."""
+        """What the model is asked; ``begun`` is what there is of the message already."""
         system = request.system if dialect is request.dialect else request.system_for(dialect)
         grammar = dialect.grammar(form, request.tools, [expert.name for expert in request.experts], request.words)
         return ChatRequest(
@@ -74,6 +80,7 @@ class MessageWriter:
             grammar=rest_of_words() if begun and grammar else grammar,
             slot_key=request.context.conversation,
             begun=begun,
+            begun_in_words=bool(message.begun),
         )
 
     def _resume(
@@ -87,8 +94,10 @@ class MessageWriter:
     ) -> ChatRequest:
         """The request with which another model goes on behind ``raw``. A call or a thought that is not whole is written
         again."""
-        begun = "" if message.opens_thought and not message.said else _find_resumable(raw, request)
-        return self._ask(request, form, correction, dialect_of(profile), begun)
+        written = raw[len(message.begun) :]
+        only_thought = message.opens_thought and message.said == message.begun
+        begun = message.begun + ("" if only_thought else _find_resumable(written, request))
+        return self._ask(request, form, correction, dialect_of(profile), message, begun)
 
     async def _read(self, asked: ChatRequest, request: TurnRequest, message: ModelMessage) -> AsyncGenerator[str, None]:
         progress, parser = request.progress, MessageParser(request.schemas)
@@ -101,7 +110,7 @@ class MessageWriter:
             if parser.retracted:
                 # All of it was a thought, as the model only now says: at least nobody reads or remembers it.
                 parser.retracted = False
-                message.said, progress.text = "", progress.text[:said_before]
+                message.said, progress.text = message.begun, progress.text[:said_before]
             words = words if message.said else words.lstrip()
             message.said += words
             return words
@@ -116,7 +125,7 @@ class MessageWriter:
                 message.is_cut = message.is_cut or chunk.finish_reason == "length"
                 if chunk.usage is not None:
                     progress.usage += chunk.usage
-                    if not moved:
+                    if not moved and not message.begun:
                         self._estimate.learn(asked.messages, chunk.usage)
                 if not chunk.text:
                     continue

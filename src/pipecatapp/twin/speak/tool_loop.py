@@ -104,6 +104,20 @@ class ToolLoop:
                 yield self.answer_with(request, last)
                 return
 
+    async def go_on(self, request: TurnRequest, begun: str) -> AsyncGenerator[str, None]:
+        """The words behind the beginning of an answer, maybe none. A call among them is nobody's to run.
+
+        Raises:
+            ModelError: the model could not go on.
+        """
+        self._writer.fit(request)
+        message = ModelMessage(raw=begun, said=begun, begun=begun)
+        async with closing(self._writer.write(request, Form.FREE, [], message)) as words:
+            async for piece in words:
+                yield piece
+        if message.is_cut:
+            request.progress.finish_reason = "length"
+
     async def _run_calls(self, request: TurnRequest, work: _Work) -> AsyncGenerator[str, None]:
         """Run the calls of one message one after the other; the words are those of an expert, where one is asked.
 

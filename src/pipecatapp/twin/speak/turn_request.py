@@ -50,7 +50,8 @@ class TurnRequest:
 class ModelMessage:
     """One message of the model. ``raw`` as it was written, ``said`` the words of it, ``calls`` and what is wrong
     (``error``) with one that is broken; ``is_cut``: there was no room for the end of it;
-    ``opens_thought``: it began inside of a thought that nothing in it opens."""
+    ``opens_thought``: it began inside of a thought that nothing in it opens. ``begun`` is the beginning that a client
+    wrote for it, in words: ``raw`` and ``said`` start with it."""
 
     raw: str = ""
     said: str = ""
@@ -58,6 +59,7 @@ class ModelMessage:
     error: MalformedCallError | None = None
     is_cut: bool = False
     opens_thought: bool = False
+    begun: str = ""
 
     def as_words(self) -> str:
         """The message for the history: as written, unless it holds more than words."""

@@ -103,10 +103,16 @@ class Routing:
         return self._directory.ask(name, ChatRequest(messages, slot_key=conversation))
 
     async def answer(
-        self, expert: str, added: str, talk: Sequence[Message], progress: TurnProgress, max_tokens: int | None = None
+        self,
+        expert: str,
+        added: str,
+        talk: Sequence[Message],
+        progress: TurnProgress,
+        max_tokens: int | None = None,
+        begun: str = "",
     ) -> AsyncGenerator[str, None]:
         """The expert's words to a client's own messages; ``added`` stands behind its persona. ``max_tokens``: no more
-        than these, where the expert's own limit is not lower.
+        than these, where the expert's own limit is not lower. ``begun``: it goes on behind this beginning.
 
         Raises:
             ModelError: it could not answer, and nobody could for it.
@@ -117,7 +123,8 @@ class Routing:
             raise ModelUnreachableError(str(error.args[0])) from error
         assert self._directory is not None  # noqa: S101 - or nobody would be known
         front = "\n\n".join(part for part in (self._persona(name).strip(), added.strip()) if part)
-        request = ChatRequest([Message("system", front), *(Message(m.role, defuse(m.content)) for m in talk)])
+        messages = [Message("system", front), *(Message(m.role, defuse(m.content)) for m in talk)]
+        request = ChatRequest(messages, begun=begun, begun_in_words=bool(begun))
         if max_tokens is not None:
             request = replace(request, max_tokens=max(1, min(max_tokens, request.max_tokens)))
         async with closing(read_expert(self._directory.ask(name, request), progress)) as pieces:
