@@ -38,6 +38,7 @@ MODULES = {
     "PyYAML": ["yaml"],
     "cryptography": ["cryptography.x509"],
     "ifaddr": ["ifaddr"],
+    "idna": ["idna"],
     "prometheus-client": ["prometheus_client"],
     "sounddevice": ["sounddevice"],
     "paramiko": ["paramiko"],
