@@ -57,7 +57,7 @@ def call(number: Any, name: str, token: Any) -> None:
             while True:
                 sys.stdout.write("x" * 1_000_000)
         case "blocks":
-            answer(number, {"content": [{"type": "text", "text": "x"}] * 100_000})
+            answer(number, {"content": [{"type": "text", "text": "x"}] * 20_000})
         case "strange_blocks":
             blocks = [{"type": "unheard of"}, "x", {"type": "resource_link", "name": "a", "uri": "file:///etc/passwd"}]
             answer(number, {"content": blocks})

@@ -59,7 +59,7 @@ async def test_a_call_that_is_answered_with_harm_ends_and_the_next_one_works() -
         with pytest.raises(ToolError, match="bad answered: its answer is larger than 8 MB"):
             await call(servers, "large")
         blocks = await call(servers, "blocks")
-        assert blocks.text.endswith("x\n(99900 more parts are left out)")
+        assert blocks.text.endswith("x\n(19900 more parts are left out)")
         strange = await call(servers, "strange_blocks")
         assert strange.text == "(a: file:///etc/passwd)\n(2 more parts are left out)"
         assert (await call(servers, "flood")).text == "flooded"
