@@ -166,6 +166,7 @@ class Node:
             self.hub,
             tools=self.tools.own.tools,
             off=self.tools.own.off,
+            off_specs=self.tools.own.off_specs,
             sources=self.tools.sources,
             chooser=MeaningChooser(),
             conversations=self.storage.conversations,

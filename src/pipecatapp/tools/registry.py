@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,10 +48,12 @@ class ToolServices:
 
 @dataclass(frozen=True, slots=True)
 class ToolSet:
-    """The tools that work here; ``off`` says of the others, by name, why they do not."""
+    """The tools that work here; ``off`` says of the others, by name, why they do not, ``off_specs`` what they would do
+    (of those that say it)."""
 
     tools: list[Tool]
     off: dict[str, str]
+    off_specs: list[ToolSpec] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +121,16 @@ def create_tools(services: ToolServices, names: Iterable[str] | None = None) -> 
     """These tools, or all."""
     tools: list[Tool] = []
     off: dict[str, str] = {}
+    off_specs: list[ToolSpec] = []
     for name in TOOLS if names is None else names:
         try:
             tools.append(create_tool(name, services))
         except (ToolOffError, MissingExtraError) as error:
             off[name] = str(error)
-    return ToolSet(tools, off)
+            # A module that imports its extra says nothing of itself.
+            with suppress(ModuleNotFoundError, ConfigurationError):
+                off_specs.append(spec_of(name))
+    return ToolSet(tools, off, off_specs)
 
 
 def spec_of(name: str) -> ToolSpec:

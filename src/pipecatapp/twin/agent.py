@@ -68,6 +68,7 @@ class Agent:
         expert_persona: the persona for an expert's name.
         approvals: where calls that act wait for a person; without it they are refused.
         off: the tools that cannot work here, with the reason.
+        off_specs: what they would do, for a model that knows no others of their kind.
         sources: further tools, which come and go.
         chooser: finds the tools that fit a request, where there are too many to tell the model of all every time.
         observe: what the camera sees now, in a sentence; empty where there is nothing to say.
@@ -89,6 +90,7 @@ class Agent:
         expert_persona: Callable[[str], str] | None = None,
         approvals: ApprovalGate | None = None,
         off: Mapping[str, str] = MappingProxyType({}),
+        off_specs: Sequence[ToolSpec] = (),
         sources: Sequence[ToolSource] = (),
         chooser: ToolChooser | None = None,
         observe: Callable[[], str] = lambda: "",
@@ -101,7 +103,7 @@ class Agent:
         self._sink = sink
         self._store = conversations
         self._routing = Routing(experts, expert_persona or (lambda _: persona()), classifier)
-        self._toolbox = Toolbox(tools, sink, gate, off, sources)
+        self._toolbox = Toolbox(tools, sink, gate, off, sources, off_specs)
         self._quiet_toolbox = Toolbox(tools, _Silence(), gate, off, sources)
         self._prompts = PromptBuilder(persona, self._toolbox, self._routing, chooser, observe)
         self.external_calls = ExternalCalls(self._toolbox, gate)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from pipecatapp.domain import ToolSpec
 from pipecatapp.errors import StorageError
 from pipecatapp.parts import Part
 from pipecatapp.paths import prompts_folder
@@ -93,6 +94,7 @@ def create(
     *,
     tools: Sequence[Tool],
     off: Mapping[str, str],
+    off_specs: Sequence[ToolSpec],
     sources: Sequence[ToolSource],
     chooser: ToolChooser,
     conversations: ConversationStore,
@@ -122,6 +124,7 @@ def create(
             approvals=gate,
             classifier=classifier,
             off=off,
+            off_specs=off_specs,
             sources=sources,
             chooser=chooser,
             observe=observe,

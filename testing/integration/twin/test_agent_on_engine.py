@@ -13,7 +13,7 @@ from pipecatapp.domain import Message
 from pipecatapp.events import ErrorSpoken, TurnFinished
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turn_progress import TurnProgress
-from testing.engine_node import engine_settings, running, starter_or_random
+from testing.engine_node import STARTER, engine_settings, running, starter_or_random
 from testing.fakes.agent_harness import RecordingSink
 
 pytestmark = pytest.mark.integration
@@ -86,3 +86,14 @@ async def test_an_answer_that_a_client_began_goes_on_to_the_letter(house: AgentH
     talk = [request, Message("assistant", begun)]
     assert "".join([piece async for piece in house.agent.complete(talk, progress)]) == whole[len(begun) :]
     assert 0 < progress.usage.generated_tokens < len(whole)
+
+
+@pytest.mark.skipif(not STARTER.is_file(), reason="a model that was never trained chooses no tool")
+async def test_on_a_new_pc_without_a_sandbox_no_playbook_runs_a_program(tmp_path: Path) -> None:
+    settings = engine_settings(tmp_path / "state", STARTER, code_sandbox="none")
+    async with running(Node(settings)) as node:
+        house = AgentHarness(node.twin.agent, RecordingSink())
+        said, _ = await house.ask("run print(2**20) in python")
+        assert "code_runner.run_python_code is off: CODE_SANDBOX=none turns it off" in said
+        await house.ask("yes")
+        assert node.twin.agent.pending() == []

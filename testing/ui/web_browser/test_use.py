@@ -180,7 +180,10 @@ async def test_an_agent_uses_the_web_after_a_yes_and_ends_chromium_with_itself(w
         gated=True,
         clock=time.time,
     )
-    assert await house.ask("open shop.test") == "I am about to open shop.test in the browser. Shall I?"
+    assert (
+        await house.ask("open shop.test")
+        == "I am about to open shop.test in the browser. Please confirm it on the page."
+    )
     assert web.site.requests == []
     assert await house.approve_and_hear() == "It is the pot shop."
     assert "We sell blue pots." in house.model.requests[-1].messages[-1].content

@@ -9,6 +9,7 @@ from typing import Literal
 from pipecatapp.domain import ApprovalRequest, ApprovalState, Risk, Step, ToolResult
 from pipecatapp.events import ApprovalDecided, ApprovalRequested
 from pipecatapp.twin.act.masking import mask
+from pipecatapp.twin.act.speech_fidelity import says_all
 
 ALOUD = frozenset({"voice", "typed"})  # ways of answering that are words in the conversation
 READ_OUT_AT_MOST = 300  # characters; who did not hear all of a call cannot say yes to it
@@ -38,7 +39,8 @@ def by_voice(request: ApprovalRequest) -> bool:
     nothing, whatever is looked at."""
     said = request.preview.sentence
     mild = request.risk is Risk.ACT or request.step is Step.LOOK
-    return mild and request.preview.whole and len(said) <= READ_OUT_AT_MOST and _AUDIBLE.fullmatch(said) is not None
+    heard = len(said) <= READ_OUT_AT_MOST and _AUDIBLE.fullmatch(said) is not None
+    return mild and request.preview.whole and heard and says_all(request)
 
 
 def outcome_of(request: ApprovalRequest) -> ToolResult:

@@ -46,14 +46,20 @@ class ToolSelection:
         own: the names of our own.
         chooser: finds those that fit; None: every tool is in the fixed part.
         dialect: what the model can be told.
+        off: tools of our own that cannot work here.
     """
 
     def __init__(
-        self, tools: Sequence[ToolSpec], own: Collection[str], chooser: ToolChooser | None, dialect: Dialect
+        self,
+        tools: Sequence[ToolSpec],
+        own: Collection[str],
+        chooser: ToolChooser | None,
+        dialect: Dialect,
+        off: Sequence[ToolSpec] = (),
     ) -> None:
         self.dialect = dialect
         self._chooser = chooser
-        self._tools = dialect.known_tools(tools, own)
+        self._tools = dialect.known_tools(tools, own, off)
         # Characters: about two fifths of the context.
         room = dialect.profile.context_tokens
         large = len(self._tools) > MANY or sum(len(tool_line(tool)) for tool in self._tools) > room

@@ -48,6 +48,7 @@ class Toolbox:
         gate: where calls that act wait for a person.
         off: the tools that cannot work here, with the reason.
         sources: tools that come and go; none of them takes the name of one of ``tools``.
+        off_specs: what those that cannot work here would do.
     """
 
     def __init__(
@@ -57,9 +58,11 @@ class Toolbox:
         gate: ApprovalGate,
         off: Mapping[str, str] = MappingProxyType({}),
         sources: Sequence[ToolSource] = (),
+        off_specs: Sequence[ToolSpec] = (),
     ) -> None:
         self._own = {tool.spec.name: tool for tool in tools}
         self._own_off = off
+        self.off_specs = off_specs
         self._sources = sources
         self._sink = sink
         self._gate = gate

@@ -54,7 +54,7 @@ class PromptBuilder:
 
     def select_tools(self, dialect: Dialect) -> ToolSelection:
         """Which of the tools stand in every prompt of this model."""
-        return ToolSelection(self.tools, self._toolbox.own | {ROUTE}, self._chooser, dialect)
+        return ToolSelection(self.tools, self._toolbox.own | {ROUTE}, self._chooser, dialect, self._toolbox.off_specs)
 
     async def new_tools(self, selection: ToolSelection, words: str, history: Sequence[Message]) -> list[ToolSpec]:
         """The tools that fit these words and that the model does not see yet."""

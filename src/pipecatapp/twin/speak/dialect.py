@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from pipecatapp.domain import ApprovalRequest, ApprovalState, Expert, Fact, Message, ToolCall, ToolSpec
+from pipecatapp.languages import language
 from pipecatapp.ports import ModelProfile
 from pipecatapp.twin.speak.grammar import turn_grammar
 from pipecatapp.twin.speak.protocol import (
@@ -60,8 +61,11 @@ class Dialect(Protocol):
     def most_tokens(self) -> int:
         """Room for one message of the model at most, in tokens: for programs, which do not mind long ones."""
 
-    def known_tools(self, tools: Sequence[ToolSpec], own: Collection[str]) -> list[ToolSpec]:
-        """Those of the tools that the model can be told of; ``own`` are the names of our own."""
+    def known_tools(
+        self, tools: Sequence[ToolSpec], own: Collection[str], off: Sequence[ToolSpec] = ()
+    ) -> list[ToolSpec]:
+        """Those of the tools that the model can be told of. ``own`` are the names of ours, ``off`` those of them that
+        cannot work here."""
 
     def system(
         self, persona: str, tools: Sequence[ToolSpec], experts: Sequence[Expert], added: str = "", *, more_tools: bool
@@ -70,6 +74,9 @@ class Dialect(Protocol):
 
     def intent(self, words: str, tools: Collection[str], facts: Sequence[Fact]) -> ToolCall | None:
         """The call that the request asks for where the model need not be asked; None: it decides."""
+
+    def first_form(self, words: str) -> Form:
+        """What its first message to this request may be."""
 
     def temperature(self, form: Form) -> float:
         """How freely it may write."""
@@ -104,7 +111,9 @@ class FullDialect:
         """A third of the context; half of it where it thinks."""
         return max(1, self.profile.context_tokens // (2 if self.profile.thinks else 3))
 
-    def known_tools(self, tools: Sequence[ToolSpec], own: Collection[str]) -> list[ToolSpec]:
+    def known_tools(
+        self, tools: Sequence[ToolSpec], own: Collection[str], off: Sequence[ToolSpec] = ()
+    ) -> list[ToolSpec]:
         """All of them."""
         return list(tools)
 
@@ -118,6 +127,10 @@ class FullDialect:
     def intent(self, words: str, tools: Collection[str], facts: Sequence[Fact]) -> ToolCall | None:
         """It decides for itself."""
         return None
+
+    def first_form(self, words: str) -> Form:
+        """Anything."""
+        return Form.FREE
 
     def temperature(self, form: Form) -> float:
         """A little warmth where it speaks freely."""
@@ -158,9 +171,12 @@ class CompactDialect:
         """What it has learned to write is short."""
         return max(1, min(200, self.profile.context_tokens // 3))
 
-    def known_tools(self, tools: Sequence[ToolSpec], own: Collection[str]) -> list[ToolSpec]:
-        """It knows the tools by name, and only those that it was trained on."""
-        return [tool for tool in tools if tool.name in own]
+    def known_tools(
+        self, tools: Sequence[ToolSpec], own: Collection[str], off: Sequence[ToolSpec] = ()
+    ) -> list[ToolSpec]:
+        """It knows the tools by name, and only those that it was trained on. Those that are off too: without them it
+        would take the next best one, and so it is told why they are off."""
+        return [*(tool for tool in tools if tool.name in own), *off]
 
     def system(
         self, persona: str, tools: Sequence[ToolSpec], experts: Sequence[Expert], added: str = "", *, more_tools: bool
@@ -171,6 +187,12 @@ class CompactDialect:
     def intent(self, words: str, tools: Collection[str], facts: Sequence[Fact]) -> ToolCall | None:
         """Of remembering and forgetting, where the words are plain: it mistakes one for the other now and then."""
         return match_intent(words, tools, facts)
+
+    def first_form(self, words: str) -> Form:
+        """Words, to a plain "yes, ..." that answers nothing: there is nothing in it to use a tool with."""
+        answers = language().yes_or_no
+        first = (words.split() or [""])[0]
+        return Form.WORDS if answers(words) == answers(first) == "yes" else Form.FREE
 
     def temperature(self, form: Form) -> float:
         """None: it was trained to the letter."""

@@ -58,7 +58,7 @@ class ToolLoop:
             ModelError: the model could not answer.
             SpeechlessError: it did, and there is nothing in it to say.
         """
-        form = Form.WORDS if words_only else Form.FREE
+        form = Form.WORDS if words_only else request.dialect.first_form(request.words)
         correction: list[Message] = []
         self._writer.fit(request)
         while True:

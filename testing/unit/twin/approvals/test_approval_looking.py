@@ -169,7 +169,9 @@ async def test_a_tool_cannot_ask_to_look_again_and_again(harness: MakeHarness) -
             await super().look(arguments, context)
             return await self.preview(arguments, context)
 
-    tool = Endless("play.book", asks="Look.", sentence="Run.", finds="", risk=Risk.ACT, parameters=strings("book"))
+    tool = Endless(
+        "play.book", asks="Look at {book}.", sentence="Run {book}.", finds="", risk=Risk.ACT, parameters=strings("book")
+    )
     h = harness(PLAY, "Done.", tools=[tool])
     await h.ask("run it")
     await h.ask("yes")
@@ -323,7 +325,9 @@ async def test_a_full_disk_after_the_look_asks_nobody(harness: MakeHarness) -> N
             h.store.broken = True
             return await super().look(arguments, context)
 
-    tool = Filling("play.book", asks="Look.", sentence="Run.", finds="", risk=Risk.ACT, parameters=strings("book"))
+    tool = Filling(
+        "play.book", asks="Look at {book}.", sentence="Run {book}.", finds="", risk=Risk.ACT, parameters=strings("book")
+    )
     h = harness(PLAY, "It cannot be kept.", tools=[tool])
     await h.ask("run it")
     assert await h.ask("yes") == "It cannot be kept."
@@ -365,7 +369,7 @@ async def test_another_call_is_read_out_when_the_look_is_done(harness: MakeHarne
 async def test_a_tool_that_has_nothing_to_look_with_does_not_run_instead(harness: MakeHarness) -> None:
     class Boasting(ScriptedTool):
         async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
-            return Preview("Look.", look=True)
+            return Preview(f"Look at {arguments['book']}.", look=True)
 
     tool = Boasting("play.book", risk=Risk.ACT, parameters=strings("book"))
     h = harness(PLAY, "It cannot.", tools=[tool])

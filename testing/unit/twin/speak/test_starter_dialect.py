@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipecatapp.domain import Fact
+from pipecatapp.domain import Fact, Risk, ToolSpec
 from pipecatapp.errors import (
     ToolError,
 )
@@ -63,3 +63,36 @@ async def test_a_large_model_decides_itself_what_a_wish_means(house: Callable[..
     h = house("All right.", tools=[remember])
     assert await h.ask("remember that the bin goes out on monday") == "All right."
     assert remember.calls == []
+
+
+CODE = ToolSpec("code_runner.run_python_code", "runs it", {"type": "object", "properties": {"code": {"type": "string"}},
+                "required": ["code"]}, Risk.ACT, copied=("code",))  # fmt: skip
+RUN_CODE = '<tool_call>\n{"name": "code_runner.run_python_code", "arguments": {"code": "print(2**20)"}}\n</tool_call>'
+
+
+async def test_a_tool_that_is_off_is_known_as_off_and_nothing_runs_in_its_place(
+    house: Callable[..., AgentHarness],
+) -> None:
+    playbook = ScriptedTool("ansible.run_playbook", risk=Risk.DANGER)
+    h = house(
+        RUN_CODE, "Fine.", tools=[playbook], profile=COMPACT, gated=True, off={CODE.name: "there is no sandbox"},
+        off_specs=[CODE],
+    )  # fmt: skip
+    said = await h.ask("run print(2**20) in python")
+    assert said == "That did not work: code_runner.run_python_code is off: there is no sandbox"
+    first = h.model.requests[0]
+    assert first.messages[0].content.startswith("tools: ansible.run_playbook code_runner.run_python_code\n")
+    assert "code_runner.run_python_code" in str(first.grammar)
+    assert h.gate.pending() == []
+
+
+async def test_a_yes_to_nothing_uses_no_tool(house: Callable[..., AgentHarness]) -> None:
+    h = house("All right.", tools=[ScriptedTool("ansible.run_playbook")], profile=COMPACT)
+    assert await h.ask("yes") == "All right."
+    assert "ansible" not in str(h.model.requests[0].grammar)
+
+
+async def test_a_large_model_is_not_told_of_what_is_off(house: Callable[..., AgentHarness]) -> None:
+    h = house("Hello.", off={CODE.name: "there is no sandbox"}, off_specs=[CODE])
+    await h.ask("hi")
+    assert CODE.name not in h.model.requests[0].messages[0].content

@@ -1,0 +1,58 @@
+"""A yes aloud counts only where each value of the call was said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipecatapp.domain import ApprovalRequest, Preview, Risk
+from pipecatapp.twin.act.approval_views import by_voice
+
+pytestmark = pytest.mark.unit
+
+
+def asked(sentence: str, words: str = "", **arguments: Any) -> ApprovalRequest:
+    return ApprovalRequest("i", "d", "c", "t", "a.tool", arguments, Risk.ACT, Preview(sentence), words, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        asked("Switch the lamp on.", lamp="lamp", to="on"),
+        asked("Let pipecat-app sleep after 10 minutes without use.", service="pipecat-app", seconds=600),
+        asked("Open shop.test in the browser.", url="https://shop.test/"),
+        asked("Open shop.test in the browser.", "open shop.test/page", url="http://shop.test/page"),
+        asked("Click 'Next page' on shop.test.", target="next page"),
+        asked("Click 'Next page' on shop.test.", target="5"),
+        asked("Type 'hello, it's me' into 'Search' on a.b and press Enter.", text="hello, it's me\n", target="search"),
+        asked("Set the clock to 10:30.", at="10:30"),
+    ],
+)
+def test_what_is_heard_can_be_agreed_to_aloud(request_: ApprovalRequest) -> None:
+    assert by_voice(request_)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        asked("Delete backup/*.", path="backup/*"),
+        asked("Delete backup/.", path="backup/*"),  # the sentence leaves it out
+        asked("Delete b\u0430ckup.", path="b\u0430ckup"),  # Cyrillic
+        asked("Delete backup.", path="b\u0430ckup"),
+        asked("Delete back\u200bup.", path="back\u200bup"),
+        asked("Delete \uff42ackup.", path="backup"),  # of another width
+        asked("Run a Python program in the sandbox.", code="import os\n" * 20),
+        asked("Run print(6 * 7) in the sandbox.", code="print(6 * 7)"),
+        asked("Run rm -rf now.", command="rm -rf"),
+        asked("Run a; b.", command="a; b"),
+        asked("Use $HOME.", path="$HOME"),
+        asked("Open the_gate.", gate="the_gate"),
+        asked("Open shop.test in the browser.", url="http://shop.test/delete"),
+        asked("Say " + "word " * 40 + "now.", text="word " * 40),
+        asked("Use the list.", items=["the list", {"deep": "never said"}]),
+        asked("", a="b"),
+    ],
+)
+def test_what_is_not_heard_needs_the_page(request_: ApprovalRequest) -> None:
+    assert not by_voice(request_)
