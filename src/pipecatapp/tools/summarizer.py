@@ -118,17 +118,8 @@ def _bm25(sentences: Sequence[_Sentence], asked: Counter[str]) -> list[float]:
 
 
 def _words(text: str) -> Counter[str]:
-    return Counter(stem for word in _WORD.findall(text.lower()) if (stem := _stem(word)) not in _STOP)
-
-
-def _stem(word: str) -> str:
-    """Enough to bring "gardens" and "garden", "planted" and "plant" together."""
-    if word in _STOP:
-        return word
-    for ending in ("ing", "ies", "ed", "es", "s"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
-            return word[: -len(ending)] + ("y" if ending == "ies" else "")
-    return word
+    said = _WORD.findall(text.lower())
+    return Counter(stem for word in said if word not in _STOP and (stem := language().stem(word)) not in _STOP)
 
 
 def _overlap(one: Counter[str], other: Counter[str]) -> float:

@@ -4,14 +4,12 @@ words: an address of a page, a path, a host, an option of a command."""
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from pipecatapp.languages import language
 
 _LANGUAGE = language()
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WORD = re.compile(r"[^\W_]+")
-_ENDINGS = ("ings", "ing", "ies", "ied", "ers", "ed", "es", "er", "s", "ly")
 
 
 def words(text: str) -> list[str]:
@@ -27,16 +25,9 @@ def telling(found: list[str]) -> list[str]:
     )
 
 
-@lru_cache(maxsize=20_000)
 def stem(word: str) -> str:
-    """Enough to bring "lights" and "light", "tries" and "try", "planning" and "plan" together."""
-    for ending in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
-            base = word[: -len(ending)]
-            if len(base) > 3 and base[-1] == base[-2] and base[-1] not in "ls":
-                base = base[:-1]
-            return base + ("y" if ending in ("ies", "ied") else "")
-    return word[:-1] if word.endswith("e") and len(word) > 4 else word
+    """Brings "lights" and "light", "tries" and "try", "planning" and "plan" together."""
+    return _LANGUAGE.stem(word)
 
 
 def shapes(text: str) -> list[tuple[str, ...]]:
