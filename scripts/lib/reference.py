@@ -126,7 +126,8 @@ def tools_page() -> str:
     for name in sorted(TOOLS):
         spec = spec_of(name)
         parts.append(f"## `{spec.name}`\n")
-        parts.append(f"{spec.description} Risk: `{spec.risk}`. At most {spec.timeout_s:g} seconds.\n")
+        own = ", and waits for a yes unless a person asks" if spec.own_words else ""
+        parts.append(f"{spec.description} Risk: `{spec.risk}`{own}. At most {spec.timeout_s:g} seconds.\n")
         required = spec.parameters.get("required", ())
         rows = [
             (

@@ -10,6 +10,13 @@ from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant"]
 Source = Literal["voice", "typed", "api", "approval"]  # approval: a turn that goes on after a person's decision
+Speaker = Literal["person", "program", "nobody"]  # whose words they are; only a person's become facts
+_SPEAKERS: Mapping[Source, Speaker] = {
+    "voice": "person",
+    "typed": "person",
+    "api": "program",
+    "approval": "nobody",
+}
 
 INTERRUPTED = "(interrupted)"  # what the model reads in place of an answer of which nothing was heard
 
@@ -38,7 +45,8 @@ class ToolSpec:
     call; ``required`` lists those that must be there. ``copied`` names the string arguments whose value is always
     a span of the request (no invented host): constrained decoding uses it. ``untrusted``: what it returns was
     written by somebody else (a web page, another host, a server): the rest of the turn treats it as data. ``asks``: how
-    people ask for it, for the choice among many tools; the model never sees them.
+    people ask for it, for the choice among many tools; the model never sees them. ``own_words``: it is for what a
+    person says themselves; a call that comes from anybody else waits like one that acts.
     """
 
     name: str
@@ -49,6 +57,12 @@ class ToolSpec:
     copied: Sequence[str] = ()
     untrusted: bool = False
     asks: Sequence[str] = ()
+    own_words: bool = False
+
+    def asked_by(self, speaker: Speaker) -> ToolSpec:
+        """The tool as this speaker may use it."""
+        waits = self.own_words and speaker != "person" and self.risk is Risk.READ
+        return replace(self, risk=Risk.ACT) if waits else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +122,8 @@ class ApprovalRequest:
 
     ``digest`` names exactly what a yes is bound to (``twin.act.audit.digest_of_request``): this tool with these
     arguments, and which step of it, after what was seen. ``after`` is the request that let the tool look before this.
-    ``words`` are the person's own that led to the call; times are seconds since 1970. ``spec_digest`` names the tool as
-    it described itself then (``twin.act.audit.digest_of_spec``): another one of the same name is never run instead.
+    ``words`` led to the call, and ``speaker`` said them. Times are seconds since 1970. ``spec_digest`` names the tool
+    as it described itself then (``twin.act.audit.digest_of_spec``): another one of the same name is never run instead.
     """
 
     id: str
@@ -127,6 +141,7 @@ class ApprovalRequest:
     by: str = ""
     spec_digest: str = ""
     after: str = ""
+    speaker: Speaker = "nobody"
 
     @property
     def step(self) -> Step:
@@ -222,6 +237,11 @@ class Turn:
     cost: TurnCost = TurnCost()
     expert: str = ""
 
+    @property
+    def speaker(self) -> Speaker:
+        """Who said ``user_text``."""
+        return speaker_of(self.source)
+
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
@@ -305,6 +325,11 @@ class ComponentHealth:
     progress: float | None = None
     vital: bool = True
     said: str = ""
+
+
+def speaker_of(source: Source) -> Speaker:
+    """Who speaks in a turn that began this way."""
+    return _SPEAKERS[source]
 
 
 # Ours; then those of ChatML and Llama 3 (<|...), Gemma, Mistral and Llama 2, DeepSeek.

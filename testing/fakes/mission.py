@@ -20,10 +20,11 @@ from pipecatapp.experts.instance import Instance
 from pipecatapp.hub import EventHub
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.states import States
-from pipecatapp.ports import ChatChunk, ChatRequest, ModelProfile
+from pipecatapp.ports import ChatChunk, ChatRequest, ConversationStore, ModelProfile, Tool
 from pipecatapp.registration import Registration
 from pipecatapp.storage.event_log import EventLog
 from pipecatapp.storage.part import Storage
+from pipecatapp.tools.memory import Forget, Remember
 from pipecatapp.twin.act.approvals import LIFETIME_S, ApprovalGate
 from pipecatapp.twin.act.audit import Auditor
 from pipecatapp.twin.agent import Agent
@@ -233,6 +234,7 @@ class Mission:
         )
         self.ansible.known = {""}  # a test that takes this away has it look first
         self.lifetime_s = LIFETIME_S
+        self.remembers = False  # a test that sets this and starts anew has the tools of the memory
         self.camera = ScriptedCamera()
         self.token = load_token(state_dir)
 
@@ -249,7 +251,7 @@ class Mission:
         self.experts.start()
         self.agent = Agent(
             self.model,
-            [self.tool, self.power, self.ssh, self.ansible],
+            [self.tool, self.power, self.ssh, self.ansible, *self._memory_tools(store)],
             self.hub,
             store,
             memory=self.memory,
@@ -318,6 +320,9 @@ class Mission:
         await self.storage.stop()
         await self.experts.aclose()
         self.hub.close()
+
+    def _memory_tools(self, store: ConversationStore) -> Sequence[Tool]:
+        return [Remember(self.memory, store), Forget(self.memory, store)] if self.remembers else []
 
     def _expert(self, registration: Registration) -> Instance:
         host, answers = registration.address.partition(":")[0], self.expert_answers.get(registration.expert, [])

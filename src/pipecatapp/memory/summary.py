@@ -55,8 +55,10 @@ class Summariser:
 
     async def __call__(self, turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> list[Note]:
         """What to keep of the turn. Raises nothing but for cancellation: without a model patterns decide."""
+        if turn.speaker != "person" or not turn.user_text.strip():
+            return []
         # What these tools were told is kept, or forgotten, already.
-        if not turn.user_text.strip() or any(call.name.startswith("memory.") for call in turn.tool_calls):
+        if any(call.name.startswith("memory.") for call in turn.tool_calls):
             return []
         try:
             profile = await self._model.profile()
@@ -121,7 +123,7 @@ def _parse(written: str, related: Sequence[Fact]) -> list[Note]:
 
 def _carried(note: Note, turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> bool:
     """Whether the person's words carry it."""
-    own = [turn.user_text, *(earlier.user_text for earlier in before[-1:])]
+    own = [turn.user_text, *(earlier.user_text for earlier in before[-1:] if earlier.speaker == "person")]
     own += [fact.text for fact in related if fact.id == note.replaces]
     said = set(_plain(" ".join(own)))
     about = [word for word in _plain(note.text) if word not in _ITS_OWN]

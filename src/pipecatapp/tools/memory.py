@@ -1,7 +1,8 @@
 """``memory.*``: keep what the person says, look it up, forget it.
 
 Only the person's own words become facts: a text that no person said in this conversation is refused, whoever wrote it
-(a web page, a host, the model). Forgetting says what it forgot, and asks when it is not clear what was meant.
+(a web page, a host, the model). What another program wants to have noted or forgotten waits until a person has read it
+and said yes. Forgetting says what it forgot, and asks when it is not clear what was meant.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipecatapp.domain import Fact, ToolResult, ToolSpec
+from pipecatapp.domain import Fact, Preview, ToolResult, ToolSpec
 from pipecatapp.errors import StorageError, ToolError, ToolOffError
 from pipecatapp.languages import language
 from pipecatapp.ports import ConversationStore, FactStore, Tool, ToolContext
 from pipecatapp.tools.registry import ToolServices
 
+FROM_PROGRAM = "program"  # the kind of a fact that another program wrote and a person agreed to
 _WORD = re.compile(r"[^\W_]+")
 _EARLIER_TURNS = 10
 _TOLD = 3
@@ -48,30 +50,38 @@ class Remember:
             "required": ["text"],
         },
         copied=("text",),
+        own_words=True,
     )
 
     def __init__(self, memory: FactStore, conversations: ConversationStore) -> None:
         self._memory = memory
         self._conversations = conversations
 
+    async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
+        """The text, word for word."""
+        return Preview(f"Note: {_sentence(str(arguments['text']).strip())}", whole=False)
+
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
-        """Keep it, unless somebody else may have said it."""
+        """Keep it, unless somebody else may have said it and no person agreed to it."""
         text = str(arguments["text"]).strip()
         if not await self._said(text, context):
             raise ToolError("I only keep what you tell me yourself; say it in your own words")
         try:
-            fact = await self._memory.add(text, kind="told", turn=context.turn)
+            kind = "told" if context.speaker == "person" else FROM_PROGRAM
+            fact = await self._memory.add(text, kind=kind, turn=context.turn)
         except (StorageError, ValueError) as error:
             raise ToolError(str(error)) from error
         return ToolResult(f"I noted: {_sentence(fact.text)}", detail=f"fact {fact.id}: {fact.text}")
 
     async def _said(self, text: str, context: ToolContext) -> bool:
+        if context.approved:
+            return True
+        if context.speaker != "person":
+            return False
         if context.tainted:
             return _contains(context.words, text)
-        if not context.words:  # no turn of a person: the tool was called from outside, by who has the token
-            return True
         records = await self._conversations.load(context.conversation) if context.conversation else []
-        said = [record.turn.user_text for record in records[-_EARLIER_TURNS:]]
+        said = [record.turn.user_text for record in records[-_EARLIER_TURNS:] if record.turn.speaker == "person"]
         own = set(_words(" ".join([*said, context.words])))
         asked = _words(text)
         return bool(asked) and sum(word in own for word in asked) >= _OWN_WORDS * len(asked)
@@ -127,16 +137,26 @@ class Forget:
             "required": ["query"],
         },
         copied=("query",),
+        own_words=True,
     )
 
     def __init__(self, memory: FactStore, conversations: ConversationStore) -> None:
         self._memory = memory
         self._conversations = conversations
 
+    async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
+        """What is looked for, and what there is of it now."""
+        query = str(arguments["query"]).strip()
+        found = await self._memory.search(query, _LISTED)
+        detail = "\n".join(f"{fact.id} ({fact.score:.2f}) {fact.text}" for fact in found)
+        return Preview(f"Forget what is noted about {_sentence(query)}", detail=detail, whole=False)
+
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Forget what is clearly meant; otherwise list what could be."""
         query = str(arguments["query"]).strip()
-        if context.tainted and not _contains(context.words, query):
+        if not context.approved and (
+            context.speaker != "person" or (context.tainted and not _contains(context.words, query))
+        ):
             raise ToolError("I only forget what you tell me to forget yourself")
         if not _words(query):
             return await self._forget_that(context)

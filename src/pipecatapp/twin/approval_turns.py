@@ -96,7 +96,7 @@ class ApprovalTurns:
             and digest_of(request.tool, arguments) != digest_of(request.tool, request.arguments)
         ):
             try:
-                context = ToolContext(request.conversation, request.turn, request.words)
+                context = ToolContext(request.conversation, request.turn, request.words, request.speaker)
                 edited = (arguments, await self._toolbox.preview(request.tool, arguments, context))
             except ToolError as error:
                 raise UnfitDecisionError(str(error)) from error
@@ -169,7 +169,9 @@ class ApprovalTurns:
             self._read_out.began(state.id)
             await state.prefill.stop()
             selection = self._prompts.select_tools(await self._dialect.now_or_last())
-            context = self._prompts.context(state.id, turn.progress.id, turn.text, state.history)
+            context = self._prompts.context(
+                state.id, turn.progress.id, approval.words, state.history, speaker=approval.speaker
+            )
             request = turn.request = self._prompts.begin(
                 selection, approval.words, turn.progress, context, state.history
             )

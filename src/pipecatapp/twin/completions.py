@@ -92,10 +92,14 @@ class Completions:
             yield error.apology.text
 
     async def _request(self, talk: Sequence[Message], added: str, progress: TurnProgress) -> TurnRequest:
-        """The last message of the talk as a request, the others as its history."""
+        """The last message of the talk as a request, the others as its history.
+
+        It is what the client's person says. Anything else in the prompt the client may have from anywhere.
+        """
         words = talk[-1].content
+        tainted = bool(added) or any(message.role != "user" for message in talk)
         # Tools must not find a stored conversation behind this one.
-        context = ToolContext("", progress.id)
+        context = ToolContext("", progress.id, words, "person", tainted=tainted)
         earlier = history_of([Message(message.role, defuse(message.content)) for message in talk[:-1]])
         selection = self._prompts.select_tools(await self._dialect.now())
         request = self._prompts.begin(selection, words, progress, context, earlier, added)

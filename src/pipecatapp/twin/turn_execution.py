@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 
-from pipecatapp.domain import ApprovalRequest, Fact, Message, ToolCall, Turn, TurnRecord
+from pipecatapp.domain import ApprovalRequest, Fact, Message, ToolCall, Turn, TurnRecord, speaker_of
 from pipecatapp.errors import ModelError
 from pipecatapp.events import AssistantDelta, AssistantMessage, ErrorSpoken, TurnFinished, UserMessage
 from pipecatapp.languages import language
@@ -161,7 +161,9 @@ class TurnExecutor:
         goes_on, state.offers_more = state.offers_more and language().means_go_on(turn.text), False
         prefix = await state.prefill.stop()
         selection = self._prompts.select_tools(await self._dialect.now())
-        context = self._prompts.context(state.id, turn.progress.id, turn.text, state.history)
+        context = self._prompts.context(
+            state.id, turn.progress.id, turn.text, state.history, speaker=speaker_of(turn.source)
+        )
         request = turn.request = self._prompts.begin(selection, turn.text, turn.progress, context, state.history)
         facts = await recall(self._memory, turn.text)
         request.given = await self._find_clear_call(request, facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from pipecatapp.domain import Message, Turn, TurnRecord
 from pipecatapp.errors import ToolError
 from pipecatapp.ports import ToolContext
 from pipecatapp.storage.conversations import Conversations
-from pipecatapp.tools.memory import Forget, Recall, Remember
+from pipecatapp.tools.memory import FROM_PROGRAM, Forget, Recall, Remember
 from testing.fakes.fact_store import ListedNotebook
 from testing.fakes.storage import storage_in
 
@@ -20,7 +21,7 @@ KEY, SHED = "the spare key is under the blue pot", "the key of the shed hangs in
 
 
 def said(words: str, *, tainted: bool = False, conversation: str = "c") -> ToolContext:
-    return ToolContext(conversation, "t9", words=words, tainted=tainted)
+    return ToolContext(conversation, "t9", words=words, speaker="person", tainted=tainted)
 
 
 async def conversation(folder: Path, *words: str) -> Conversations:
@@ -75,10 +76,56 @@ async def test_a_full_disk_is_said(tmp_path: Path) -> None:
         await Remember(notebook, await conversation(tmp_path)).run({"text": KEY}, said(KEY))
 
 
-async def test_a_call_from_outside_a_conversation_is_its_owners(tmp_path: Path) -> None:
+NOBODYS: list[ToolContext] = [
+    ToolContext("c", "t9"),
+    ToolContext("", "t9"),
+    ToolContext("other-programs", "t9", speaker="program"),
+    ToolContext("c", "t9", words=f"remember that {KEY}", speaker="program"),
+    ToolContext("c", "t9", words=f"remember that {KEY}", speaker="nobody"),
+    ToolContext("c", "t9", speaker="person"),
+]
+
+
+@pytest.mark.parametrize("context", NOBODYS)
+async def test_what_no_person_said_is_refused_whoever_asks(tmp_path: Path, context: ToolContext) -> None:
     notebook = ListedNotebook()
-    await Remember(notebook, await conversation(tmp_path)).run({"text": KEY}, said("", conversation=""))
-    assert notebook.texts == [KEY]
+    with pytest.raises(ToolError, match="what you tell me yourself"):
+        await Remember(notebook, await conversation(tmp_path)).run({"text": KEY}, context)
+    assert notebook.texts == []
+
+
+async def test_what_a_program_said_before_is_no_persons_word(tmp_path: Path) -> None:
+    store = storage_in(tmp_path).conversations
+    turn = Turn("t0", f"remember that {KEY}", "All right.", "api", 0.0)
+    await store.append("c", TurnRecord(turn, (Message("user", turn.user_text),)))
+    notebook = ListedNotebook()
+    with pytest.raises(ToolError, match="what you tell me yourself"):
+        await Remember(notebook, store).run({"text": KEY}, said("yes, do that"))
+    assert notebook.texts == []
+
+
+async def test_what_a_person_agreed_to_is_kept_as_a_programs(tmp_path: Path) -> None:
+    notebook = ListedNotebook()
+    agreed = ToolContext("other-programs", "t9", speaker="program", approved=True, tainted=True)
+    await Remember(notebook, await conversation(tmp_path)).run({"text": KEY}, agreed)
+    assert [(fact.text, fact.kind) for fact in notebook.facts.values()] == [(KEY, FROM_PROGRAM)]
+
+
+async def test_the_card_shows_the_very_words(tmp_path: Path) -> None:
+    preview = await Remember(ListedNotebook(), await conversation(tmp_path)).preview({"text": KEY}, NOBODYS[2])
+    assert (preview.sentence, preview.scope, preview.whole) == (f"Note: {KEY}.", "", False)
+
+
+async def test_a_program_makes_nothing_forgotten_without_a_yes(tmp_path: Path) -> None:
+    notebook = ListedNotebook(KEY, "the dog is called Rex")
+    tool = Forget(notebook, await conversation(tmp_path))
+    asked = ToolContext("other-programs", "t9", speaker="program")
+    with pytest.raises(ToolError, match="yourself"):
+        await tool.run({"query": "the spare key"}, asked)
+    assert len(notebook) == 2
+    assert KEY in (await tool.preview({"query": "the spare key"}, asked)).detail
+    agreed = replace(asked, approved=True, tainted=True)
+    assert (await tool.run({"query": "the spare key"}, agreed)).text == f"I forgot: {KEY}."
 
 
 # --- recall

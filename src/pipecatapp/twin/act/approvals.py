@@ -155,6 +155,7 @@ class ApprovalGate:
                 risk=spec.risk,
                 preview=preview,
                 words=after.words if after else context.words,
+                speaker=after.speaker if after else context.speaker,
                 requested_at=now,
                 expires_at=now + self._lifetime_s,
                 spec_digest=digest_of_spec(spec),

@@ -42,7 +42,8 @@ class ExternalCalls:
     @property
     def tools(self) -> Sequence[ToolSpec]:
         """What can be called: own tools, not those that come from other servers."""
-        return [spec for spec in self._toolbox.specs if spec.name in self._toolbox.own - _OF_A_CONVERSATION]
+        mine = self._toolbox.own - _OF_A_CONVERSATION
+        return [spec.asked_by("program") for spec in self._toolbox.specs if spec.name in mine]
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
         """Run a tool; one that acts after a person's yes. Never raises but for cancellation."""
@@ -51,7 +52,7 @@ class ExternalCalls:
             return ToolResult(f"error: there is no tool {name}", ok=False)
         turn = new_turn_id()
         # What a person allowed for the session is not allowed to other programs.
-        context = ToolContext(CALLERS, turn, tainted=spec.risk is not Risk.READ)
+        context = ToolContext(CALLERS, turn, speaker="program", tainted=spec.risk is not Risk.READ)
         self._turns.add(turn)
         try:
             try:

@@ -106,15 +106,16 @@ class Toolbox:
         that the model can read."""
         try:
             tool = self._fit(call)
-            if tool.spec.risk is not Risk.READ:
-                asked = await self._ask(tool, call, context)
+            spec = tool.spec.asked_by(context.speaker)
+            if spec.risk is not Risk.READ:
+                asked = await self._ask(tool, spec, call, context)
                 if asked is not None:
                     return asked
         except ToolError as error:
             with self.track(call, context) as outcome:
                 outcome.result = failure(str(error))
             return outcome.result
-        by = "agent" if tool.spec.risk is Risk.READ else "session"
+        by = "agent" if spec.risk is Risk.READ else "session"
         return await self._carry_out(tool, call, context, by)
 
     async def carry_out(self, request: ApprovalRequest, context: ToolContext) -> ToolResult | ApprovalRequest:
@@ -123,7 +124,7 @@ class Toolbox:
         call = ToolCall(request.id, request.tool, request.arguments)
         try:
             tool = self._fit(call)
-            if digest_of_spec(tool.spec) != request.spec_digest:
+            if digest_of_spec(tool.spec.asked_by(request.speaker)) != request.spec_digest:
                 raise ToolError(f"{call.name} is not the tool any more that the yes was for, so it was not used")
             begun = await self._gate.begin(request.id)
         except (ToolError, ApprovalError, StorageError) as error:
@@ -132,7 +133,8 @@ class Toolbox:
             return outcome.result
         if begun.step is Step.LOOK:
             return await self._look(tool, call, context, begun)
-        return await self._carry_out(tool, call, replace(context, seen=begun.preview.found), begun.by)
+        agreed = replace(context, seen=begun.preview.found, approved=True)
+        return await self._carry_out(tool, call, agreed, begun.by)
 
     async def preview(self, name: str, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         """What a call with these arguments would do.
@@ -197,16 +199,16 @@ class Toolbox:
             raise ToolError(f"{call.name}: {problem}")
         return tool
 
-    async def _ask(self, tool: Tool, call: ToolCall, context: ToolContext) -> ApprovalRequest | None:
+    async def _ask(self, tool: Tool, spec: ToolSpec, call: ToolCall, context: ToolContext) -> ApprovalRequest | None:
         """The request that waits for a person now, or None: such calls are allowed for this session."""
         if not context.conversation:
-            await self._gate.auditor.call(call, tool.spec, context, "refused", "api")
+            await self._gate.auditor.call(call, spec, context, "refused", "api")
             raise ToolError(f"{call.name} needs a person's yes, and nobody can be asked here; ask for it on the page")
         preview = await self._preview(tool, call.arguments, context)
         with _kept(call):
-            if _own_wish(call, context) and await self._gate.allowed(call, tool.spec, preview, context):
+            if _own_wish(call, context) and await self._gate.allowed(call, spec, preview, context):
                 return None
-            return await self._gate.ask(call, tool.spec, preview, context)
+            return await self._gate.ask(call, spec, preview, context)
 
     async def _preview(self, tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         if not isinstance(tool, PreviewingTool):

@@ -46,8 +46,8 @@ class MemoryConsolidator:
         self._task: asyncio.Task[None] | None = None
 
     def add(self, conversation: str, turn: Turn, before: Sequence[Turn]) -> None:
-        """Keep what is worth it of this turn, later; ``before`` are those before it."""
-        if self._memory is not None:
+        """Keep what is worth it of this turn, later, where a person spoke in it; ``before`` are those before it."""
+        if self._memory is not None and turn.speaker == "person":
             self._waiting.append((conversation, turn, before))
             self._begin()
 

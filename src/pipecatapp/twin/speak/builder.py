@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pipecatapp.domain import Message, ToolSpec
+from pipecatapp.domain import Message, Speaker, ToolSpec
 from pipecatapp.ports import ToolChooser, ToolContext
 from pipecatapp.twin.act.tool_selection import ToolSelection
 from pipecatapp.twin.act.toolbox import Toolbox
@@ -81,13 +81,14 @@ class PromptBuilder:
         if len(self._zones) > _ZONES:
             del self._zones[next(iter(self._zones))]
 
-    def context(self, conversation: str, turn: str, words: str, history: History) -> ToolContext:
+    def context(self, conversation: str, turn: str, words: str, history: History, *, speaker: Speaker) -> ToolContext:
         """Who asks, and what stands in the prompt already."""
         names = {call.name for record in history.turns for call in record.turn.tool_calls}
         return ToolContext(
             conversation,
             turn,
             words,
+            speaker,
             tainted=any(self._toolbox.taints(name) for name in names if name != ROUTE),
             # The descriptions of other servers' tools are other people's text too.
             recalled=any(tool.untrusted and tool.name not in self._toolbox.own for tool in self._toolbox.specs)

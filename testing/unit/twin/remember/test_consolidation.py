@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipecatapp.domain import Turn
+from pipecatapp.domain import Source, Turn
 from pipecatapp.twin.remember.consolidation import WAITING, MemoryConsolidator
 from testing.fakes.chat_model import COMPACT, ScriptedChatModel
 
@@ -46,6 +46,16 @@ def keeper(
 ) -> tuple[MemoryConsolidator, list[str]]:
     again: list[str] = []
     return MemoryConsolidator(memory, model or ScriptedChatModel(), again.append, pause_s=pause_s), again  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("source", ["api", "approval"])
+async def test_a_turn_in_which_no_person_spoke_is_not_kept(source: Source) -> None:
+    memory = SlowMemory(at_once=True)
+    keep, _ = keeper(memory)
+    keep.add("c", Turn("1", "my dog is called Rex", "answer", source, 0.0), ())
+    keep.add("c", turn("2"), ())
+    await keep.wait_kept()
+    assert memory.kept == ["2"]
 
 
 async def test_a_turn_is_kept_in_a_pause_and_its_prompt_evaluated_again() -> None:
