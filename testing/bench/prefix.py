@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipecatapp.app import Node
+from pipecatapp.app import App, Node
 from pipecatapp.domain import ComponentHealth, Message, ToolResult, ToolSpec, Usage
 from pipecatapp.errors import PipecatAppError
 from pipecatapp.events import Event, ToolFinished
@@ -123,20 +123,25 @@ class _Listed:
 async def converse(model: Counted, settings: Settings, turns: int, tools: int) -> tuple[list[int], int]:
     """Hold the conversation; the tokens evaluated in each turn, and how many tools were used."""
     calls = _Calls()
-    node = Node(settings)
+    conversation = "bench-changing" if model.changing else "bench-fixed"
+    # A state folder belongs to one node at a time.
+    node = Node(settings.model_copy(update={"state_dir": settings.state_dir / conversation}))
     node.hub.add_listener(calls.emit)
     node.engine = LanguageModel(model, model)
     node.tools = ToolsPart(node.tools.own, [_Imagined(tools)])
     agent = node.twin.agent
     evaluated: list[int] = []
-    conversation = "bench-changing" if model.changing else "bench-fixed"
-    for request in itertools.islice(itertools.cycle(REQUESTS), turns):
-        before = model.usage.evaluated_tokens
-        async for _ in agent.respond(conversation, request, "typed"):
-            pass
-        await agent.prepare(conversation, "")  # what the agent does while nobody speaks belongs to the turn
-        evaluated.append(model.usage.evaluated_tokens - before)
-    await agent.aclose()
+    app = App(node, ["storage", "memory", "twin"])
+    await app.start()
+    try:
+        for request in itertools.islice(itertools.cycle(REQUESTS), turns):
+            before = model.usage.evaluated_tokens
+            async for _ in agent.respond(conversation, request, "typed"):
+                pass
+            await agent.prepare(conversation, "")  # what the agent does while nobody speaks belongs to the turn
+            evaluated.append(model.usage.evaluated_tokens - before)
+    finally:
+        await app.stop()
     return evaluated, calls.count
 
 
