@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-from pipecatapp.errors import ConfigurationError, MissingExtraError, UnknownChoiceError
+from pipecatapp.choices import Choice
+from pipecatapp.errors import ConfigurationError, UnknownChoiceError
 from pipecatapp.memory.embedding import FILES, MODEL_NAME, Embedder
-from pipecatapp.memory.sentence_transformers import DEFAULT_MODEL, SentenceTransformersEmbedder
+from pipecatapp.memory.sentence_transformers import DEFAULT_MODEL
 from pipecatapp.memory.upkeep import TextEmbedder
 
 AUTO, NONE = "auto", "none"
@@ -57,11 +57,10 @@ def _minilm(_: str, models: Path) -> Embedding:
 
 
 def _sentence_transformers(model: str, _: Path) -> Embedding:
-    # Not imported: on an old CPU torch ends the program.
-    if find_spec("sentence_transformers") is None:
-        raise MissingExtraError("EMBEDDING_SERVICE=sentence-transformers", "sentence-transformers")
+    choice = Choice("pipecatapp.memory.sentence_transformers:SentenceTransformersEmbedder", "sentence-transformers")
+    choice.need_extra("EMBEDDING_SERVICE=sentence-transformers")
     name = model or DEFAULT_MODEL
-    return Embedding(SentenceTransformersEmbedder(name), f"sentence-transformers:{name}")
+    return Embedding(choice.load()(name), f"sentence-transformers:{name}")
 
 
 def is_here(folder: Path) -> bool:

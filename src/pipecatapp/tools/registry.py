@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipecatapp.choices import Choice
 from pipecatapp.domain import ComponentHealth, Risk, ToolSpec
 from pipecatapp.errors import ConfigurationError, MissingExtraError, ToolOffError, UnknownChoiceError
 from pipecatapp.ports import ConversationStore, FactStore, Tool, Vision
@@ -57,36 +58,34 @@ class ToolSet:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolEntry:
-    """``target`` is ``module:function``; the function takes the ToolServices and returns the tool.
+class ToolChoice(Choice):
+    """The target takes the ToolServices and returns the tool.
 
     It raises ToolOffError where the tool cannot work: ``create_tools`` then leaves it out and keeps the reason.
     """
 
-    target: str
     risk: Risk = Risk.READ
-    extra: str | None = None
 
 
-TOOLS: dict[str, ToolEntry] = {
-    "ansible.run_playbook": ToolEntry("pipecatapp.tools.ansible:create", Risk.DANGER),
-    "code_runner.run_python_code": ToolEntry("pipecatapp.tools.code_runner:create", Risk.ACT),
-    "clock.now": ToolEntry("pipecatapp.tools.clock:create"),
-    "mcp.clear_short_term_memory": ToolEntry("pipecatapp.tools.agent_status:create_clear"),
-    "mcp.get_memory_summary": ToolEntry("pipecatapp.tools.agent_status:create_memory_summary"),
-    "mcp.get_status": ToolEntry("pipecatapp.tools.agent_status:create_status"),
-    "memory.forget": ToolEntry("pipecatapp.tools.memory:create_forget"),
-    "memory.recall": ToolEntry("pipecatapp.tools.memory:create_recall"),
-    "memory.remember": ToolEntry("pipecatapp.tools.memory:create_remember"),
-    "power.set_idle_threshold": ToolEntry("pipecatapp.tools.power:create", Risk.ACT),
-    "ssh.run_command": ToolEntry("pipecatapp.tools.ssh:create", Risk.DANGER),
-    "summarizer.get_summary": ToolEntry("pipecatapp.tools.summarizer:create"),
-    "vision.get_observation": ToolEntry("pipecatapp.tools.vision:create"),
-    "web_browser.click": ToolEntry("pipecatapp.tools.web_browser.tools:create_click", Risk.ACT, "browser"),
-    "web_browser.get_page_content": ToolEntry("pipecatapp.tools.web_browser.tools:create_content", extra="browser"),
-    "web_browser.get_screenshot": ToolEntry("pipecatapp.tools.web_browser.tools:create_screenshot", extra="browser"),
-    "web_browser.goto": ToolEntry("pipecatapp.tools.web_browser.tools:create_goto", Risk.ACT, "browser"),
-    "web_browser.type": ToolEntry("pipecatapp.tools.web_browser.tools:create_type", Risk.ACT, "browser"),
+TOOLS: dict[str, ToolChoice] = {
+    "ansible.run_playbook": ToolChoice("pipecatapp.tools.ansible:create", risk=Risk.DANGER),
+    "code_runner.run_python_code": ToolChoice("pipecatapp.tools.code_runner:create", risk=Risk.ACT),
+    "clock.now": ToolChoice("pipecatapp.tools.clock:create"),
+    "mcp.clear_short_term_memory": ToolChoice("pipecatapp.tools.agent_status:create_clear"),
+    "mcp.get_memory_summary": ToolChoice("pipecatapp.tools.agent_status:create_memory_summary"),
+    "mcp.get_status": ToolChoice("pipecatapp.tools.agent_status:create_status"),
+    "memory.forget": ToolChoice("pipecatapp.tools.memory:create_forget"),
+    "memory.recall": ToolChoice("pipecatapp.tools.memory:create_recall"),
+    "memory.remember": ToolChoice("pipecatapp.tools.memory:create_remember"),
+    "power.set_idle_threshold": ToolChoice("pipecatapp.tools.power:create", risk=Risk.ACT),
+    "ssh.run_command": ToolChoice("pipecatapp.tools.ssh:create", risk=Risk.DANGER),
+    "summarizer.get_summary": ToolChoice("pipecatapp.tools.summarizer:create"),
+    "vision.get_observation": ToolChoice("pipecatapp.tools.vision:create"),
+    "web_browser.click": ToolChoice("pipecatapp.tools.web_browser.tools:create_click", "browser", Risk.ACT),
+    "web_browser.get_page_content": ToolChoice("pipecatapp.tools.web_browser.tools:create_content", "browser"),
+    "web_browser.get_screenshot": ToolChoice("pipecatapp.tools.web_browser.tools:create_screenshot", "browser"),
+    "web_browser.goto": ToolChoice("pipecatapp.tools.web_browser.tools:create_goto", "browser", Risk.ACT),
+    "web_browser.type": ToolChoice("pipecatapp.tools.web_browser.tools:create_type", "browser", Risk.ACT),
 }
 
 
@@ -102,13 +101,8 @@ def create_tool(name: str, services: ToolServices) -> Tool:
     entry = TOOLS.get(name)
     if entry is None:
         raise UnknownChoiceError("tool", name, list(TOOLS))
-    module, _, function = entry.target.partition(":")
-    try:
-        create: Callable[[ToolServices], Tool] = getattr(importlib.import_module(module), function)
-    except ModuleNotFoundError as error:
-        if entry.extra is None:
-            raise
-        raise MissingExtraError(f"tool {name!r}", entry.extra) from error
+    entry.need_extra(f"tool {name!r}")
+    create: Callable[[ToolServices], Tool] = entry.load()
     tool = create(services)
     if (tool.spec.name, tool.spec.risk) != (name, entry.risk):
         raise ConfigurationError(
@@ -140,7 +134,7 @@ def spec_of(name: str) -> ToolSpec:
     Raises:
         ConfigurationError: nothing there has this name.
     """
-    module = importlib.import_module(TOOLS[name].target.partition(":")[0])
+    module = importlib.import_module(TOOLS[name].module)
     for value in vars(module).values():
         spec = getattr(value, "spec", None) if isinstance(value, type) else value
         if isinstance(spec, ToolSpec) and spec.name == name:

@@ -8,30 +8,32 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
-from pipecatapp.errors import ConfigurationError, MissingExtraError, UnknownChoiceError
+from pipecatapp.choices import Choice, is_installed
+from pipecatapp.errors import ConfigurationError, UnknownChoiceError
 from pipecatapp.ports import EventSink
 from pipecatapp.vision.camera import Camera
 from pipecatapp.vision.camera_watcher import CameraWatcher, NoCamera
 from pipecatapp.vision.moondream import Moondream
 from pipecatapp.vision.pictures import Detector
 from pipecatapp.vision.source import parse_source
-from pipecatapp.vision.yolov8 import HOW_TO_GET_ONE, MODEL, YOLOv8Detector
+from pipecatapp.vision.yolov8 import HOW_TO_GET_ONE, MODEL
 
 NONE = "none"
 _MODELS = "yolo*.onnx"
 
 
-def _installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
+# The target takes the file of the model and returns the detector.
+DETECTORS = {"yolov8": Choice("pipecatapp.vision.yolov8:YOLOv8Detector", "vision")}
+# Pictures are taken with it, whoever looks at them.
+_CAMERA = Choice("pipecatapp.vision.camera:Camera", "vision")
 
 
 def vision_choices() -> list[str]:
     """The names that ``VISION_SERVICE`` may have."""
-    return [NONE, "yolov8"]
+    return [NONE, *DETECTORS]
 
 
 def create_camera_watcher(
@@ -42,7 +44,7 @@ def create_camera_watcher(
     *,
     moondream_url: str = "",
     busy: Callable[[], bool] = lambda: False,
-    installed: Callable[[str], bool] = _installed,
+    installed: Callable[[str], bool] = is_installed,
 ) -> CameraWatcher | NoCamera:
     """The camera watcher that the settings ask for; opens and loads nothing.
 
@@ -55,14 +57,13 @@ def create_camera_watcher(
         raise UnknownChoiceError("VISION_SERVICE", service, vision_choices())
     if service == NONE and not moondream_url:
         return NoCamera()
-    if not installed("cv2"):
-        raise MissingExtraError("the camera", "vision")
+    _CAMERA.need_extra("the camera", installed)
     source = parse_source(camera)
     load: Callable[[], Detector] | None = None
     name = NONE
     if service != NONE:
-        file = find_model(models)
-        load, name = (lambda: YOLOv8Detector(file)), file.stem
+        detector, file = DETECTORS[service], find_model(models)
+        load, name = (lambda: detector.load()(file)), file.stem
     describer = Moondream(moondream_url) if moondream_url else None
     return CameraWatcher(Camera(source), load, name, sink, describer=describer, busy=busy)
 

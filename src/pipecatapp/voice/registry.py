@@ -18,24 +18,19 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipecatapp.choices import Choice, is_installed
 from pipecatapp.errors import ConfigurationError, MissingExtraError, UnknownChoiceError
 from pipecatapp.voice.recognition import Recognizer
 from pipecatapp.voice.synthesis import Synthesizer
 from pipecatapp.voice.tts_fallback import FallbackSynthesizer
 
 AUTO = "auto"
-
-
-def _installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
 
 
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
@@ -61,7 +56,7 @@ class Environment:
     piper_url: str = ""
     melotts_url: str = ""
     flags: frozenset[str] = field(default_factory=cpu_flags)
-    installed: Callable[[str], bool] = _installed
+    installed: Callable[[str], bool] = is_installed
     which: Callable[[str], str | None] = shutil.which
 
     def find(self, pattern: str, *siblings: str) -> Path | None:
@@ -82,18 +77,38 @@ class _UnavailableError(Exception):
         self.error = error
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """``target`` is ``module:class``; ``arguments`` looks for what it needs or raises ``_UnavailableError``."""
+def _nothing(where: Environment) -> Sequence[object]:
+    return []
 
-    target: str
-    arguments: Callable[[Environment], Sequence[object]]
+
+@dataclass(frozen=True, slots=True)
+class SpeechChoice(Choice):
+    """One backend.
+
+    Attributes:
+        arguments: looks for what else it needs, and returns the arguments of the class; or raises _UnavailableError.
+        auto: ``auto`` may take it.
+        sse41: its packages end the program on a CPU without SSE4.1, at their import.
+    """
+
+    arguments: Callable[[Environment], Sequence[object]] = _nothing
     auto: bool = True
+    sse41: bool = False
 
+    def arguments_for(self, name: str, where: Environment) -> Sequence[object]:
+        """What the class is made with here.
 
-def _need_extra(where: Environment, what: str, module: str, extra: str) -> None:
-    if not where.installed(module):
-        raise _UnavailableError(MissingExtraError(what, extra))
+        Raises:
+            _UnavailableError: it cannot work here.
+        """
+        if self.sse41 and "sse4_1" not in where.flags:
+            message = f"{name} needs a CPU with SSE4.1 and this one has none; use STT_SERVICE=whispercpp"
+            raise _UnavailableError(ConfigurationError(message))
+        try:
+            self.need_extra(name, where.installed)
+        except MissingExtraError as error:
+            raise _UnavailableError(error) from None
+        return self.arguments(where)
 
 
 def _need_model(found: Path | None, what: str, model: str) -> Path:
@@ -114,22 +129,12 @@ def _need_program(where: Environment, program: str) -> None:
         raise _UnavailableError(ConfigurationError(f"{program} is not installed; run: apt install {program}"))
 
 
-def _whisper(where: Environment, what: str, module: str, extra: str) -> Path:
-    # ctranslate2 kills the process on a CPU without SSE4.1, at its import.
-    if "sse4_1" not in where.flags:
-        message = f"{what} needs a CPU with SSE4.1 and this one has none; use STT_SERVICE=whispercpp"
-        raise _UnavailableError(ConfigurationError(message))
-    _need_extra(where, what, module, extra)
-    found = where.find("model.bin", "config.json", "tokenizer.json")
-    return _need_model(found, what, "faster-whisper-tiny").parent
+def _whisper(name: str) -> Callable[[Environment], Sequence[object]]:
+    def arguments(where: Environment) -> Sequence[object]:
+        found = where.find("model.bin", "config.json", "tokenizer.json")
+        return [_need_model(found, name, "faster-whisper-tiny").parent]
 
-
-def _faster_whisper(where: Environment) -> Sequence[object]:
-    return [_whisper(where, "faster-whisper", "faster_whisper", "whisper")]
-
-
-def _realtimestt(where: Environment) -> Sequence[object]:
-    return [_whisper(where, "realtimestt", "RealtimeSTT", "realtimestt")]
+    return arguments
 
 
 def _whispercpp(where: Environment) -> Sequence[object]:
@@ -146,13 +151,11 @@ def _whispercpp(where: Environment) -> Sequence[object]:
 
 
 def _kokoro(where: Environment) -> Sequence[object]:
-    _need_extra(where, "kokoro", "kokoro_onnx", "kokoro")
     model = _need_model(where.find("kokoro*.onnx", "voices*.bin"), "kokoro", "kokoro-v1.0")
     return [model, next(model.parent.glob("voices*.bin")), where.voice]
 
 
 def _piper(where: Environment) -> Sequence[object]:
-    _need_extra(where, "piper", "piper", "piper")
     return [_need_model(where.find(f"{where.voice or '*'}.onnx", "{name}.json"), "piper", "piper-en-us-lessac-medium")]
 
 
@@ -173,19 +176,27 @@ def _program(name: str) -> Callable[[Environment], Sequence[object]]:
 
 
 # Best first.
-_STT: Mapping[str, _Choice] = {
-    "faster-whisper": _Choice("pipecatapp.voice.stt_faster_whisper:FasterWhisperRecognizer", _faster_whisper),
-    "whispercpp": _Choice("pipecatapp.voice.stt_whispercpp:WhisperCppRecognizer", _whispercpp),
-    "realtimestt": _Choice("pipecatapp.voice.stt_realtimestt:RealtimeSttRecognizer", _realtimestt, auto=False),
-    "pocketsphinx": _Choice("pipecatapp.voice.stt_pocketsphinx:PocketsphinxRecognizer", lambda _: []),
+_STT: Mapping[str, SpeechChoice] = {
+    "faster-whisper": SpeechChoice(
+        "pipecatapp.voice.stt_faster_whisper:FasterWhisperRecognizer", "whisper", _whisper("faster-whisper"), sse41=True
+    ),
+    "whispercpp": SpeechChoice("pipecatapp.voice.stt_whispercpp:WhisperCppRecognizer", arguments=_whispercpp),
+    "realtimestt": SpeechChoice(
+        "pipecatapp.voice.stt_realtimestt:RealtimeSttRecognizer",
+        "realtimestt",
+        _whisper("realtimestt"),
+        auto=False,
+        sse41=True,
+    ),
+    "pocketsphinx": SpeechChoice("pipecatapp.voice.stt_pocketsphinx:PocketsphinxRecognizer"),
 }
-_TTS: Mapping[str, _Choice] = {
-    "kokoro": _Choice("pipecatapp.voice.tts_kokoro:KokoroSynthesizer", _kokoro),
-    "piper": _Choice("pipecatapp.voice.tts_piper:PiperSynthesizer", _piper),
-    "piper-http": _Choice("pipecatapp.voice.tts_http:PiperHttpSynthesizer", _piper_http),
-    "melotts": _Choice("pipecatapp.voice.tts_http:MeloSynthesizer", _melotts),
-    "flite": _Choice("pipecatapp.voice.tts_programs:FliteSynthesizer", _program("flite")),
-    "espeak-ng": _Choice("pipecatapp.voice.tts_programs:EspeakSynthesizer", _program("espeak-ng")),
+_TTS: Mapping[str, SpeechChoice] = {
+    "kokoro": SpeechChoice("pipecatapp.voice.tts_kokoro:KokoroSynthesizer", "kokoro", _kokoro),
+    "piper": SpeechChoice("pipecatapp.voice.tts_piper:PiperSynthesizer", "piper", _piper),
+    "piper-http": SpeechChoice("pipecatapp.voice.tts_http:PiperHttpSynthesizer", arguments=_piper_http),
+    "melotts": SpeechChoice("pipecatapp.voice.tts_http:MeloSynthesizer", arguments=_melotts),
+    "flite": SpeechChoice("pipecatapp.voice.tts_programs:FliteSynthesizer", arguments=_program("flite")),
+    "espeak-ng": SpeechChoice("pipecatapp.voice.tts_programs:EspeakSynthesizer", arguments=_program("espeak-ng")),
 }
 _FALLBACKS = ("flite", "espeak-ng")
 
@@ -224,13 +235,12 @@ def create_synthesizer(name: str, where: Environment) -> FallbackSynthesizer:
     voices = [first]
     for fallback in _FALLBACKS:
         if fallback != first.name and where.which(fallback) is not None:
-            module, _, attribute = _TTS[fallback].target.partition(":")
             # The voice was chosen for the first one; a fallback speaks with its own.
-            voices.append(getattr(importlib.import_module(module), attribute)())
+            voices.append(_TTS[fallback].load()())
     return FallbackSynthesizer(voices)
 
 
-def _create(setting: str, name: str, choices: Mapping[str, _Choice], where: Environment) -> Any:
+def _create(setting: str, name: str, choices: Mapping[str, SpeechChoice], where: Environment) -> Any:
     if name != AUTO and name not in choices:
         raise UnknownChoiceError(setting, name, [AUTO, *choices])
     names = [name] if name != AUTO else [known for known, choice in choices.items() if choice.auto]
@@ -238,12 +248,11 @@ def _create(setting: str, name: str, choices: Mapping[str, _Choice], where: Envi
     for candidate in names:
         choice = choices[candidate]
         try:
-            arguments = choice.arguments(where)
+            arguments = choice.arguments_for(candidate, where)
         except _UnavailableError as reason:
             if name != AUTO:
                 raise reason.error from None
             reasons.append(f"  {candidate}: {reason}")
             continue
-        module, _, attribute = choice.target.partition(":")
-        return getattr(importlib.import_module(module), attribute)(*arguments)
+        return choice.load()(*arguments)
     raise ConfigurationError(f"{setting}=auto found nothing that works here:\n" + "\n".join(reasons))

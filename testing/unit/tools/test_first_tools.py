@@ -12,7 +12,7 @@ from pipecatapp.errors import MissingExtraError, ToolError, ToolOffError, Unknow
 from pipecatapp.ports import Tool, ToolContext
 from pipecatapp.storage.conversations import Conversations
 from pipecatapp.tools.agent_status import ClearShortTermMemory, MemorySummary, Status
-from pipecatapp.tools.registry import TOOLS, ToolEntry, ToolServices, create_tool, create_tools, spec_of
+from pipecatapp.tools.registry import TOOLS, ToolChoice, ToolServices, create_tool, create_tools, spec_of
 from pipecatapp.tools.summarizer import Summarizer, summarize
 from pipecatapp.vision.camera_watcher import NoCamera
 from testing.fakes.fact_store import ListedNotebook
@@ -80,12 +80,12 @@ def create_nothing(_: ToolServices) -> Tool:
 
 
 def test_a_tool_that_cannot_work_is_off_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(TOOLS, "lamp.on", ToolEntry(f"{__name__}:create_nothing"))
-    monkeypatch.setitem(TOOLS, "x", ToolEntry("pipecatapp.tools.absent:create", extra="web"))
+    monkeypatch.setitem(TOOLS, "lamp.on", ToolChoice(f"{__name__}:create_nothing"))
+    monkeypatch.setitem(TOOLS, "x", ToolChoice("pipecatapp.tools.absent:create", "llama-cpp"))
     made = create_tools(services(tmp_path), ["clock.now", "lamp.on", "x"])
     assert [tool.spec.name for tool in made.tools] == ["clock.now"]
     assert made.off["lamp.on"] == "there is no lamp here"
-    assert "pipecatapp extras install web" in made.off["x"]
+    assert "pipecatapp extras install llama-cpp" in made.off["x"]
 
 
 def test_an_unknown_tool_lists_the_choices(tmp_path: Path) -> None:
@@ -94,8 +94,8 @@ def test_an_unknown_tool_lists_the_choices(tmp_path: Path) -> None:
 
 
 def test_a_missing_extra_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(TOOLS, "x", ToolEntry("pipecatapp.tools.absent:create", extra="web"))
-    with pytest.raises(MissingExtraError, match="pipecatapp extras install web"):
+    monkeypatch.setitem(TOOLS, "x", ToolChoice("pipecatapp.tools.absent:create", "llama-cpp"))
+    with pytest.raises(MissingExtraError, match="pipecatapp extras install llama-cpp"):
         create_tool("x", services(tmp_path))
 
 
