@@ -19,6 +19,16 @@ MODEL = "pipecatapp"
 _TEXT = frozenset({"text", "input_text", "output_text", "refusal"})
 # What stands in an earlier turn where something else than text was.
 _STAND_INS = {"image_url": "[a picture]", "input_image": "[a picture]", "input_audio": "[sound]", "file": "[a file]"}
+# How llama-server and vLLM are told which form an answer must have.
+_FORMS = (
+    "grammar",
+    "json_schema",
+    "guided_json",
+    "guided_regex",
+    "guided_choice",
+    "guided_grammar",
+    "structured_outputs",
+)
 _NO_TOOLS = "the tools are those of this node, a client's are not supported: leave them out, or send tool_choice 'none'"
 
 
@@ -66,9 +76,9 @@ class StreamOptions(BaseModel):
 
 
 class ChatCompletionRequest(BaseModel):
-    """The fields that matter here; others are accepted without effect."""
+    """The fields that matter here; others are accepted without effect, but for ``_FORMS``."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="allow")
     model: str = MODEL
     messages: list[ChatMessage] = Field(default_factory=list)
     stream: bool = False
@@ -166,6 +176,9 @@ def _refuse_what_is_not_done(body: ChatCompletionRequest) -> None:
         raise BadRequestError("logit_bias is not supported", "logit_bias")
     if body.web_search_options is not None:
         raise BadRequestError("web_search_options are not supported", "web_search_options")
+    for field in _FORMS:
+        if (body.model_extra or {}).get(field):
+            raise BadRequestError(f"{field} is not supported: the agent answers in words", field)
 
 
 def _role_of(message: ChatMessage) -> Literal["system", "user", "assistant"]:

@@ -80,6 +80,8 @@ async def test_old_pictures_and_tool_messages_are_text_so_that_the_conversation_
         ({"logit_bias": {"50256": -100}}, "logit_bias"),
         ({"web_search_options": {}}, "web_search_options"),
         ({"n": 2}, "n"),
+        ({"extra_body": {"grammar": 'root ::= "x"'}}, "grammar"),
+        ({"extra_body": {"guided_json": {"type": "object"}}}, "guided_json"),
     ],
 )
 async def test_what_would_change_the_answer_and_is_not_done_is_refused_by_name(
