@@ -17,9 +17,9 @@ from typing import Literal
 from pipecatapp.domain import ComponentHealth, Fact, Turn
 from pipecatapp.errors import PipecatAppError, StorageError
 from pipecatapp.events import MemoryChanged
+from pipecatapp.memory.fact_candidates import Summarise
 from pipecatapp.memory.fact_index import FactIndex, NewFact, clean
 from pipecatapp.memory.index import Floats
-from pipecatapp.memory.notes import Summarise
 from pipecatapp.memory.transfer import ImportReport, parse, to_line
 from pipecatapp.memory.upkeep import TextEmbedder, Upkeep
 from pipecatapp.ports import EventSink

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from pipecatapp.domain import Fact, Turn
 from pipecatapp.languages import language
+from pipecatapp.memory.fact_candidates import FactCandidate
 from pipecatapp.memory.keywords import words
-from pipecatapp.memory.notes import Note
 from pipecatapp.storage.fact_table import same_words
 
 KIND = "stated"
@@ -22,14 +22,14 @@ _RULES = language().statements
 _RECENT = 0.6
 
 
-def stated(turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> list[Note]:
+def extract_statements(turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> list[FactCandidate]:
     """What the person says in this turn that is worth keeping, and what of it replaces a related fact."""
     if "?" in turn.user_text:
         return []
     correction = _corrected(turn.user_text, before, related)
     if correction is not None:
         return [correction]
-    notes: list[Note] = []
+    notes: list[FactCandidate] = []
     for part in _split(turn.user_text):
         sentence = part.strip()
         if _RULES.filler.match(sentence):
@@ -37,7 +37,7 @@ def stated(turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> list[
         wish = _RULES.wish.fullmatch(sentence)
         text = wish[1] if wish else "" if _RULES.secret.search(sentence) else _statement(sentence)
         if text and _MIN_WORDS <= len(text.split()) <= _MAX_WORDS:
-            notes.append(Note(text, "told" if wish else KIND, _contradicted(text, related)))
+            notes.append(FactCandidate(text, "told" if wish else KIND, _contradicted(text, related)))
     return notes
 
 
@@ -94,7 +94,7 @@ def _excludes(new: re.Match[str], old: re.Match[str]) -> bool:
     return any(kind.search(new["value"]) and kind.search(old["value"]) for kind in _RULES.kinds)
 
 
-def _corrected(text: str, before: Sequence[Turn], related: Sequence[Fact]) -> Note | None:
+def _corrected(text: str, before: Sequence[Turn], related: Sequence[Fact]) -> FactCandidate | None:
     """The fact that was just spoken of, with what it is now called instead."""
     found = _RULES.correction.fullmatch(" ".join(text.split()).rstrip(".! "))
     if found is None or not before:
@@ -107,7 +107,7 @@ def _corrected(text: str, before: Sequence[Turn], related: Sequence[Fact]) -> No
             continue
         new = _put_in(fact.text, value)
         if new and same_words(new) != same_words(fact.text):
-            return Note(new, KIND, fact.id)
+            return FactCandidate(new, KIND, fact.id)
     return None
 
 

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pipecatapp.domain import Fact, Message, Turn, defuse
 from pipecatapp.errors import ModelError
 from pipecatapp.languages import language
+from pipecatapp.memory.fact_candidates import FactCandidate
 from pipecatapp.memory.keywords import words
-from pipecatapp.memory.notes import Note
-from pipecatapp.memory.statement_rules import is_unasked_secret, stated
+from pipecatapp.memory.statement_rules import extract_statements, is_unasked_secret
 from pipecatapp.ports import ChatModel, ChatRequest
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ _ITS_OWN = frozenset(words("user person speaker name they their named called has
 
 
 class Summariser:
-    """``notes.Summarise`` by a chat model.
+    """``fact_candidates.Summarise`` by a chat model.
 
     Args:
         model: the one that talks; its profile says whether it can summarise.
@@ -53,7 +53,7 @@ class Summariser:
     def __init__(self, model: ChatModel) -> None:
         self._model = model
 
-    async def __call__(self, turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> list[Note]:
+    async def __call__(self, turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> list[FactCandidate]:
         """What to keep of the turn. Raises nothing but for cancellation: without a model patterns decide."""
         if turn.speaker != "person" or not turn.user_text.strip():
             return []
@@ -68,7 +68,7 @@ class Summariser:
                 return [note for note in notes if not is_unasked_secret(note.text, turn.user_text)]
         except ModelError as error:
             log.info("no model to say what to remember (%s); patterns decide", error)
-        return stated(turn, before, related)
+        return extract_statements(turn, before, related)
 
     async def _ask(self, messages: Sequence[Message], *, constrained: bool) -> str:
         request = ChatRequest(
@@ -109,7 +109,7 @@ def _short(text: str, limit: int = 800) -> str:
     return " ".join(text.split())[:limit]
 
 
-def _parse(written: str, related: Sequence[Fact]) -> list[Note]:
+def _parse(written: str, related: Sequence[Fact]) -> list[FactCandidate]:
     notes = []
     for line in written.splitlines():
         found = _LINE.fullmatch(line)
@@ -117,11 +117,11 @@ def _parse(written: str, related: Sequence[Fact]) -> list[Note]:
             continue
         number = int(found["number"] or 0)
         replaces = related[number - 1].id if 0 < number <= len(related) else ""
-        notes.append(Note(found["text"].strip(), replaces=replaces))
+        notes.append(FactCandidate(found["text"].strip(), replaces=replaces))
     return notes[:_MAX_NOTES]
 
 
-def _carried(note: Note, turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> bool:
+def _carried(note: FactCandidate, turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> bool:
     """Whether the person's words carry it."""
     own = [turn.user_text, *(earlier.user_text for earlier in before[-1:] if earlier.speaker == "person")]
     own += [fact.text for fact in related if fact.id == note.replaces]

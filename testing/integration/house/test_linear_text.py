@@ -27,7 +27,7 @@ from pipecatapp.domain import (
 from pipecatapp.experts.overlap import Overlap
 from pipecatapp.languages import language
 from pipecatapp.memory.keywords import words as keywords
-from pipecatapp.memory.statement_rules import stated
+from pipecatapp.memory.statement_rules import extract_statements
 from pipecatapp.memory.summary import _carried, _parse
 from pipecatapp.ports import ToolContext
 from pipecatapp.routing.features import Vocabulary
@@ -226,9 +226,9 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "an approval's sentence": approve,
     "masking": mask_text,
     "masking arguments": lambda text: mask({"a": text, text: text}),
-    "statements": lambda text: stated(turn(text), [turn("my sister lives in Bergen")], [FACT]),
-    "corrections": lambda text: stated(turn(f"no, {text}"), [turn("my sister lives in Bergen")], [FACT]),
-    "what a fact contradicts": lambda text: stated(turn("my sister lives in Oslo"), [], [Fact("1", text)]),
+    "statements": lambda text: extract_statements(turn(text), [turn("my sister lives in Bergen")], [FACT]),
+    "corrections": lambda text: extract_statements(turn(f"no, {text}"), [turn("my sister lives in Bergen")], [FACT]),
+    "what a fact contradicts": lambda text: extract_statements(turn("my sister lives in Oslo"), [], [Fact("1", text)]),
     "notes of the model": lambda text: [_carried(note, turn(text), [], []) for note in _parse(text, [FACT])],
     "keywords": keywords,
     "the words of a request": terms_words,

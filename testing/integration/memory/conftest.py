@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipecatapp.memory.fact_candidates import Summarise
 from pipecatapp.memory.long_term import FaissMemory
-from pipecatapp.memory.notes import Summarise
 from testing.fakes.embedding import HashEmbedder
 from testing.fakes.storage import close_storage, memory_in
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from pipecatapp.domain import Fact, Turn
-from pipecatapp.memory.notes import Note
+from pipecatapp.memory.fact_candidates import FactCandidate
 from pipecatapp.storage.records import FactAdded, StoredFact
 from testing.integration.memory.conftest import Open
 
@@ -26,13 +26,13 @@ def turn(user: str, assistant: str = "All right.") -> Turn:
 async def test_keep_writes_what_the_summariser_finds_worth_it(opened: Open) -> None:
     shown: list[tuple[str, ...]] = []
 
-    async def summarise(turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> Sequence[Note]:
+    async def summarise(turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> Sequence[FactCandidate]:
         shown.append(tuple(texts(related)))
         if "Thursday" in turn.user_text:
-            return [Note("The meeting is on Thursday", kind="date", replaces=related[0].id)]
+            return [FactCandidate("The meeting is on Thursday", kind="date", replaces=related[0].id)]
         if "hello" in turn.user_text:
             return []
-        return [Note("The meeting is on Wednesday", replaces="404"), Note("  ")]
+        return [FactCandidate("The meeting is on Wednesday", replaces="404"), FactCandidate("  ")]
 
     memory = await opened(summarise=summarise)
     await memory.keep(turn("the meeting is on Wednesday"))
@@ -49,9 +49,9 @@ async def test_a_note_corrects_only_the_fact_that_was_meant(opened: Open) -> Non
     # While the summariser thinks a state is loaded, in which another fact has this number.
     other = FactAdded(StoredFact(1, "The cat is called Tom", "told", "t-0", 1.0))
 
-    async def summarise(turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> Sequence[Note]:
+    async def summarise(turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> Sequence[FactCandidate]:
         await memory.replace_all([other])
-        return [Note("The meeting is on Thursday", replaces=related[0].id)]
+        return [FactCandidate("The meeting is on Thursday", replaces=related[0].id)]
 
     memory = await opened(summarise=summarise)
     assert (await memory.add("The meeting is on Wednesday")).id == "1"
@@ -63,7 +63,7 @@ async def test_a_note_corrects_only_the_fact_that_was_meant(opened: Open) -> Non
 async def test_keep_is_cancelled_when_the_person_speaks_again(opened: Open) -> None:
     started = asyncio.Event()
 
-    async def summarise(turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> Sequence[Note]:
+    async def summarise(turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> Sequence[FactCandidate]:
         started.set()
         await asyncio.Event().wait()
         raise AssertionError

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from pipecatapp.domain import Fact, Turn
-from pipecatapp.memory.statement_rules import is_unasked_secret, stated
+from pipecatapp.memory.statement_rules import extract_statements, is_unasked_secret
 
 pytestmark = pytest.mark.unit
 
@@ -17,7 +17,7 @@ def turn(words: str, answer: str = "All right.") -> Turn:
 
 
 def texts(words: str) -> list[str]:
-    return [note.text for note in stated(turn(words), [], [])]
+    return [note.text for note in extract_statements(turn(words), [], [])]
 
 
 @pytest.mark.parametrize(
@@ -104,32 +104,32 @@ KEY = Fact("8", "the spare key is under the blue pot")
 )
 def test_a_correction_replaces_what_was_just_said(words: str, text: str) -> None:
     before = [turn("my dentist appointment is on wednesday at three", "I will remember that.")]
-    (note,) = stated(turn(words), before, [KEY, DENTIST])
+    (note,) = extract_statements(turn(words), before, [KEY, DENTIST])
     assert (note.text, note.replaces) == (text, "7")
 
 
 def test_a_correction_replaces_what_was_just_answered() -> None:
     before = [turn("where is the spare key", "The spare key is under the blue pot.")]
-    (note,) = stated(turn("no, it is in the drawer"), before, [DENTIST, KEY])
+    (note,) = extract_statements(turn("no, it is in the drawer"), before, [DENTIST, KEY])
     assert (note.text, note.replaces) == ("the spare key is in the drawer", "8")
 
 
 @pytest.mark.parametrize("words", ["no thanks", "no", "no i don't think so", "actually tell me a joke", "wait, stop"])
 def test_a_no_that_corrects_nothing_changes_nothing(words: str) -> None:
     before = [turn("where is the spare key", "The spare key is under the blue pot.")]
-    assert stated(turn(words), before, [KEY, DENTIST]) == []
+    assert extract_statements(turn(words), before, [KEY, DENTIST]) == []
 
 
 def test_a_correction_of_something_else_changes_nothing() -> None:
     before = [turn("how is the weather", "It is sunny.")]
-    assert stated(turn("no, it is Thursday"), before, [DENTIST]) == []
+    assert extract_statements(turn("no, it is Thursday"), before, [DENTIST]) == []
 
 
 def test_two_things_that_are_both_true_stand_beside_each_other() -> None:
     tea = Fact("1", "i like tea")
     tall = Fact("2", "my daughter is called anna")
-    assert [note.replaces for note in stated(turn("i like coffee"), [], [tea])] == [""]
-    assert [note.replaces for note in stated(turn("my daughter is very tall now"), [], [tall])] == [""]
+    assert [note.replaces for note in extract_statements(turn("i like coffee"), [], [tea])] == [""]
+    assert [note.replaces for note in extract_statements(turn("my daughter is very tall now"), [], [tall])] == [""]
 
 
 @pytest.mark.parametrize("run", [" ", ",", " ,", ".", ". ", "; ", "\n", "\t", "no, ", "and ", "um ", "my "])
@@ -137,7 +137,7 @@ def test_no_words_take_long(run: str) -> None:
     # Tables and rulers are pasted too. Time that grows with the square of the length would be half a minute.
     began = time.process_time()
     words = f"my dog is called rex{run * (8000 // len(run))}x"
-    stated(turn(words), [turn("my dog is old")], [Fact("1", "My dog is old.")])
+    extract_statements(turn(words), [turn("my dog is old")], [Fact("1", "My dog is old.")])
     assert time.process_time() - began < 2
 
 

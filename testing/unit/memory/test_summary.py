@@ -6,7 +6,7 @@ import pytest
 
 from pipecatapp.domain import Fact, ToolCall, Turn
 from pipecatapp.errors import ModelNotReadyError
-from pipecatapp.memory.notes import Note
+from pipecatapp.memory.fact_candidates import FactCandidate
 from pipecatapp.memory.summary import Summariser
 from testing.fakes.chat_model import COMPACT, PLAIN, ScriptedChatModel
 
@@ -20,14 +20,14 @@ def turn(words: str, answer: str = "All right.", *tools: str) -> Turn:
     return Turn("t", words, answer, "typed", 0.0, tool_calls=calls)
 
 
-async def notes(written: str, said: Turn, *related: Fact, before: tuple[Turn, ...] = ()) -> list[Note]:
+async def notes(written: str, said: Turn, *related: Fact, before: tuple[Turn, ...] = ()) -> list[FactCandidate]:
     return await Summariser(ScriptedChatModel(written))(said, before, related)
 
 
 async def test_a_sentence_of_the_model_becomes_a_note() -> None:
     said = turn("my daughter Anna has her piano exam on Friday")
     assert await notes("NEW: Anna, the daughter, has a piano exam on Friday.", said) == [
-        Note("Anna, the daughter, has a piano exam on Friday.")
+        FactCandidate("Anna, the daughter, has a piano exam on Friday.")
     ]
 
 

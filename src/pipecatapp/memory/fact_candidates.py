@@ -9,7 +9,7 @@ from pipecatapp.domain import Fact, Turn
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class FactCandidate:
     """What is worth keeping of a turn. ``replaces`` is the id of the fact that it corrects."""
 
     text: str
@@ -19,4 +19,4 @@ class Note:
 
 # Given a turn, those before it in its conversation (the latest last) and the facts that are related to it, what to
 # keep; nothing is a valid answer.
-Summarise = Callable[[Turn, Sequence[Turn], Sequence[Fact]], Awaitable[Sequence[Note]]]
+Summarise = Callable[[Turn, Sequence[Turn], Sequence[Fact]], Awaitable[Sequence[FactCandidate]]]
