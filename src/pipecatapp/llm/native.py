@@ -17,8 +17,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from pipecatapp.errors import ConfigurationError, DownloadError, EngineError
 from pipecatapp.llm import pip
@@ -80,6 +82,8 @@ def older(engines: Path, pin: NativePin, machine: Machine) -> list[Engine]:
 def build(engines: Path, pin: NativePin, machine: Machine, progress: Progress) -> Engine:
     """Fetch the source, build at the lowest priority, check that it runs. An interrupted build goes on.
 
+    While another process builds, its end is awaited: what it built is taken, and where it failed this one tries.
+
     Raises:
         EngineError: no compiler, no disk, no source, or the build fails; the text says what to do.
     """
@@ -87,16 +91,28 @@ def build(engines: Path, pin: NativePin, machine: Machine, progress: Progress) -
     if present:
         return present
     work = engines / ".build"
-    work.mkdir(parents=True, exist_ok=True)
+    engines.mkdir(parents=True, exist_ok=True)
     with (engines / ".build.lock").open("w") as lock:
+        _wait_for(lock, progress)
+        return installed(engines, pin, machine) or _build(engines, work, pin, machine, progress)
+
+
+def _wait_for(lock: TextIO, progress: Progress) -> None:
+    told = False
+    while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise EngineError("another build of an engine is running") from error
-        return _build(engines, work, pin, machine, progress)
+        except BlockingIOError:
+            if not told:
+                progress("waiting for another build of an engine", None)
+            told = True
+            time.sleep(1.0)
+        else:
+            return
 
 
 def _build(engines: Path, work: Path, pin: NativePin, machine: Machine, progress: Progress) -> Engine:
+    work.mkdir(exist_ok=True)
     _check_disk(work)
     tools = _Tools(work / "tools", pin, progress)
     source = _unpack(_download(work, pin, progress), work / f"source-{pin.version}", progress)
