@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ import httpx
 from pipecatapp.errors import EngineError
 from pipecatapp.llm.debian import unpack
 from pipecatapp.llm.engines import DebianPackage, DebianPin, load_pins
+from testing.ports import free_port
 
 CACHE = Path(__file__).resolve().parents[1] / ".cache/consul"
 # Debian 11 was the last with Consul. A static program: nothing else of that Debian is needed.
@@ -63,13 +63,6 @@ def _version(consul: Path) -> None:
         subprocess.run([consul, "version"], check=True, capture_output=True, timeout=60)
     except (OSError, subprocess.SubprocessError) as error:
         raise EngineError(f"{consul} does not run here: {error}") from error
-
-
-def free_port(host: str) -> int:
-    """A port of this address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 class ConsulAgent:

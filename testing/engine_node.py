@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from pipecatapp.app import App, Node
+from pipecatapp.errors import EngineError
+from pipecatapp.llm import debian
+from pipecatapp.llm.engines import Engine
 from pipecatapp.settings import Settings, load_settings
 from testing.fakes.gguf import write_random_model
+from testing.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGINES = ROOT / ".cache/engine"
 STARTER = ROOT / "models/starter.gguf"
 # A ceiling, no expectation: a busy machine loads slowly.
 READY_WITHIN_S = 300
-
-
-def free_port() -> int:
-    """A port of loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def starter_or_random(folder: Path) -> Path:
@@ -34,9 +30,22 @@ def starter_or_random(folder: Path) -> Path:
 
 def link_engines(folder: Path, engines: Path = ENGINES) -> None:
     """Make the unpacked engines of this checkout those of an engine folder."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for engine in engines.resolve().glob("debian-*"):
-        (folder / engine.name).symlink_to(engine)
+        if not (folder / engine.name).exists():
+            (folder / engine.name).symlink_to(engine)
+
+
+def unpacked_engine() -> Engine:
+    """The llama-server that scripts/setup unpacked.
+
+    Raises:
+        EngineError: there is none.
+    """
+    found = debian.installed(ENGINES)
+    if found is None:
+        raise EngineError(f"no engine in {ENGINES}; run: scripts/setup engine")
+    return found
 
 
 def engine_settings(state: Path, model: Path | str = STARTER, *, engines: Path = ENGINES, **settings: Any) -> Settings:

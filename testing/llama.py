@@ -10,11 +10,10 @@ from pathlib import Path
 import httpx
 
 from pipecatapp.errors import EngineError
-from pipecatapp.llm import debian
-from testing.consul import free_port
+from testing.engine_node import READY_WITHIN_S, unpacked_engine
+from testing.engine_node import STARTER as STARTER
+from testing.ports import free_port
 
-ROOT = Path(__file__).resolve().parents[1]
-STARTER = ROOT / "models/starter.gguf"
 # A slow PC: so long it runs, so long it stands still, over and over. The starter model is too quick to be hit
 # in the middle of an answer otherwise.
 RUNS_S, RESTS_S = 0.002, 0.06
@@ -49,9 +48,7 @@ class LlamaServer:
 
     async def start(self) -> None:
         """Start it, or start it again; returns when it answers."""
-        engine = debian.installed(ROOT / ".cache/engine")
-        if engine is None:
-            raise EngineError("no engine in .cache/engine; run: scripts/setup engine")
+        engine = unpacked_engine()
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *engine.command, "--model", str(STARTER), "--alias", "starter", "--host", self.host,
@@ -62,7 +59,7 @@ class LlamaServer:
                 env=engine.environment(), start_new_session=True,
             )  # fmt: skip
         self._frozen = False
-        async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False, timeout=5) as http:
+        async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient(trust_env=False, timeout=5) as http:
             while True:
                 with contextlib.suppress(httpx.HTTPError):
                     if (await http.get(f"http://{self.host}:{self.port}/health")).status_code == 200:

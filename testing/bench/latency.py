@@ -14,7 +14,6 @@ import asyncio
 import itertools
 import json
 import os
-import socket
 import statistics
 import sys
 import tempfile
@@ -61,6 +60,7 @@ from pipecatapp.voice.wire import WireSerializer
 from testing.fakes.caller import Caller, spoken
 from testing.fakes.serving import served
 from testing.fakes.storage import storage_in
+from testing.ports import free_port
 
 PERSONA = (
     "You are the voice of a home that runs on old computers. Answer in one or two short spoken sentences, without "
@@ -163,7 +163,7 @@ async def plain_session(websocket: WebSocket, llm_url: str, stt: Recognizer, tts
 @asynccontextmanager
 async def llm_server(profile: str) -> AsyncIterator[str]:
     """The scripted server in a process of its own; yields its URL."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "testing.fakes.llm_server", "--port", str(port), "--profile", profile]
     process = await asyncio.create_subprocess_exec(*command)
     try:
@@ -315,13 +315,6 @@ async def real_engine(engines: Path) -> dict[str, Any]:
     prepared, unprepared = (statistics.median(counts[1:]) for counts in measured.values())
     print(f"real llama-server: {prepared} tokens evaluated after the last word, {unprepared} without preparation")
     return {"real_tokens_after_last_word": prepared, "real_tokens_unprepared": unprepared}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 async def measure(profiles: Sequence[str], turns: int, barge_ins: int, engines: Path | None) -> dict[str, Any]:

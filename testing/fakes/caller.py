@@ -54,6 +54,10 @@ def recognized(pcm_24k: bytes) -> str:
     return hypothesis.hypstr if hypothesis else ""
 
 
+# A ceiling, no expectation: a busy machine speaks late.
+WITHIN_S = 90.0
+
+
 @dataclass
 class Speaker:
     """Plays what arrives, in real time on the event loop's clock."""
@@ -111,7 +115,7 @@ class Caller:
         assert self._socket is not None
         await self._socket.send(json.dumps({"type": "mute", "on": on}))
 
-    async def first_sound(self, after: float, timeout: float = 20.0) -> float:
+    async def first_sound(self, after: float, timeout: float = WITHIN_S) -> float:
         """The time of the first audible 10 ms that played after a moment."""
         async with asyncio.timeout(timeout):
             while True:
@@ -120,7 +124,14 @@ class Caller:
                         return moment
                 await asyncio.sleep(0.005)
 
-    async def quiet(self, seconds: float = 1.0, timeout: float = 30.0) -> None:
+    async def plays(self, seconds: float, timeout: float = WITHIN_S) -> None:
+        """Wait until so much more sound has come out of the speaker."""
+        enough = len(self.speaker.played) + int(seconds * RATE_DOWN) * 2
+        async with asyncio.timeout(timeout):
+            while len(self.speaker.played) < enough:
+                await asyncio.sleep(0.005)
+
+    async def quiet(self, seconds: float = 1.0, timeout: float = WITHIN_S) -> None:
         """Wait until the speaker has been quiet for a while."""
         start = time.monotonic()
         async with asyncio.timeout(timeout):

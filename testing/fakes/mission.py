@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import math
-import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
@@ -43,6 +42,7 @@ from testing.fakes.agent_harness import LookingScriptedTool, PreviewedTool, Scri
 from testing.fakes.cameras import ScriptedCamera
 from testing.fakes.chat_model import Answer
 from testing.fakes.experts import ScriptedInstance
+from testing.ports import free_port
 
 Reply = str | Exception | Callable[[asyncio.Event], AsyncIterator[str]]
 
@@ -154,12 +154,6 @@ class ScriptedVoice:
         await self.socket.send_text(json.dumps({"type": "interrupt"}))
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _object(**properties: Mapping[str, object]) -> dict[str, object]:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
@@ -186,7 +180,7 @@ class Mission:
         self._cors = parse_cors(cors)
         self._tls = tls
         self._port = 0
-        self._tls_port = _free_port() if tls else 0
+        self._tls_port = free_port() if tls else 0
         self.model = AnsweringModel()
         self.voice = ScriptedVoice()
         self.health = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,18 +17,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pipecatapp.llm import debian
+from testing.engine_node import unpacked_engine
 from testing.oldcpu.emulator import CPUS, LAUNCHER, ROOT, emulated_python, emulator, environment, run_python
+from testing.ports import free_port
 
 pytestmark = [pytest.mark.oldcpu, pytest.mark.timeout(600)]
 
 MODEL = Path(os.environ.get("OLDCPU_MODEL", ROOT / "models/starter.gguf"))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -73,8 +67,7 @@ def cpu(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def engine_url(cpu: str, tmp_path: Path) -> Iterator[str]:
     """Debian's llama-server with the starter model, emulated."""
-    engine = debian.installed(ROOT / ".cache/engine")
-    assert engine is not None, "run scripts/setup engine"
+    engine = unpacked_engine()
     port = free_port()
     options = ["--model", str(MODEL), "--alias", "starter", "--host", "127.0.0.1", "--port", str(port), "--jinja"]
     options += ["--ctx-size", "4096", "--parallel", "2", "--threads", "1", "--slot-save-path", str(tmp_path)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import socket
 import sys
 import wave
 from collections.abc import AsyncIterator, Sequence
@@ -23,7 +22,9 @@ import numpy as np
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
+from testing.engine_node import link_engines
 from testing.fakes.caller import recognized, spoken
+from testing.ports import free_port
 from testing.ui.conftest import FLAGS, Watch, chromium
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -71,12 +72,6 @@ if (navigator.mediaDevices) navigator.mediaDevices.getUserMedia = async () => {
 """
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @dataclass(frozen=True)
 class Program:
     """``pipecatapp serve`` with everything behind it."""
@@ -101,10 +96,7 @@ async def program(state: Path) -> AsyncIterator[Program]:
     port = free_port()
     # The engine of scripts/setup, with a log and a status of its own.
     engines = state / "engine"
-    engines.mkdir(exist_ok=True)
-    for unpacked in (REPOSITORY / ".cache" / "engine").glob("debian-*"):
-        if not (engines / unpacked.name).exists():
-            (engines / unpacked.name).symlink_to(unpacked)
+    link_engines(engines)
     environment = {
         **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "LLM_URL")},
         "PIPECATAPP_CONFIG": str(state / "none.env"),

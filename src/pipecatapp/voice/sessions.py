@@ -103,6 +103,7 @@ class VoiceSessions:
         self._stt_trouble = "speech recognition is still loading"
         self._tts_trouble = "the voice is still loading"
         self._open: set[PipelineWorker] = set()
+        self._speaking: set[PipelineWorker] = set()
 
     @property
     def health_sources(self) -> list[HealthSource]:
@@ -111,8 +112,8 @@ class VoiceSessions:
 
     @property
     def open_sessions(self) -> int:
-        """How many pipelines run."""
-        return len(self._open)
+        """How many pipelines run, ready to hear and to speak."""
+        return len(self._speaking)
 
     async def warm_up(self) -> None:
         """Load the shared models once, in a thread. What fails to load is told, and tried again by the next session."""
@@ -176,15 +177,22 @@ class VoiceSessions:
         async def disconnected(*_: object) -> None:
             await worker.cancel()
 
+        async def started(*_: object) -> None:
+            # Not before: a processor that has not started can begin no answer.
+            if worker in self._open:
+                self._speaking.add(worker)
+                self._runner.attach(conversation, service)
+
         transport.add_event_handler("on_client_disconnected", disconnected)
+        worker.add_event_handler("on_pipeline_started", started)
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(worker)
         self._open.add(worker)
-        self._runner.attach(conversation, service)
         try:
             await runner.run()
         finally:
             self._runner.detach(conversation, service)
+            self._speaking.discard(worker)
             self._open.discard(worker)
 
     async def aclose(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,17 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from testing.fakes.gguf import write_random_model
-
-ROOT = Path(__file__).resolve().parents[3]
-ENGINES = ROOT / ".cache/engine"
-STARTER = ROOT / "models/starter.gguf"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from testing.engine_node import ROOT as ROOT
+from testing.engine_node import link_engines, starter_or_random
+from testing.ports import free_port
 
 
 class Program:
@@ -46,9 +37,7 @@ class Program:
             **settings,
         }
         self.process: subprocess.Popen[str] | None = None
-        (state / "engine").mkdir(parents=True)
-        for engine in ENGINES.glob("debian-*"):
-            (state / "engine" / engine.name).symlink_to(engine)
+        link_engines(state / "engine")
 
     def start(self) -> None:
         command = [sys.executable, "-m", "pipecatapp", "serve"]
@@ -90,7 +79,7 @@ class Program:
 @pytest.fixture(scope="session")
 def any_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The starter model where it is, else a random one under its name."""
-    return STARTER if STARTER.is_file() else write_random_model(tmp_path_factory.mktemp("model") / "starter.gguf")
+    return starter_or_random(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from pipecatapp.errors import EngineError
-from pipecatapp.llm import debian
 from pipecatapp.llm.child import Timeouts
 from pipecatapp.llm.client import OpenAIChatModel
 from pipecatapp.llm.engine import EngineSupervisor, ModelFile
 from pipecatapp.llm.engines import Engine
+from testing import ports
+from testing.engine_node import READY_WITHIN_S, unpacked_engine
 from testing.fakes.gguf import write_random_model
 
-ENGINES = Path(__file__).resolve().parents[3] / ".cache/engine"
 # A busy test machine is slow to answer; the waits of the tests are ceilings, not expectations.
 TIMEOUTS = Timeouts(probe_every=0.5, hang_after=2.0, backoff_first=0.1, backoff_most=0.5)
 
 
 @pytest.fixture(scope="session")
 def engine() -> Engine:
-    found = debian.installed(ENGINES)
-    if found is None:
-        raise EngineError(f"no engine in {ENGINES}; run: scripts/setup engine")
-    return found
+    return unpacked_engine()
 
 
 @pytest.fixture(scope="session")
@@ -37,9 +32,7 @@ def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.free_port()
 
 
 Make = Callable[..., EngineSupervisor]
@@ -68,7 +61,7 @@ async def running(supervisors: Make, random_model: Path) -> EngineSupervisor:
     """A supervisor whose engine is ready."""
     supervisor = supervisors(ModelFile(random_model, "starter-random", 2048))
     await supervisor.start()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(READY_WITHIN_S):
         await supervisor.wait_ready()
     return supervisor
 

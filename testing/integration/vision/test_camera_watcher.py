@@ -55,7 +55,7 @@ class Looking:
     def observations(self) -> list[str]:
         return [event.text for event in self.sink.of(Observation)]
 
-    async def until(self, what: Callable[[], object], seconds: float = 40.0) -> None:
+    async def until(self, what: Callable[[], object], seconds: float = 120.0) -> None:
         deadline = time.monotonic() + seconds
         while not what():
             assert time.monotonic() < deadline, f"{self.watcher.trouble or self.watcher.view()} {self.observations}"
@@ -111,7 +111,7 @@ async def test_what_stays_is_no_news(look: Open, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "desk.png"), squares(CUP, PERSON))
     looking = look(str(tmp_path / "desk.png"))
     await looking.until(lambda: looking.observations)
-    await asyncio.sleep(2.0)
+    await asyncio.sleep(2.0)  # several looks; fewer on a busy machine change nothing
     assert looking.observations == ["I see a person and a cup."]
     assert looking.watcher.glance() == "I see a person and a cup."
     state = await looking.watcher.health()
@@ -129,10 +129,11 @@ async def test_a_slow_detector_gets_the_latest_picture_and_never_one_twice(look:
 
     detector = ScriptedDetector(found)
     looking = look(Camera(parse_source("0"), lambda _: capture), lambda: detector)
-    await looking.until(lambda: len(detector.pictures) >= 4)
+    await looking.until(lambda: len(detector.pictures) >= 8)
     numbers = [number_of(picture) for picture in detector.pictures]
     assert numbers == sorted(set(numbers))
-    assert max(ages) <= 10  # it came while the detector was about to begin
+    # It came while the detector was about to begin; in a queue the last one would be a hundred pictures old.
+    assert max(ages) <= 30
     assert capture.grabbed > 4 * len(numbers)  # the others were passed over
 
 

@@ -38,6 +38,12 @@ class VoiceHouse:
     sessions: VoiceSessions
     agent: Agent
 
+    async def connected(self, count: int = 1) -> None:
+        """Wait until so many callers have a session."""
+        async with asyncio.timeout(60):
+            while self.sessions.open_sessions < count:
+                await asyncio.sleep(0.01)
+
     def caller(self, conversation: str = "c", **options: Any) -> Caller:
         return Caller(f"ws://127.0.0.1:{self.port}/ws/voice?conversation={conversation}", **options)
 

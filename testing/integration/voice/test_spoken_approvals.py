@@ -52,7 +52,7 @@ def lamp(sentence: str = "Switch the kitchen lamp on.") -> PreviewedTool:
     return PreviewedTool("lamp.switch", sentence=sentence, result="It is on.", risk=Risk.ACT)
 
 
-async def until(condition: Callable[[], bool], timeout: float = 30.0) -> None:
+async def until(condition: Callable[[], bool], timeout: float = 90.0) -> None:
     async with asyncio.timeout(timeout):
         while not condition():
             await asyncio.sleep(0.05)
@@ -62,10 +62,9 @@ async def test_a_spoken_yes_has_it_done(house: AgentHarness) -> None:
     tool = lamp()
     heard = _Recognizer("switch the lamp on", "yes, do it")
     async with house(CALL, "Everything is quiet in the kitchen.", stt=heard, tools=[tool]) as h, h.caller() as caller:
-        await asyncio.sleep(0.3)
+        await h.connected()
         await caller.first_sound(await caller.say(spoken("switch the lamp on")))
         await caller.quiet()
-        await asyncio.sleep(0.5)
         assert "about to" in recognized(bytes(caller.speaker.played))
         await caller.first_sound(await caller.say(spoken("yes do it")))
         await caller.quiet()
@@ -78,14 +77,13 @@ async def test_a_yes_over_the_question_does_not_count(house: AgentHarness) -> No
     tool = lamp("Switch on the lamp in the kitchen, the lamp in the hall, the lamp in the cellar and all the others.")
     heard = _Recognizer("switch the lamps on", "yes, do it", "yes, do it")
     async with house(CALL, "Everything is quiet.", stt=heard, tools=[tool]) as h, h.caller() as caller:
-        await asyncio.sleep(0.3)
+        await h.connected()
         await caller.first_sound(await caller.say(spoken("switch the lamps on")))
-        await asyncio.sleep(1.5)  # some of the question was heard, but not all
+        await caller.plays(1.5)  # some of the question was heard, but not all
         await caller.say(spoken("yes do it"))
         await until(lambda: any("Do you mean this?" in event.text for event in h.sink.of(AssistantMessage)))
         assert tool.calls == []
         await caller.quiet(2.0)
-        await asyncio.sleep(1.0)
         await caller.say(spoken("yes do it"))
         await until(lambda: len(tool.calls) == 1)
 
@@ -94,7 +92,7 @@ async def test_what_was_decided_on_the_page_is_spoken_about(house: AgentHarness)
     tool = lamp()
     heard = _Recognizer("switch the lamp on")
     async with house(CALL, "Everything is quiet in the kitchen.", stt=heard, tools=[tool]) as h, h.caller() as caller:
-        await asyncio.sleep(0.3)
+        await h.connected()
         await caller.first_sound(await caller.say(spoken("switch the lamp on")))
         await caller.quiet()
         (waiting,) = h.agent.pending()

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.integration
 AgentHarness = Callable[..., Any]
 
 
-async def until(condition: Callable[[], bool], timeout: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], timeout: float = 90.0) -> None:
     """Wait for something to become true."""
     async with asyncio.timeout(timeout):
         while not condition():
@@ -39,7 +39,7 @@ async def until(condition: Callable[[], bool], timeout: float = 20.0) -> None:
 
 async def test_a_spoken_question_gets_a_spoken_answer(house: AgentHarness) -> None:
     async with house("The kitchen light is on, and everything else is quiet.") as h, h.caller() as caller:
-        await asyncio.sleep(0.3)
+        await h.connected()
         end = await caller.say(spoken("what is the status of the cluster"))
         await caller.first_sound(end)
         await caller.quiet()
@@ -64,16 +64,17 @@ LONG = (
 
 async def test_speaking_over_the_answer_silences_it_and_the_history_keeps_what_was_heard(house: AgentHarness) -> None:
     async with house(LONG, "All right.") as h, h.caller() as caller:
-        await asyncio.sleep(0.3)
+        await h.connected()
         end = await caller.say(spoken("how many machines are in the cluster"))
         await caller.first_sound(end)
-        await asyncio.sleep(2.5)
+        await caller.plays(2.5)
         before = len(caller.speaker.audible)
         await caller.say(spoken("please stop talking now"))
         onset = caller.first_sample
+        # How quick it is `scripts/bench latency` says; here only that it happens while the person still speaks.
         late = [moment - onset for moment in caller.speaker.audible[before:] if moment < onset + 1.5]
         assert caller.speaker.interrupts
-        assert max(late, default=0.0) < 0.35
+        assert max(late, default=0.0) < 1.0
         await caller.first_sound(time.monotonic())
         await caller.quiet()
         interrupted = [message for message in h.sink.of(AssistantMessage) if message.interrupted][-1]
@@ -119,10 +120,10 @@ class _Scripted(PocketsphinxRecognizer):
 async def test_a_noise_does_not_kill_the_answer(house: AgentHarness) -> None:
     answer = "The first sentence is about apples. The second sentence is about bananas."
     async with house(answer, stt=_Scripted(None, _Wordless())) as h, h.caller() as caller:
-        await asyncio.sleep(0.3)
+        await h.connected()
         end = await caller.say(spoken("tell me something about fruit"))
         await caller.first_sound(end)
-        await asyncio.sleep(0.8)
+        await caller.plays(0.8)
         await caller.say(spoken("what a noise"))
         await caller.quiet(1.5)
         assert caller.speaker.interrupts, "the sound should have silenced the speaker"
@@ -134,7 +135,7 @@ async def test_a_noise_does_not_kill_the_answer(house: AgentHarness) -> None:
 async def test_two_people_at_once_are_not_mixed_up(house: AgentHarness) -> None:
     answer = "The answer is on its way."
     async with house(answer, answer) as h, h.caller("left") as left, h.caller("right") as right:
-        await asyncio.sleep(0.3)
+        await h.connected(2)
         await asyncio.gather(
             left.say(spoken("what is the status of the cluster")), right.say(spoken("tell me about the weather"))
         )
@@ -148,7 +149,7 @@ async def test_who_reconnects_goes_on_with_the_same_conversation(house: AgentHar
     async with house("Hello to you too.", "You said good morning.") as h:
         for question in ("good morning my friend", "what did i say before"):
             async with h.caller() as caller:
-                await asyncio.sleep(0.3)
+                await h.connected()
                 await caller.first_sound(await caller.say(spoken(question)))
                 await caller.quiet()
         contents = [message.content for message in h.model.requests[1].messages]
@@ -159,7 +160,7 @@ async def test_who_reconnects_goes_on_with_the_same_conversation(house: AgentHar
 
 async def test_a_typed_request_is_answered_aloud(house: AgentHarness) -> None:
     async with house("The kitchen light is on.") as h, h.caller() as caller:
-        await asyncio.sleep(0.5)
+        await h.connected()
         turn = await h.runner.submit("c", "is the light on?")
         await caller.first_sound(0.0)
         await caller.quiet()
@@ -169,17 +170,19 @@ async def test_a_typed_request_is_answered_aloud(house: AgentHarness) -> None:
 
 
 async def test_a_muted_microphone_is_not_listened_to(house: AgentHarness) -> None:
-    async with house() as h, h.caller() as caller:
+    async with house("Good morning.") as h, h.caller() as caller:
         await caller.mute(True)
         await caller.say(spoken("what is the status of the cluster"))
-        await asyncio.sleep(1.0)
-        assert not h.sink.of(UserMessage)
-        assert not h.sink.of(PartialTranscript)
+        await caller.mute(False)
+        await caller.say(spoken("good morning my friend"))
+        await until(lambda: bool(h.sink.of(UserMessage)))
+        heard = [*h.sink.of(PartialTranscript), *h.sink.of(UserMessage)]
+        assert not any("status" in event.text or "cluster" in event.text for event in heard)
 
 
 async def test_failed_recognition_is_said_and_the_next_try_works(house: AgentHarness) -> None:
     async with house("Here I am.", stt=_Scripted(_Failing())) as h, h.caller() as caller:
-        await asyncio.sleep(0.3)
+        await h.connected()
         await caller.first_sound(await caller.say(spoken("what is the status of the cluster")))
         await caller.quiet()
         assert "say that again" in recognized(bytes(caller.speaker.played))
@@ -206,7 +209,7 @@ class _Mute:
 
 async def test_without_a_voice_the_answer_is_written(house: AgentHarness) -> None:
     async with house("The kitchen light is on.", tts=_Mute()) as h, h.caller() as caller:
-        await asyncio.sleep(0.3)
+        await h.connected()
         await caller.say(spoken("what is the status of the cluster"))
         await until(lambda: bool(h.sink.of(TurnFinished)))
         assert h.sink.of(AssistantMessage)[0].text == "The kitchen light is on."
@@ -216,7 +219,7 @@ async def test_without_a_voice_the_answer_is_written(house: AgentHarness) -> Non
 async def test_the_second_voice_speaks_when_the_first_fails(house: AgentHarness) -> None:
     voices = FallbackSynthesizer([_Mute(), FliteSynthesizer()])
     async with house("The kitchen light is on.", tts=voices) as h, h.caller() as caller:
-        await asyncio.sleep(0.3)
+        await h.connected()
         await caller.first_sound(await caller.say(spoken("what is the status of the cluster")))
         await caller.quiet()
         assert "kitchen" in recognized(bytes(caller.speaker.played))
@@ -225,16 +228,16 @@ async def test_the_second_voice_speaks_when_the_first_fails(house: AgentHarness)
 
 async def test_smart_turn_ends_a_turn_too(house: AgentHarness) -> None:
     async with house("The kitchen light is on.", turn="smart") as h, h.caller() as caller:
-        await asyncio.sleep(0.3)
+        await h.connected()
         await caller.first_sound(await caller.say(spoken("what is the status of the cluster")))
         assert "status" in h.sink.of(UserMessage)[0].text
 
 
 async def test_interrupting_from_the_page_silences_the_answer(house: AgentHarness) -> None:
     async with house(LONG) as h, h.caller() as caller:
-        await asyncio.sleep(0.3)
+        await h.connected()
         await caller.first_sound(await caller.say(spoken("how many machines are in the cluster")))
-        await asyncio.sleep(1.0)
+        await caller.plays(1.0)
         await h.runner.interrupt("c")
         await caller.quiet(1.0)
         assert h.sink.of(AssistantMessage)[-1].interrupted
@@ -244,7 +247,7 @@ async def test_interrupting_from_the_page_silences_the_answer(house: AgentHarnes
 async def test_who_goes_on_after_a_pause_asks_one_question(house: AgentHarness) -> None:
     thinking = Gate()
     async with house([thinking, "Never said."], "The cluster is well.") as h, h.caller() as caller:
-        await asyncio.sleep(0.3)
+        await h.connected()
         await caller.say(spoken("what is the status"))
         await thinking.reached.wait()
         await caller.first_sound(await caller.say(spoken("of the big cluster")))
@@ -258,7 +261,7 @@ async def test_who_goes_on_after_a_pause_asks_one_question(house: AgentHarness) 
 async def test_a_decoder_that_dies_is_replaced(house: AgentHarness) -> None:
     stt = PocketsphinxRecognizer()
     async with house("Here I am.", stt=stt) as h, h.caller() as caller:
-        await asyncio.sleep(0.3)
+        await h.connected()
         speaking = asyncio.create_task(caller.say(spoken("what is the status of the cluster")))
         await until(lambda: bool(h.sink.of(StateChanged)))
         for worker in list(stt._all):
