@@ -12,10 +12,10 @@ from testing.ui.saying import call, say
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
-async def ask_to_heal(mission: Mission, page: Page) -> Locator:
+async def ask_to_heal(mission: Mission, page: Page, playbook: str = "heal_cluster.yaml") -> Locator:
     """The model wants to run a playbook, which is dangerous and has to be looked at; the cards."""
     mission.ansible.known = set()
-    mission.model.replies["heal"] = call("ansible.run_playbook", playbook="heal_cluster.yaml")
+    mission.model.replies["heal"] = call("ansible.run_playbook", playbook=playbook)
     mission.model.replies["is through"] = "The cluster is well."
     await say(page, "heal the cluster")
     return page.locator(".approval")
@@ -89,8 +89,9 @@ async def test_a_no_to_looking_ends_it(mission: Mission, open_page: OpenPage) ->
 
 async def test_looking_can_be_allowed_in_writing(mission: Mission, open_page: OpenPage) -> None:
     page = await open_page(mission.link)
-    cards = await ask_to_heal(mission, page)
-    await expect(page.locator(".answer").last).to_contain_text("May I look what the playbook heal_cluster.yaml")
+    # Of "heal_cluster" nobody hears the underscore: a yes to that needs the page.
+    cards = await ask_to_heal(mission, page, "playbook.yaml")
+    await expect(page.locator(".answer").last).to_contain_text("May I look what the playbook playbook.yaml")
     await expect(cards.first).to_contain_text("You can also say or write")
     await say(page, "yes")
     await expect(cards.nth(1)).to_contain_text("Step 2 of 2")
