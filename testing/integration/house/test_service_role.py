@@ -106,3 +106,69 @@ def test_words_of_a_command_stay_words_under_the_supervisor(tmp_path: Path) -> N
     plain = re.sub(r"setpriv .*\\\n *--no-new-privs ", "", script)
     done = subprocess.run(["sh", "-c", plain], capture_output=True, text=True, check=True)
     assert done.stdout == "two words|$HOME|"
+
+
+def unit_of(tmp_path: Path, **values: Any) -> str:
+    """The text of a unit that is defined with these variables of the role on top of its defaults."""
+    given = {
+        **variables("llamacpp"),
+        "service_weight": 100,
+        "service_network": "any",
+        "service_user": "daemon",
+        **values,
+    }
+    return render("unit.j2", given, tmp_path / "probe.service").read_text(encoding="utf-8")
+
+
+def test_a_supervisor_keeps_its_rights_and_its_children(tmp_path: Path) -> None:
+    text = unit_of(
+        tmp_path, service_user="root", service_confined=False, service_kill_mode="process", service_open_files=65536
+    )
+    lines = text.splitlines()
+
+    assert "KillMode=process" in lines
+    assert "KillMode=mixed" not in lines
+    assert "Delegate=yes" in lines
+    assert "LimitNOFILE=65536" in lines
+    confining = ("NoNewPrivileges", "Protect", "Private", "Capability", "Restrict", "SystemCall", "ReadWritePaths")
+    assert [line for line in lines if line.startswith(confining)] == []
+
+
+def test_a_cluster_daemon_outranks_an_engine(tmp_path: Path) -> None:
+    shared = yaml.safe_load((ROOT / "group_vars/all.yaml").read_text(encoding="utf-8"))["service_weights"]
+    daemon = unit_of(tmp_path, service_weight=shared["cluster"])
+    engine = render("unit.j2", variables("llamacpp"), tmp_path / "engine.service").read_text(encoding="utf-8")
+
+    weights = [
+        int(re.findall(rf"(?m)^{kind}Weight=(\d+)$", text)[0]) for text in (daemon, engine) for kind in ("CPU", "IO")
+    ]
+    assert weights == [500, 500, 50, 50]
+    assert "Weight=" not in unit_of(tmp_path)
+
+
+def test_a_daemon_that_says_when_it_is_ready_is_given_the_time(tmp_path: Path) -> None:
+    text = unit_of(
+        tmp_path,
+        service_type="notify",
+        service_reload=["/bin/kill", "-HUP", "$MAINPID"],
+        service_stop_signal="SIGINT",
+        service_capabilities=["CAP_NET_BIND_SERVICE"],
+    )
+    unit = tmp_path / "probe.service"
+    (tmp_path / "venv/bin").mkdir(parents=True)
+    unit.write_text(re.sub(r"(?m)^ExecStart=.*$", "ExecStart=/bin/true", text))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, check=False)
+    unknown = ("RestartSteps", "RestartMaxDelaySec", "DelegateSubgroup")
+
+    assert [
+        line for line in done.stderr.splitlines() if unit.name in line and not any(x in line for x in unknown)
+    ] == []
+    for line in (
+        "Type=notify",
+        "TimeoutStartSec=infinity",
+        "ExecReload=/bin/kill -HUP $MAINPID",
+        "KillSignal=SIGINT",
+        "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
+        "AmbientCapabilities=CAP_NET_BIND_SERVICE",
+    ):
+        assert line in text.splitlines(), line
