@@ -84,6 +84,8 @@ class Preview:
     ``found``: what was found by looking (the fingerprint, the dry run); no yes counts before a person saw it.
     ``look``: there is more to see, and seeing it leaves this machine or starts a program: the sentence is about that,
     a yes lets the tool look (``ports.LookingTool``), and what it finds waits for a yes of its own.
+    ``basis`` names what the call means besides its arguments (the digest of a playbook's files): the tool gets it back
+    with the yes, and does nothing where it is another one by then.
     """
 
     sentence: str
@@ -92,6 +94,7 @@ class Preview:
     whole: bool = True
     found: str = ""
     look: bool = False
+    basis: str = ""
 
 
 class Step(StrEnum):
@@ -149,6 +152,23 @@ class ApprovalRequest:
         if self.preview.look:
             return Step.LOOK
         return Step.RUN if self.after else Step.ONLY
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAnswer:
+    """A person's yes or no to a request.
+
+    ``request`` names it, ``digest`` what the person saw of it. ``by`` says how: ``page``, ``terminal``, or in the
+    conversation by ``voice`` or ``typed``; then a turn waits for it. ``scope``: ``session`` allows further calls of
+    this tool within the preview's scope. ``arguments``: run it with these instead.
+    """
+
+    request: str
+    digest: str
+    decision: Literal["approve", "refuse"]
+    by: str
+    scope: Literal["once", "session"] = "once"
+    arguments: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,8 +235,8 @@ class ToolContext:
     ``approved``: a person has seen this very call and said yes to it. ``tainted``: text that somebody else wrote
     (``ToolSpec.untrusted``) stands in this turn or in the history before it, so a call may be its author's wish.
     ``recalled``: so do memories or observations, whose origin nobody knows any more. ``seen`` is what stood on the card
-    that the person said yes to (``Preview.found``). ``progress`` shows a line of long work on the page. ``zone``: the
-    time zone of the person's device ("Europe/Berlin"); empty: not known.
+    that the person said yes to (``Preview.found``), ``basis`` what it rested on. ``progress`` shows a line of long work
+    on the page. ``zone``: the time zone of the person's device ("Europe/Berlin"); empty: not known.
     """
 
     conversation: str
@@ -247,6 +247,7 @@ class ToolContext:
     tainted: bool = False
     recalled: bool = False
     seen: str = ""
+    basis: str = ""
     progress: Callable[[str], None] = _nobody
     zone: str = ""
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipecatapp.domain import ApprovalRequest, Fact, Message, Preview, Risk, ToolResult, ToolSpec, Turn
+from pipecatapp.domain import ApprovalAnswer, ApprovalRequest, Fact, Message, Preview, Risk, ToolResult, ToolSpec, Turn
 from pipecatapp.errors import ToolError
 from pipecatapp.events import AssistantMessage, Event, StateChanged
 from pipecatapp.ports import ChatModel, ConversationStore, ModelProfile, Tool, ToolContext
@@ -214,12 +214,12 @@ class AgentHarness:
         """A click on yes for the call that waits longest."""
         request = self.gate.pending()[0]
         options.setdefault("digest", request.digest)
-        return await self.agent.decide(request.id, decision="approve", by="page", **options)
+        return await self.agent.decide(ApprovalAnswer(request.id, decision="approve", by="page", **options))
 
     async def approve_and_hear(self) -> str:
         """Say yes to the one call that waits; what is said then."""
         request, said = self.waiting, len(self.sink.of(AssistantMessage))
-        await self.agent.decide(request.id, decision="approve", by="page", digest=request.digest)
+        await self.agent.decide(ApprovalAnswer(request.id, request.digest, "approve", by="page"))
         async with asyncio.timeout(120):
             while len(self.sink.of(AssistantMessage)) <= said:
                 await asyncio.sleep(0.05)

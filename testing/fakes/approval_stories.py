@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, fields
 from itertools import repeat
 from typing import Any
 
-from pipecatapp.domain import ApprovalRequest, Message, Step
+from pipecatapp.domain import ApprovalAnswer, ApprovalRequest, Message, Step
 from pipecatapp.errors import ApprovalError
 from pipecatapp.twin.act.approvals import LIFETIME_S, ApprovalGate
 from pipecatapp.twin.turn_progress import TurnProgress
@@ -260,7 +260,7 @@ class Story:
     ) -> None:
         # It may come too late, or after another answer of the same person, or be refused.
         with suppress(ApprovalError):
-            await run.agent.decide(request.id, digest, decision, by="page", scope=scope, arguments=arguments)
+            await run.agent.decide(ApprovalAnswer(request.id, digest, decision, "page", scope, arguments))
 
     async def _kill(self) -> None:
         self._run.dead = True  # whatever still runs of it reaches nothing any more

@@ -16,7 +16,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pipecatapp.domain import Fact, Message, Risk, Step
+from pipecatapp.domain import ApprovalAnswer, Fact, Message, Risk, Step
 from pipecatapp.errors import ApprovalError
 from pipecatapp.ports import ModelProfile, Tool
 from pipecatapp.twin.act.approvals import LIFETIME_S, ApprovalGate
@@ -161,7 +161,9 @@ class Target:
             self.approved.append(call)
             if scope == "session" and not look:
                 self.allowed.add(call)
-            await self.agent.decide(request.id, request.digest, "approve", by="page", scope="once" if look else scope)
+            await self.agent.decide(
+                ApprovalAnswer(request.id, request.digest, "approve", by="page", scope="once" if look else scope)
+            )
             await self.rest()
             if look:
                 await self.allow(scope)
@@ -300,7 +302,7 @@ async def _granted(case: Case, scope: str, facts: Sequence[Fact] = ()) -> Target
     wanted = [request for request in target.agent.pending() if request.arguments == own]
     for request in target.agent.pending():
         if request not in wanted:
-            await target.agent.decide(request.id, request.digest, "refuse", by="page")
+            await target.agent.decide(ApprovalAnswer(request.id, request.digest, "refuse", by="page"))
     await target.allow(scope)
     return target
 
@@ -312,7 +314,7 @@ async def _forged_answer(case: Case) -> Target:
     for request in target.agent.pending():
         for digest in ("", "0" * 64, request.digest[:-1], request.digest.upper() + " ", request.id):
             try:
-                await target.agent.decide(request.id, digest, "approve", by="page")
+                await target.agent.decide(ApprovalAnswer(request.id, digest, "approve", by="page"))
             except ApprovalError:
                 continue
     return target

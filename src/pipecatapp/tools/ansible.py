@@ -16,6 +16,7 @@ from pipecatapp.domain import Preview, Risk, ToolResult, ToolSpec
 from pipecatapp.errors import ToolError, ToolOffError
 from pipecatapp.ports import Tool, ToolContext
 from pipecatapp.tools.ansible_run import Played, play
+from pipecatapp.tools.playbook_files import digest_of_files
 from pipecatapp.tools.playbook_variables import as_untrusted_yaml, check_variables
 from pipecatapp.tools.playbooks import declared_variables, find_playbook
 from pipecatapp.tools.registry import ToolServices
@@ -77,32 +78,35 @@ class RunPlaybook:
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         """Ask for a dry run. It connects to the machines and starts a program, so it waits for a yes itself."""
-        await asyncio.to_thread(self._command, arguments)
+        _, files = await self._meant(arguments)
         what = _what(arguments)
         return Preview(
             f"Look what {what} would change.",
             detail=f"$ {what} --check --diff\n\nA dry run: it connects to the machines and changes nothing.",
             whole=not arguments.get("extra_vars"),
             look=True,
+            basis=files,
         )
 
     async def look(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         """Do a dry run; its summary stands on the card. What hosts say of themselves is not in the sentence."""
-        command = await asyncio.to_thread(self._command, arguments)
+        command, files = await self._agreed(arguments, context)
         what = _what(arguments)
         await self._check_version(arguments)
         played = await self._play([*command, "--check", "--diff"], arguments, self._check_s, context.progress)
+        await self._agreed(arguments, context)  # what was found is true of these files only
         if played.code and not played.recap:  # no task was run: it is wrong itself, or no host matches
             raise ToolError(f"{what} cannot run: {played.failure}")
         return Preview(
             f"Run {what}. {_forecast(played, self._check_s)}",
             detail=f"$ {what} --check --diff\n{played.output}",
             found="a dry run",
+            basis=files,
         )
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Run it to its end."""
-        command = await asyncio.to_thread(self._command, arguments)
+        command, _ = await self._agreed(arguments, context)
         what = _what(arguments)
         await self._check_version(arguments)
         played = await self._play(command, arguments, _RUN_S, context.progress)
@@ -112,6 +116,18 @@ class RunPlaybook:
             return ToolResult(f"{what} took more than an hour, so I stopped it.", ok=False, detail=played.output)
         recap = f" {played.recap}." if played.recap else ""
         return ToolResult(f"{what} failed. {played.failure}.{recap}", ok=False, detail=played.output)
+
+    async def _agreed(self, arguments: Mapping[str, Any], context: ToolContext) -> tuple[list[str], str]:
+        """The same as ``_meant``. Raises ToolError where the files are not those that the yes was for."""
+        command, files = await self._meant(arguments)
+        if files != context.basis:
+            raise ToolError(f"{_what(arguments)} has changed since you looked: its files are others now. Ask again")
+        return command, files
+
+    async def _meant(self, arguments: Mapping[str, Any]) -> tuple[list[str], str]:
+        """The command line, and the digest of the files that it may read."""
+        command = await asyncio.to_thread(self._command, arguments)
+        return command, await asyncio.to_thread(digest_of_files, self._playbooks, self._home)
 
     def _command(self, arguments: Mapping[str, Any]) -> list[str]:
         """The command line, but for the variables. Raises ToolError for arguments that are not what they should be."""

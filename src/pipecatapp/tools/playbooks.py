@@ -6,7 +6,6 @@ where it is used), and in the ``vars`` of its plays.
 
 from __future__ import annotations
 
-import configparser
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import yaml
 
 from pipecatapp.errors import ToolError
+from pipecatapp.tools.playbook_files import read_config
 from pipecatapp.tools.playbook_variables import RESERVED, VARIABLE, Option
 
 _SUFFIXES = (".yaml", ".yml")
@@ -165,12 +165,7 @@ def _like(value: object) -> Option:
 
 def _role_folders(root: Path) -> list[Path]:
     """Where ``ansible.cfg`` says that roles lie."""
-    config = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        config.read(root / "ansible.cfg", encoding="utf-8")
-        places = config.get("defaults", "roles_path", fallback="")
-    except (configparser.Error, UnicodeDecodeError):
-        places = ""
+    places = read_config(root).get("defaults", "roles_path", fallback="")
     return [root / "roles", *(root / place for place in places.split(":") if place)]
 
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
-from pipecatapp.domain import ApprovalRequest, Message, Source, ToolSpec
+from pipecatapp.domain import ApprovalAnswer, ApprovalRequest, Message, Source, ToolSpec
 from pipecatapp.events import AssistantMessage, ConversationCleared, Event, UserMessage
 from pipecatapp.ports import (
     ChatModel,
@@ -25,7 +24,7 @@ from pipecatapp.ports import (
     ToolChooser,
     ToolSource,
 )
-from pipecatapp.twin.act.approvals import ApprovalGate, Decision, Scope
+from pipecatapp.twin.act.approvals import ApprovalGate
 from pipecatapp.twin.act.closed_gate import ClosedGate
 from pipecatapp.twin.act.external_calls import ExternalCalls
 from pipecatapp.twin.act.toolbox import Toolbox
@@ -219,18 +218,9 @@ class Agent:
         """The calls of all conversations that wait for a person, oldest first."""
         return self._gate.pending()
 
-    async def decide(
-        self,
-        approval: str,
-        digest: str,
-        decision: Decision,
-        *,
-        by: str,
-        scope: Scope = "once",
-        arguments: Mapping[str, Any] | None = None,
-    ) -> ApprovalRequest:
+    async def decide(self, answer: ApprovalAnswer) -> ApprovalRequest:
         """A person's answer from outside of the conversation (``ApprovalTurns.decide``)."""
-        return await self._approvals.decide(approval, digest, decision, by=by, scope=scope, arguments=arguments)
+        return await self._approvals.decide(answer)
 
     async def abandon(self, conversation: str, approval: str) -> None:
         """The turn that would have gone on with this request will not come (``ApprovalTurns.abandon``)."""

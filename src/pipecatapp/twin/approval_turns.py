@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator
 
 from pipecatapp.domain import (
     INTERRUPTED,
+    ApprovalAnswer,
     ApprovalRequest,
     ApprovalState,
     Message,
@@ -22,7 +22,7 @@ from pipecatapp.errors import ApprovalError, StorageError, ToolError, UnfitDecis
 from pipecatapp.ports import ConversationStore, ToolContext
 from pipecatapp.twin.act.approval_prompts import DECIDED, Answered, ApprovalPrompts, Repeated
 from pipecatapp.twin.act.approval_views import STOPPED, outcome_of
-from pipecatapp.twin.act.approvals import ApprovalGate, Decision, Scope
+from pipecatapp.twin.act.approvals import ApprovalGate
 from pipecatapp.twin.act.audit import digest_of
 from pipecatapp.twin.act.toolbox import Toolbox, failure
 from pipecatapp.twin.open_conversations import OpenConversation, OpenConversations, RunningTurn
@@ -72,35 +72,26 @@ class ApprovalTurns:
 
     # From outside of the conversation.
 
-    async def decide(
-        self,
-        approval: str,
-        digest: str,
-        decision: Decision,
-        *,
-        by: str,
-        scope: Scope = "once",
-        arguments: Mapping[str, Any] | None = None,
-    ) -> ApprovalRequest:
-        """A person's answer; ``arguments``: run it with these instead.
+    async def decide(self, answer: ApprovalAnswer) -> ApprovalRequest:
+        """A person's answer.
 
         Raises:
             ApprovalError: it cannot be taken; the kind says why.
         """
-        request = self._gate.get(approval)
-        edited = None
+        request = self._gate.get(answer.request)
+        arguments, edited = answer.arguments, None
         if (
             request is not None
-            and decision == "approve"
+            and answer.decision == "approve"
             and arguments is not None
             and digest_of(request.tool, arguments) != digest_of(request.tool, request.arguments)
         ):
             try:
                 context = ToolContext(request.conversation, request.turn, request.words, request.speaker)
-                edited = (arguments, await self._toolbox.preview(request.tool, arguments, context))
+                edited = await self._toolbox.preview(request.tool, arguments, context)
             except ToolError as error:
                 raise UnfitDecisionError(str(error)) from error
-        return await self._gate.decide(approval, digest, decision, by=by, scope=scope, edited=edited)
+        return await self._gate.decide(answer, edited)
 
     async def abandon(self, conversation: str, approval: str) -> None:
         """The turn that would have gone on with this request will not come: it is over, and only the history knows.
@@ -152,8 +143,8 @@ class ApprovalTurns:
             return one(answer.text)
         request = answer.request
         try:
-            decision: Decision = "approve" if answer.approved else "refuse"
-            request = await self._gate.decide(request.id, request.digest, decision, by=turn.source)
+            yes = ApprovalAnswer(request.id, request.digest, "approve" if answer.approved else "refuse", turn.source)
+            request = await self._gate.decide(yes)
         except ApprovalError as error:
             await state.prefill.stop()
             turn.plain = (Message("user", defuse(turn.text)),)

@@ -9,13 +9,12 @@ from typing import Any, Literal, Protocol
 
 from starlette.websockets import WebSocket
 
-from pipecatapp.domain import ApprovalRequest, CameraView, Message, Source, ToolSpec
+from pipecatapp.domain import ApprovalAnswer, ApprovalRequest, CameraView, Message, Source, ToolSpec
 from pipecatapp.hub import EventHub
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.states import States
 from pipecatapp.ports import AuditLog
 from pipecatapp.storage.event_log import EventLog
-from pipecatapp.twin.act.approvals import Decision, Scope
 from pipecatapp.twin.turn_progress import TurnProgress
 from pipecatapp.web.auth import Access
 from pipecatapp.web.health import HealthBoard
@@ -45,16 +44,7 @@ class Approvals(Protocol):
     def pending(self) -> list[ApprovalRequest]:
         """Those that can still be answered, oldest first."""
 
-    async def decide(
-        self,
-        approval: str,
-        digest: str,
-        decision: Decision,
-        *,
-        by: str,
-        scope: Scope = "once",
-        arguments: Mapping[str, Any] | None = None,
-    ) -> ApprovalRequest:
+    async def decide(self, answer: ApprovalAnswer) -> ApprovalRequest:
         """Answer one. Raises ApprovalError."""
 
 

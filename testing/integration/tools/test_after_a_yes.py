@@ -111,3 +111,27 @@ async def test_a_playbook_is_tried_after_one_yes_and_runs_after_another(tmp_path
     assert (books / "note").read_text() == "hello"
     assert house.sink.of(ToolProgress)
     await house.aclose()
+
+
+async def test_a_playbook_that_changed_between_the_two_yeses_does_not_run(tmp_path: Path) -> None:
+    books = tmp_path / "books"
+    books.mkdir()
+    write = (
+        "- hosts: localhost\n  connection: local\n  gather_facts: false\n"
+        "  vars: {ansible_python_interpreter: /usr/bin/python3}\n  tasks:\n    - name: Write the note\n"
+        "      ansible.builtin.copy: {content: hello, dest: '{{ playbook_dir }}/note', mode: '0644'}\n"
+    )
+    (books / "note.yaml").write_text(write)
+    house = RealToolHarness(
+        tmp_path,
+        [RunPlaybook(PROGRAM, books, tmp_path / "ansible")],
+        call("ansible.run_playbook", playbook="note.yaml"),
+        "It did not run.",
+    )
+    await house.ask("run the note playbook")
+    await house.ask("yes")
+    (books / "note.yaml").write_text(write.replace("hello", "good bye"))
+    assert await house.approve_and_hear() == "It did not run."
+    assert "note.yaml has changed since you looked" in house.shown
+    assert not (books / "note").exists()
+    await house.aclose()

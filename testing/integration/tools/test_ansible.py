@@ -13,6 +13,7 @@ from pipecatapp.errors import ToolError, ToolOffError
 from pipecatapp.ports import ToolContext
 from pipecatapp.tools.ansible import RunPlaybook, find_program
 from pipecatapp.tools.playbooks import find_playbook
+from testing.fakes.agreed import agreed
 from testing.fakes.processes import running, until
 
 pytestmark = pytest.mark.integration
@@ -66,7 +67,8 @@ async def test_nothing_is_started_before_a_yes(tool: RunPlaybook, folder: Path) 
 
 
 async def test_the_card_shows_a_dry_run_and_nothing_has_changed(tool: RunPlaybook, folder: Path) -> None:
-    preview = await tool.look({"playbook": "note.yaml"}, CONTEXT)
+    arguments = {"playbook": "note.yaml"}
+    preview = await tool.look(arguments, await agreed(tool, arguments, CONTEXT))
     assert preview.sentence == "Run note.yaml. The dry run would change: Write the note."
     assert "+hello" in preview.detail
     assert preview.scope == ""
@@ -76,28 +78,32 @@ async def test_the_card_shows_a_dry_run_and_nothing_has_changed(tool: RunPlayboo
 async def test_a_run_ends_with_its_recap(tool: RunPlaybook, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLM_API_KEY", "very-secret")
     lines: list[str] = []
-    context = ToolContext("c", "t", progress=lines.append)
-    result = await tool.run({"playbook": "note"}, context)
+    arguments = {"playbook": "note"}
+    context = await agreed(tool, arguments, ToolContext("c", "t", progress=lines.append))
+    result = await tool.run(arguments, context)
     assert (result.text, result.ok) == ("note is done. localhost: 2 ok, 1 changed.", True)
     assert (folder / "note").read_text() == "hello\n"
     assert lines
     assert "very-secret" not in result.detail
-    assert "would change nothing" in (await tool.look({"playbook": "note"}, CONTEXT)).sentence
+    again = await tool.look(arguments, await agreed(tool, arguments, CONTEXT))
+    assert "would change nothing" in again.sentence
 
 
 async def test_variables_limit_and_tags(tool: RunPlaybook, folder: Path) -> None:
     arguments = {"playbook": "note.yaml", "limit": "attic", "tags": "note", "extra_vars": {"word": "@/etc/passwd"}}
-    result = await tool.run(arguments, CONTEXT)
+    result = await tool.run(arguments, await agreed(tool, arguments, CONTEXT))
     assert result.text == "note.yaml on attic with tags note is done. localhost: 1 ok, 1 changed."
     assert (folder / "note").read_text() == "@/etc/passwd\n"
     assert list((folder.parent / "home").glob("*.yaml")) == []
 
 
 async def test_a_failure_says_where_and_why(tool: RunPlaybook) -> None:
-    result = await tool.run({"playbook": "broken.yaml"}, CONTEXT)
+    arguments = {"playbook": "broken.yaml"}
+    context = await agreed(tool, arguments, CONTEXT)
+    result = await tool.run(arguments, context)
     assert not result.ok
     assert result.text.startswith("broken.yaml failed. 'Fall over' failed on localhost: the disk is full.")
-    preview = await tool.look({"playbook": "broken.yaml"}, CONTEXT)
+    preview = await tool.look(arguments, context)
     # What a host says is on the card, and never in what the agent says itself.
     assert preview.sentence == "Run broken.yaml. The dry run failed at 'Fall over' on localhost."
     assert "the disk is full" in preview.detail
@@ -105,8 +111,9 @@ async def test_a_failure_says_where_and_why(tool: RunPlaybook) -> None:
 
 @pytest.mark.parametrize("arguments", [{"playbook": "wrong.yaml"}, {"playbook": "note.yaml", "limit": "nowhere"}])
 async def test_what_cannot_run_is_said(tool: RunPlaybook, arguments: dict[str, Any]) -> None:
+    context = await agreed(tool, arguments, CONTEXT)
     with pytest.raises(ToolError, match="cannot run"):
-        await tool.look(arguments, CONTEXT)
+        await tool.look(arguments, context)
 
 
 async def test_a_dry_run_that_takes_long_is_cut_off(folder: Path, tmp_path: Path) -> None:
@@ -114,7 +121,8 @@ async def test_a_dry_run_that_takes_long_is_cut_off(folder: Path, tmp_path: Path
         HEAD.format(hosts="localhost")
         + "    - name: Wait\n      ansible.builtin.command: sleep 600\n      check_mode: false\n"
     )
-    preview = await RunPlaybook(PROGRAM, folder, tmp_path / "home", check_s=6).look({"playbook": "slow"}, CONTEXT)
+    tool = RunPlaybook(PROGRAM, folder, tmp_path / "home", check_s=6)
+    preview = await tool.look({"playbook": "slow"}, await agreed(tool, {"playbook": "slow"}, CONTEXT))
     assert "The dry run did not end within 6 seconds" in preview.sentence
 
 
@@ -123,7 +131,8 @@ async def test_cancelling_ends_everything(tool: RunPlaybook, folder: Path) -> No
     (folder / "slow.yaml").write_text(
         HEAD.format(hosts="localhost") + f"    - name: Wait\n      ansible.builtin.command: sleep {nap}\n"
     )
-    working = asyncio.create_task(tool.run({"playbook": "slow"}, CONTEXT))
+    context = await agreed(tool, {"playbook": "slow"}, CONTEXT)
+    working = asyncio.create_task(tool.run({"playbook": "slow"}, context))
     await until(lambda: running(f"sleep {nap}"))
     working.cancel()
     with pytest.raises(asyncio.CancelledError):

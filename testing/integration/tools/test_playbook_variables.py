@@ -16,6 +16,7 @@ from pipecatapp.tools.ansible import RunPlaybook
 from pipecatapp.tools.ansible_run import Played, play
 from pipecatapp.tools.playbook_variables import RESERVED, as_untrusted_yaml
 from pipecatapp.tools.playbooks import declared_variables
+from testing.fakes.agreed import agreed
 
 pytestmark = pytest.mark.integration
 
@@ -231,7 +232,8 @@ async def test_what_is_not_declared_or_no_plain_value_is_refused(
 async def test_what_is_declared_arrives(folder: Path, tmp_path: Path) -> None:
     tool = RunPlaybook(PROGRAM, folder, tmp_path / "home")
     given = {"note_text": "@/etc/passwd", "note_size": 5, "note_more": {"a": [1, "b"]}, "word": "x", "made": [1]}
-    result = await tool.run({"playbook": "note.yaml", "extra_vars": given}, CONTEXT)
+    arguments = {"playbook": "note.yaml", "extra_vars": given}
+    result = await tool.run(arguments, await agreed(tool, arguments, CONTEXT))
     assert result.ok, result.detail
     assert (folder / "templated").read_text() == "@/etc/passwd\n{'a': [1, 'b']}\n"
     assert list((tmp_path / "home").glob("*.yaml")) == []
@@ -242,9 +244,11 @@ async def test_an_older_ansible_gets_no_variables(folder: Path, tmp_path: Path) 
     old.write_text("#!/bin/sh\ntouch ran\necho 'ansible-playbook [core 2.14.18]'\n")
     old.chmod(0o755)
     tool = RunPlaybook(old, folder, tmp_path / "home")
+    arguments = {"playbook": "note.yaml", "extra_vars": {"note_text": "x"}}
     for attempt in (tool.look, tool.run):
+        context = await agreed(tool, arguments, CONTEXT)
         with pytest.raises(ToolError, match=r"variables need ansible-core 2\.19 or newer.*here is 2\.14"):
-            await attempt({"playbook": "note.yaml", "extra_vars": {"note_text": "x"}}, CONTEXT)
+            await attempt(arguments, context)
 
 
 async def test_every_name_with_a_meaning_for_ansible_is_reserved() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipecatapp.app import Node
+from pipecatapp.domain import ApprovalAnswer
 from pipecatapp.events import AssistantMessage, TurnFinished
 from testing.engine_node import engine_settings, running
 from testing.fakes.agent_harness import RecordingSink
@@ -70,7 +71,7 @@ async def test_the_starter_asks_acts_and_speaks_about_it(house: AgentHarness) ->
 async def test_the_starter_speaks_about_a_no(house: AgentHarness) -> None:
     await house.ask("set the idle threshold of the coding service to 600 seconds")
     (waiting,) = house.agent.pending()
-    await house.agent.decide(waiting.id, waiting.digest, "refuse", by="page")
+    await house.agent.decide(ApprovalAnswer(waiting.id, waiting.digest, "refuse", by="page"))
     said = await house.told(2)
     assert "not done" in said or "no" in said.lower()
     assert not (house.state / "power_policy.json").exists()

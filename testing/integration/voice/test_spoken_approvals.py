@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipecatapp.domain import Risk
+from pipecatapp.domain import ApprovalAnswer, Risk
 from pipecatapp.events import ApprovalDecided, AssistantMessage
 from pipecatapp.voice.recognition import OnPartial, Utterance
 from pipecatapp.voice.stt_pocketsphinx import PocketsphinxRecognizer
@@ -96,7 +96,7 @@ async def test_what_was_decided_on_the_page_is_spoken_about(house: AgentHarness)
         await caller.first_sound(await caller.say(spoken("switch the lamp on")))
         await caller.quiet()
         (waiting,) = h.agent.pending()
-        await h.agent.decide(waiting.id, waiting.digest, "approve", by="page")
+        await h.agent.decide(ApprovalAnswer(waiting.id, waiting.digest, "approve", by="page"))
         await until(lambda: len(h.sink.of(AssistantMessage)) == 2)
         await caller.quiet()
         assert len(tool.calls) == 1

@@ -19,21 +19,18 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 from pipecatapp.background import uninterrupted
-from pipecatapp.domain import ApprovalRequest, ApprovalState, Preview, Step, ToolCall, ToolSpec
+from pipecatapp.domain import ApprovalAnswer, ApprovalRequest, ApprovalState, Preview, Step, ToolCall, ToolSpec
 from pipecatapp.errors import SettledError, ToolError, UnfitDecisionError, UnknownRequestError
 from pipecatapp.ports import ApprovalStore, EventSink, ToolContext
 from pipecatapp.twin.act.approval_expiry import ExpiryWatch
 from pipecatapp.twin.act.approval_records import ApprovalRecords
 from pipecatapp.twin.act.approval_views import ALOUD, DECISIONS, approval_event, by_voice, decision_event
 from pipecatapp.twin.act.audit import Auditor, digest_of, digest_of_request, digest_of_spec
-
-Decision = Literal["approve", "refuse"]
-Scope = Literal["once", "session"]
 
 LIFETIME_S = 120.0
 MAX_PENDING = 4  # of one conversation
@@ -187,56 +184,43 @@ class ApprovalGate:
     # From the person.
 
     @uninterrupted
-    async def decide(
-        self,
-        request_id: str,
-        digest: str,
-        decision: Decision,
-        *,
-        by: str,
-        scope: Scope = "once",
-        edited: tuple[Mapping[str, Any], Preview] | None = None,
-    ) -> ApprovalRequest:
+    async def decide(self, answer: ApprovalAnswer, edited: Preview | None = None) -> ApprovalRequest:
         """Answer a request.
 
         Args:
-            request_id: which one.
-            digest: of what the person saw.
-            decision: yes or no.
-            by: how: ``page``, ``terminal``, or in the conversation by ``voice`` or ``typed``; then a turn waits for it.
-            scope: ``session`` allows further calls of this tool within the preview's scope.
-            edited: other arguments to run it with, already checked, and what they mean. Where these have to be looked
-                at first, the yes is one to looking. Where the preview itself found what the person has not seen, or the
-                yes was only to looking and there is nothing to look at, the request goes on waiting with these.
+            answer: the person's.
+            edited: what the answer's own arguments mean; None: it has none. Where these have to be looked at first, the
+                yes is one to looking. Where the preview itself found what the person has not seen, or the yes was only
+                to looking and there is nothing to look at, the request goes on waiting with these.
 
         Raises:
             UnknownRequestError: there is none of this id.
-            SettledError: it was decided, it has expired, ``digest`` is not its own, or there is something to see first.
+            SettledError: it was decided, it has expired, the digest is not its own, or there is something to see first.
             UnfitDecisionError: it cannot be answered in this way.
         """
         async with self._lock:
             await self._load()
-            request = self._answerable(request_id, digest)
-            if decision == "refuse":
+            by = answer.by
+            request = self._answerable(answer.request, answer.digest)
+            if answer.decision == "refuse":
                 return await self._settle(request, ApprovalState.REFUSED, by)
             if by in ALOUD and not by_voice(request):
                 raise UnfitDecisionError(f"{request.tool} needs a yes on the page or in the terminal")
             if edited is not None:
-                arguments, preview = edited
                 seen, only_looking = request.preview.found, request.step is Step.LOOK
-                request = replace(request, arguments=dict(arguments), preview=preview, after="")
+                request = replace(request, arguments=dict(answer.arguments or {}), preview=edited, after="")
                 request = replace(request, digest=digest_of_request(request))
-                if preview.found not in ("", seen):
+                if edited.found not in ("", seen):
                     await self._ask_again(request, by)
                     raise SettledError("with these arguments there is something to see first; it waits for your answer")
-                if only_looking and not preview.look:
+                if only_looking and not edited.look:
                     await self._ask_again(request, by)
                     raise SettledError("with these arguments there is nothing to look at; it waits for your answer")
-            if scope == "session" and (request.step is Step.LOOK or not request.preview.scope):
+            if answer.scope == "session" and (request.step is Step.LOOK or not request.preview.scope):
                 raise UnfitDecisionError(f"{request.tool} can only be allowed once")
             until = max(request.expires_at, self._clock() + YES_HOLDS_S)
             request = await self._settle(replace(request, expires_at=until), ApprovalState.APPROVED, by)
-            if scope == "session":
+            if answer.scope == "session":
                 self._grants.add((request.conversation, request.spec_digest, request.preview.scope))
             return request
 

@@ -26,10 +26,12 @@ def digest_of(tool: str, arguments: Mapping[str, Any]) -> str:
 
 def digest_of_request(request: ApprovalRequest) -> str:
     """The name of exactly what a yes to this request is bound to: the call, and where it has two steps also which of
-    them, and what was seen by looking. So a yes to looking is never one to running."""
+    them, what was seen by looking and what that rests on. So a yes to looking is never one to running."""
     if request.step is Step.ONLY:
         return digest_of(request.tool, request.arguments)
-    seen = [request.step, digest_of(request.tool, request.arguments), request.preview.sentence, request.preview.detail]
+    shown = request.preview
+    called = digest_of(request.tool, request.arguments)
+    seen = [request.step, called, shown.sentence, shown.detail, shown.found, shown.basis]
     return hashlib.sha256(json.dumps(seen, separators=(",", ":")).encode()).hexdigest()
 
 

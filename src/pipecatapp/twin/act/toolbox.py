@@ -131,9 +131,11 @@ class Toolbox:
             with self.track(call, context) as outcome:
                 outcome.result = failure(str(error))
             return outcome.result
+        call = replace(call, arguments=begun.arguments)
+        context = replace(context, seen=begun.preview.found, basis=begun.preview.basis)
         if begun.step is Step.LOOK:
             return await self._look(tool, call, context, begun)
-        agreed = replace(context, seen=begun.preview.found, approved=True)
+        agreed = replace(context, approved=True)
         return await self._carry_out(tool, call, agreed, begun.by)
 
     async def preview(self, name: str, arguments: Mapping[str, Any], context: ToolContext) -> Preview:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from pipecatapp.domain import ApprovalAnswer
 from pipecatapp.twin.act.approval_views import approval_event
 from pipecatapp.web.json_body import json_router
 from pipecatapp.web.services import WebServices
@@ -35,7 +36,7 @@ def create_router(services: WebServices) -> APIRouter:
     async def decide(approval: str, answer: Answer, request: Request) -> dict[str, str]:
         by = "terminal" if "authorization" in request.headers else "page"
         decided = await services.approvals.decide(
-            approval, answer.digest, answer.decision, by=by, scope=answer.scope, arguments=answer.arguments
+            ApprovalAnswer(approval, answer.digest, answer.decision, by, answer.scope, answer.arguments)
         )
         return {"id": decided.id, "decision": answer.decision, "state": str(decided.state), "step": decided.step.value}
 

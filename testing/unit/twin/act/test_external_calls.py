@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from pipecatapp.domain import ApprovalRequest, Risk
+from pipecatapp.domain import ApprovalAnswer, ApprovalRequest, Risk
 from pipecatapp.twin.act.approvals import ApprovalGate
 from pipecatapp.twin.act.audit import Auditor
 from pipecatapp.twin.act.external_calls import CALLERS, ExternalCalls
@@ -36,7 +36,7 @@ async def test_a_program_that_goes_away_as_the_yes_comes_leaves_nothing_behind(w
         (request,) = gate.pending()
         for _ in range(50 if waits else 0):
             await asyncio.sleep(0)
-        await gate.decide(request.id, request.digest, "approve", by="page")
+        await gate.decide(ApprovalAnswer(request.id, request.digest, "approve", by="page"))
         with pytest.raises(asyncio.CancelledError):
             await calling
         while gate.get(request.id) is not None:

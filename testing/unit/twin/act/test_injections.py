@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipecatapp.domain import ApprovalRequest, Preview, ToolCall, ToolSpec
+from pipecatapp.domain import ApprovalAnswer, ApprovalRequest, Preview, ToolCall, ToolSpec
 from pipecatapp.ports import ToolContext
 from pipecatapp.twin.act.approvals import ApprovalGate
 from testing.fakes.injections import CHANNELS, attack, cases
@@ -41,7 +41,7 @@ class SaysYesItself(ApprovalGate):
         after: ApprovalRequest | None = None,
     ) -> ApprovalRequest:
         request = await super().ask(call, spec, preview, context, after)
-        return await self.decide(request.id, request.digest, "approve", by="page")
+        return await self.decide(ApprovalAnswer(request.id, request.digest, "approve", by="page"))
 
 
 async def test_the_attacks_find_a_gate_that_is_broken() -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from pipecatapp.domain import Step, ToolResult
+from pipecatapp.domain import ApprovalAnswer, Step, ToolResult
 from pipecatapp.twin.act.external_calls import CALLERS
 from testing.fakes.approval_harness import MakeHarness, play
 
@@ -36,7 +36,7 @@ async def test_a_program_is_told_of_a_no_to_either_step(harness: MakeHarness, an
         async with asyncio.timeout(60):
             while [request.step for request in h.gate.pending(CALLERS)] != [(Step.LOOK, Step.RUN)[number]]:
                 await asyncio.sleep(0)
-        await h.agent.decide(h.waiting.id, h.waiting.digest, answer, by="page")  # type: ignore[arg-type]
+        await h.agent.decide(ApprovalAnswer(h.waiting.id, h.waiting.digest, answer, by="page"))  # type: ignore[arg-type]
     assert "the answer was no" in (await calling).text
     assert (len(tool.looks), tool.calls, h.store.saved) == (len(answers) - 1, [], [])
 

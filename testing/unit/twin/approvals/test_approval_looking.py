@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipecatapp.domain import ApprovalState, Preview, Risk, Step
+from pipecatapp.domain import ApprovalAnswer, ApprovalState, Preview, Risk, Step
 from pipecatapp.errors import ModelUnreachableError, SettledError, ToolError, UnfitDecisionError
 from pipecatapp.events import ApprovalDecided, ApprovalRequested, AssistantMessage, ToolFinished, ToolProgress
 from pipecatapp.ports import ToolContext
@@ -121,7 +121,7 @@ async def test_a_yes_to_looking_is_none_to_running(harness: MakeHarness) -> None
     second = h.waiting
     for request, digest in ((first, first.digest), (second, first.digest), (first, second.digest)):
         with pytest.raises(SettledError):  # the click that came twice, and every mix of the two
-            await h.agent.decide(request.id, digest, "approve", by="page")
+            await h.agent.decide(ApprovalAnswer(request.id, digest, "approve", by="page"))
     assert tool.calls == []
 
 
@@ -292,7 +292,7 @@ async def test_a_kill_during_a_look_is_told_and_nothing_runs(harness: MakeHarnes
     tool = play()
     h = harness(PLAY, "It was not done.", tools=[tool])
     await h.ask("run it")
-    await h.gate.decide(h.waiting.id, h.waiting.digest, "approve", by="voice")
+    await h.gate.decide(ApprovalAnswer(h.waiting.id, h.waiting.digest, "approve", by="voice"))
     (request,) = h.store.saved
     await h.gate.begin(request.id)
     h.begin()

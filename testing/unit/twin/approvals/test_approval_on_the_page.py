@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipecatapp.domain import Preview, Risk, ToolCall
+from pipecatapp.domain import ApprovalAnswer, Preview, Risk, ToolCall
 from pipecatapp.errors import (
     SettledError,
     StorageError,
@@ -62,7 +62,7 @@ async def test_the_turn_that_goes_on_adds_to_the_prompt(harness: MakeHarness) ->
 async def test_a_no_on_the_page_is_followed_by_a_turn(harness: MakeHarness) -> None:
     h = harness(SSH, "All right.")
     await h.ask("run df -h on node3")
-    await h.agent.decide(h.waiting.id, h.waiting.digest, "refuse", by="page")
+    await h.agent.decide(ApprovalAnswer(h.waiting.id, h.waiting.digest, "refuse", by="page"))
     assert await h.told(2) == [ASKS_SSH, "All right."]
     assert h.ssh.calls == []
     assert "the answer was no" in h.last_prompt()[-1].content
@@ -189,7 +189,7 @@ async def test_an_answer_to_another_call_does_not_count(harness: MakeHarness) ->
     with pytest.raises(SettledError, match="another call"):
         await h.approve(digest="0" * 64)
     with pytest.raises(UnknownRequestError):
-        await h.agent.decide("nothing", h.waiting.digest, "approve", by="page")
+        await h.agent.decide(ApprovalAnswer("nothing", h.waiting.digest, "approve", by="page"))
     assert h.ssh.calls == []
 
 
@@ -199,8 +199,8 @@ async def test_a_second_answer_comes_too_late(harness: MakeHarness) -> None:
     request = h.waiting
     await h.approve()
     with pytest.raises(SettledError, match="approved already"):
-        await h.agent.decide(request.id, request.digest, "refuse", by="page")
+        await h.agent.decide(ApprovalAnswer(request.id, request.digest, "refuse", by="page"))
     await h.told(2)
     with pytest.raises(SettledError):
-        await h.agent.decide(request.id, request.digest, "approve", by="page")
+        await h.agent.decide(ApprovalAnswer(request.id, request.digest, "approve", by="page"))
     assert len(h.ssh.calls) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pipecatapp.domain import ApprovalAnswer
 from pipecatapp.twin.act.approval_prompts import MEANT_THIS
 from pipecatapp.twin.act.approvals import LIFETIME_S
 from testing.fakes.approval_harness import ASKS_LAMP, LAMP, MakeHarness
@@ -36,7 +37,7 @@ async def test_a_restart_tells_what_expired_meanwhile(harness: MakeHarness) -> N
 async def test_what_was_begun_before_a_kill_never_runs_again(harness: MakeHarness) -> None:
     h = harness(LAMP, "I do not know.")
     await h.ask("lamp on")
-    await h.gate.decide(h.waiting.id, h.waiting.digest, "approve", by="voice")
+    await h.gate.decide(ApprovalAnswer(h.waiting.id, h.waiting.digest, "approve", by="voice"))
     (request,) = h.store.saved
     await h.gate.begin(request.id)
     h.begin()
@@ -51,7 +52,7 @@ async def test_what_was_begun_before_a_kill_never_runs_again(harness: MakeHarnes
 async def test_a_yes_that_a_kill_left_unused_is_carried_out_once_in_time(harness: MakeHarness) -> None:
     h = harness(LAMP, "On.")
     await h.ask("lamp on")
-    await h.gate.decide(h.waiting.id, h.waiting.digest, "approve", by="voice")
+    await h.gate.decide(ApprovalAnswer(h.waiting.id, h.waiting.digest, "approve", by="voice"))
     h.begin()
     await h.gate.open()
     assert (await h.told(2))[1] == "On."
@@ -62,7 +63,7 @@ async def test_a_yes_that_a_kill_left_unused_is_carried_out_once_in_time(harness
 async def test_a_yes_that_a_kill_left_unused_is_not_carried_out_hours_later(harness: MakeHarness) -> None:
     h = harness(LAMP, "Too late.")
     await h.ask("lamp on")
-    await h.gate.decide(h.waiting.id, h.waiting.digest, "approve", by="voice")
+    await h.gate.decide(ApprovalAnswer(h.waiting.id, h.waiting.digest, "approve", by="voice"))
     h.clock.jump(3600)
     h.begin()
     await h.gate.open()
