@@ -162,6 +162,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._log = self._open_log()
         self._began = time.monotonic()
         self._roles: list[Any] = []
+        self._next_role = 0
         self._steps = 0
         self._many_hosts = False
         self._check = False
@@ -192,7 +193,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """A play begins: its roles are the steps."""
         self._play = play
         self._roles = [role for role in play.get_roles() if not role.from_include]
-        self._steps = 0
+        self._next_role = 0
         self._check = bool(play.check_mode)
         self._many_hosts = len(play.get_variable_manager()._inventory.get_hosts(play.hosts)) > 1
         self._note(f"play: {play.get_name()}")
@@ -201,9 +202,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """A task begins; with the first one of the next role, a step. What a role includes belongs to its step."""
         role = task._role
         names = [known.get_name() for known in self._roles]
-        if role is not None and role.get_name() in names[self._steps :]:
-            self._steps = names.index(role.get_name()) + 1
-            self._say(f"[{self._steps}/{len(names)}] {self._about(role)}")
+        if role is not None and role.get_name() in names[self._next_role :]:
+            self._next_role = names.index(role.get_name()) + 1
+            self._steps += 1
+            self._say(f"[{self._steps}] {self._about(role)}")
         self._note(f"task: {task.get_name()}")
         self._ticker.start(task.name or task.action)
 
