@@ -19,9 +19,10 @@ def load(name: str) -> ModuleType:
     if str(PLUGINS / "module_utils") not in shared:
         shared.append(str(PLUGINS / "module_utils"))
     path = PLUGINS / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(name.replace("/", "_"), path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module  # dataclasses look there
     spec.loader.exec_module(module)
     return module

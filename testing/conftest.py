@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 # The quick ones first: a mistake shows early.
-KINDS = ("unit", "docs", "integration", "browser", "bench", "oldcpu", "provision")
+KINDS = ("unit", "docs", "integration", "browser", "bench", "oldcpu", "provision", "lab")
 # Seconds before a test is ended, where it does not say otherwise: emulation and downloads take their time.
-TIMEOUTS_S = {"oldcpu": 600, "provision": 1200}
+TIMEOUTS_S = {"oldcpu": 600, "provision": 1200, "lab": 900}
 
 # An exported core type of another machine makes every numpy die on this one.
 os.environ.pop("OPENBLAS_CORETYPE", None)

@@ -49,5 +49,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "self": (f"{_SCRIPTS}::test_scripts_test_runs_a_selection_and_ends_with_the_summary",),
     # scripts/test runs the linters before the tests.
     "linters": (f"{_SCRIPTS}::test_npm_run_lint_is_the_check",),
+    "lab": ("testing/lab/test_lab.py::test_three_scripts_make_check_and_remove_a_lab",),
     "lock": (f"{_SCRIPTS}::test_locks_are_what_pyproject_resolves_to",),
 }

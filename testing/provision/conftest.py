@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from testing.provision.debian_tree import CACHE, DebianTree
+from testing.provision.container import hierarchy
+from testing.provision.debian_tree import DebianTree
+from testing.provision.entered import CACHE, needed
 from testing.provision.new_pc import CLONE, NewPc
 from testing.provision.systemd_tree import SystemdTree
 
@@ -31,14 +32,14 @@ def pc(request: pytest.FixtureRequest) -> Iterator[NewPc]:
 def booted_pc(request: pytest.FixtureRequest) -> Iterator[NewPc]:
     """The same with systemd as its first process."""
     _needs("debootstrap", "unshare", "systemd-nspawn")
-    if not Path("/sys/fs/cgroup/unified").is_dir():
-        pytest.skip("booting a tree needs a hierarchy of cgroups of its own in /sys/fs/cgroup/unified")
+    if hierarchy() is None:
+        pytest.skip("booting a tree needs a hierarchy of cgroups v2")
     yield from _new_pc(SystemdTree(request.param, CACHE / f"boot-{request.param}-{os.getpid()}"))
 
 
 def _needs(*programs: str) -> None:
-    if os.geteuid() != 0 or not all(map(shutil.which, programs)):
-        pytest.skip(f"a Debian tree needs root, {' and '.join(programs)}; run scripts/setup, then scripts/test as root")
+    if why := needed(*programs):
+        pytest.skip(why)
 
 
 def _new_pc(tree: DebianTree) -> Iterator[NewPc]:

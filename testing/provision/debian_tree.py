@@ -6,16 +6,15 @@ and with it every process that was started inside. The network is the machine's,
 
 from __future__ import annotations
 
+import configparser
 import os
 import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-CACHE = Path(os.environ.get("PIPECATAPP_TEST_CACHE", "/var/cache/pipecatapp-tests"))
+from testing.provision.entered import CACHE, Entered, cached, house_environment
 
 _INIT = r"""
 set -e
@@ -49,22 +48,27 @@ def apt_mirror() -> str:
 
 def base_tree(suite: str) -> Path:
     """The unpacked minimal Debian that trees are copied from; made once by debootstrap and cached."""
-    base = CACHE / suite
-    if not (base / "etc/debian_version").exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        fresh = CACHE / f"{suite}.{os.getpid()}"
+
+    def make(fresh: Path) -> None:
         subprocess.run(
             ["debootstrap", "--variant=minbase", "--include=ca-certificates", suite, str(fresh), apt_mirror()],
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        fresh.rename(base)
-    return base
+
+    return cached(CACHE / suite, make)
+
+
+def resolver() -> Path:
+    """The file that names the servers of names; one that a machine's own stub hides is taken from behind it."""
+    behind = Path("/run/systemd/resolve/resolv.conf")
+    stub = re.search(r"^nameserver\s+127\.", Path("/etc/resolv.conf").read_text(), re.M)
+    return behind if stub and behind.exists() else Path("/etc/resolv.conf")
 
 
 def prepare(tree: Path) -> None:
-    """Name resolution, certificate authorities, how apt downloads: a mirror may be frozen or behind a proxy."""
-    shutil.copy("/etc/resolv.conf", tree / "etc/resolv.conf")
+    """Name resolution, certificate authorities, how apt and pip download: a mirror may be frozen or behind a proxy."""
+    shutil.copy(resolver(), tree / "etc/resolv.conf")
     settings = subprocess.run(["apt-config", "dump"], check=True, capture_output=True, text=True).stdout.splitlines()
     wanted = ("Acquire::Check-Valid-Until ", "Acquire::http::Proxy", "Acquire::https::")
     acquire = [line for line in settings if line.startswith(wanted)]
@@ -74,15 +78,18 @@ def prepare(tree: Path) -> None:
     subprocess.run(["chroot", str(tree), "update-ca-certificates"], check=True, capture_output=True)
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a command inside the tree left behind."""
+def prepare_pip(tree: Path) -> None:
+    """Tell the tree's pip what this machine's own settings and environment say of the house."""
+    settings = configparser.ConfigParser()
+    settings.read("/etc/pip.conf")
+    house = house_environment(tree)
+    names = {"PIP_INDEX_URL": "index-url", "PIP_EXTRA_INDEX_URL": "extra-index-url", "PIP_CERT": "cert"}
+    settings.read_dict({"global": {option: house[name] for name, option in names.items() if name in house}})
+    with (tree / "etc/pip.conf").open("w") as file:
+        settings.write(file)
 
-    code: int
-    output: str
 
-
-class DebianTree:
+class DebianTree(Entered):
     """One tree with its first process running. Use as a context manager; leaving it removes everything."""
 
     # What it is a copy of.
@@ -117,28 +124,6 @@ class DebianTree:
         self._init.stdout.close()
         subprocess.run(["rm", "-rf", "--one-file-system", str(self.path)], check=True)
 
-    def popen(
-        self, command: Sequence[str], env: Mapping[str, str] | None = None, cwd: str = "/"
-    ) -> subprocess.Popen[str]:
-        """Start a command inside; its output (both streams) is in ``stdout``."""
-        return subprocess.Popen(
-            ["nsenter", "--target", str(self._pid), "--mount", "--pid", "--uts", "--ipc", "--root", f"--wdns={cwd}",
-             "env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
-             "DEBIAN_FRONTEND=noninteractive", *(f"{name}={value}" for name, value in (env or {}).items()), *command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )  # fmt: skip
-
-    def run(self, *command: str, env: Mapping[str, str] | None = None, cwd: str = "/", limit_s: float = 900) -> Result:
-        """Run a command inside to its end."""
-        process = self.popen(command, env, cwd)
-        try:
-            output, _ = process.communicate(timeout=limit_s)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            output, _ = process.communicate()
-            raise AssertionError(f"{command[0]} did not end in {limit_s} s:\n{output}") from None
-        return Result(process.returncode, output)
+    def first_process(self) -> int:
+        """The one that only reaps."""
+        return self._pid

@@ -8,19 +8,10 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from testing.provision.debian_tree import DebianTree, Result
+from testing.provision.debian_tree import DebianTree
+from testing.provision.entered import Result, house_environment
 
 CLONE = "/root/agent"
-# What tells pip of a mirror, a proxy or an authority of the house.
-HOUSE = (
-    "PIP_INDEX_URL",
-    "PIP_EXTRA_INDEX_URL",
-    "PIP_CERT",
-    "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",
-    "http_proxy",
-    "https_proxy",
-)
 
 
 class NewPc:
@@ -38,9 +29,7 @@ class NewPc:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        house = {name: os.environ[name] for name in HOUSE if name in os.environ}
-        inside = {k: v for k, v in house.items() if not v.startswith("/") or (self.tree.path / v[1:]).exists()}
-        return inside | {
+        return house_environment(self.tree.path) | {
             "WEB_PORT": str(self.port),
             "WEB_TLS_PORT": str(self.tls_port),
             "ENGINE_PORT": str(self.engine_port),

@@ -46,9 +46,14 @@ def seconds(value: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
-def reasons(result: dict[str, Any]) -> list[str]:
-    """Why a task failed: its message, then what the program behind it said last."""
-    lines = tail(str(result.get("msg", "")))
+def reasons(result: dict[str, Any], *, ours: bool = False) -> list[str]:
+    """Why a task failed: its message, then what the program behind it said last.
+
+    Args:
+        result: the task's.
+        ours: the message is one of this repository, and shown whole.
+    """
+    lines = str(result.get("msg", "")).splitlines() if ours else tail(str(result.get("msg", "")))
     for stream in ("stderr", "stdout", "module_stderr", "module_stdout"):
         said = tail(str(result.get(stream, "")))
         if said and said != lines:
@@ -251,7 +256,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             return
         self._line(result, "FAILED", took)
         items = [item for item in result.result.get("results", []) if item.get("failed")] or [result.result]
-        self._explain(result, [line for item in items for line in reasons(item)])
+        ours = result.task.action.rpartition(".")[2] in ("assert", "fail")
+        self._explain(result, [line for item in items for line in reasons(item, ours=ours)])
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """A host does not answer."""
