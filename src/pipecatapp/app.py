@@ -273,7 +273,6 @@ def check_supported(settings: Settings) -> None:
         (settings.tool_mode == "remote", "TOOL_MODE=remote", "there is no tool server yet; set TOOL_MODE=local"),
         (settings.node_role not in ROLES, f"NODE_ROLE={settings.node_role}",
          "there are no experts to serve yet; set NODE_ROLE=standalone"),
-        (bool(settings.nomad_addr), "NOMAD_ADDR", "there is no cluster yet; remove it"),
     ]  # fmt: skip
     problems = [f"  {name}: {advice}" for wrong, name, advice in later if wrong]
     if problems:

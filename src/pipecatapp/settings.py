@@ -19,6 +19,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pipecatapp.errors import ConfigurationError
 
 CONFIG_FILE = Path("/etc/pipecatapp/pipecatapp.env")
+# Beside it, written by the role that joins this PC to a cluster.
+CLUSTER_FILE = "cluster.env"
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 class Settings(BaseSettings):
@@ -30,7 +33,8 @@ class Settings(BaseSettings):
         "standalone", description="`standalone`: everything here. `edge`: the LLM is elsewhere. `core`: serves others."
     )
     llm_url: HttpUrl | None = Field(
-        None, description="OpenAI-compatible base URL, e.g. `http://core:8080/v1`. Set: no own engine, no discovery."
+        None,
+        description="OpenAI-compatible base URL, e.g. `http://core:8080/v1`. Another than this PC's: no discovery.",
     )
     llm_model: str = Field("auto", description="Name in `group_vars/models.yaml`, a path to a GGUF, or `auto`.")
     llm_api_key: str = Field("", description="Bearer token for `LLM_URL`, if it wants one.")
@@ -131,7 +135,9 @@ class Settings(BaseSettings):
         120.0, gt=0, description="Seconds an expert may take to its first word without a sign that it is at work."
     )
     expert_token_s: float = Field(20.0, gt=0, description="Seconds an expert may be silent in the middle of an answer.")
-    nomad_addr: str = Field("", description="Nomad API URL; empty: no cluster.")
+    nomad_addr: str = Field("", description="Nomad's API, e.g. `https://127.0.0.1:4646`; empty: no cluster.")
+    nomad_cacert: Path | None = Field(None, description="The authority of Nomad's certificates, a file.")
+    nomad_token: str = Field("", description="ACL token for Nomad: it may read and scale jobs.")
     http_proxy: str = Field("", description="Proxy for downloads and servers outside of the house, over http.")
     https_proxy: str = Field("", description="The same over https, e.g. `http://proxy:3128`.")
     no_proxy: str = Field(
@@ -164,7 +170,13 @@ class Settings(BaseSettings):
     @property
     def consul(self) -> str:
         """The Consul agent to find experts with; empty: none, also where ``LLM_URL`` names the only server."""
-        return "" if self.llm_url is not None else self.consul_http_addr
+        return self.consul_http_addr if self.llm_url is None or self.own_engine else ""
+
+    @property
+    def own_engine(self) -> bool:
+        """Whether ``LLM_URL`` names this PC's own engine, which runs as a service beside the agent."""
+        url = self.llm_url
+        return url is not None and url.host in LOOPBACK and url.port == self.engine_port
 
     @property
     def builds_engine(self) -> bool | None:
@@ -205,13 +217,15 @@ class Settings(BaseSettings):
 def load_settings(**overrides: object) -> Settings:
     """Read the configuration file (``PIPECATAPP_CONFIG`` names another) under the environment, validate, freeze.
 
+    Under both lies ``cluster.env`` of the same folder, where this PC belongs to a cluster.
+
     Raises:
         ConfigurationError: a value is wrong; the text names each field, what was given and what is allowed.
     """
     path = Path(os.environ.get("PIPECATAPP_CONFIG", CONFIG_FILE))
     try:
-        readable = path.is_file() and os.access(path, os.R_OK)
-        values: dict[str, Any] = {"_env_file": path if readable else None, **overrides}
+        files = [file for file in (path.with_name(CLUSTER_FILE), path) if file.is_file() and os.access(file, os.R_OK)]
+        values: dict[str, Any] = {"_env_file": files or None, **overrides}
         return Settings(**values)
     except ValidationError as error:
         lines = []
@@ -229,7 +243,7 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in {**values, **os.environ}.items() if value is not None}
 
 
-_SECRETS = frozenset({"llm_api_key", "consul_http_token", "expert_api_key"})
+_SECRETS = frozenset({"llm_api_key", "consul_http_token", "expert_api_key", "nomad_token"})
 _USER = re.compile(r"://[^/\s]*@")
 
 

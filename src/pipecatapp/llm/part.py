@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from urllib.parse import urlsplit
 
 from pipecatapp.llm.catalogue import Catalogue
 from pipecatapp.llm.client import OpenAIChatModel
@@ -18,8 +17,6 @@ from pipecatapp.paths import models_file
 from pipecatapp.ports import ChatModel, HealthSource
 from pipecatapp.registration import Registration
 from pipecatapp.settings import Settings
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class LanguageModel(Part):
@@ -145,8 +142,7 @@ def _in_process(settings: Settings) -> LanguageModel:
 
 def _by_url(settings: Settings, url: str) -> LanguageModel:
     """A server that somebody else runs; on the installed node that is our own engine's unit."""
-    at = urlsplit(url)
-    ours = at.hostname in _LOOPBACK and at.port == settings.engine_port
+    ours = settings.own_engine
     status_file = settings.engines / "status.json"
     api_key = settings.llm_api_key or (shared_key(settings.engines / "api.key") if ours else "")
     model = OpenAIChatModel(

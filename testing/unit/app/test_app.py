@@ -36,7 +36,6 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     [
         ({"tool_mode": "remote", "tool_server_url": "http://tools"}, "TOOL_MODE=remote"),
         ({"node_role": "core"}, "NODE_ROLE=core"),
-        ({"nomad_addr": "http://127.0.0.1:4646"}, "NOMAD_ADDR"),
     ],
 )
 def test_what_this_release_cannot_do_is_refused(settings: dict[str, Any], named: str) -> None:

@@ -90,6 +90,7 @@ def test_the_settings_are_printed_and_secrets_are_not(
 ) -> None:
     monkeypatch.setenv("LLM_URL", "http://core:8080/v1")
     monkeypatch.setenv("LLM_API_KEY", "geheim")
+    monkeypatch.setenv("NOMAD_TOKEN", "geheim")
     monkeypatch.setenv("CAMERA", "rtsp://owner:geheim@cam/live")
     assert main(["settings"]) == 0
     printed = capsys.readouterr().out
@@ -99,6 +100,23 @@ def test_the_settings_are_printed_and_secrets_are_not(
     assert "geheim" not in printed
     assert "geheim" not in printable(load_settings(), as_json=True)
     assert json.loads(printable(load_settings(), as_json=True))["WEB_PORT"] == 8000
+
+
+def test_what_the_cluster_says_lies_under_what_a_person_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "cluster.env").write_text("NOMAD_ADDR=https://127.0.0.1:4646\nCONSUL_HTTP_ADDR=127.0.0.1:8500\n")
+    assert load_settings().nomad_addr == "https://127.0.0.1:4646"
+    (tmp_path / "none.env").write_text("CONSUL_HTTP_ADDR=127.0.0.1:9500\n")
+    assert load_settings().consul_http_addr == "127.0.0.1:9500"
+    assert load_settings().nomad_addr == "https://127.0.0.1:4646"
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [("http://127.0.0.1:8081/v1", "c:8500"), ("http://[::1]:8081/v1", "c:8500"), ("http://core:8081/v1", ""),
+     ("http://127.0.0.1:9000/v1", "")],
+)  # fmt: skip
+def test_experts_are_looked_for_beside_this_pcs_own_engine_only(url: str, found: str) -> None:
+    assert load_settings(llm_url=url, consul_http_addr="c:8500").consul == found
 
 
 def test_an_agent_that_does_not_run_is_said_and_1(
