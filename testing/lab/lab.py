@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from testing.lab import bases, machine
+from testing.lab import agent_base, bases, machine
 from testing.lab.network import FIRST_HOST, NAME, Network, free_subnet
 from testing.lab.node import Node, forget, make_key, wait_until
 from testing.lab.play import Ansible, Inventory, Play
@@ -126,7 +126,7 @@ class Lab:
             names: their host names, up to 12 characters each.
             agent: they begin with the agent installed (``bootstrap.sh --starter-only``) instead of a plain Debian.
         """
-        layers = [bases.plain(self.suite)]
+        layers = agent_base.layers(self.suite) if agent else [bases.plain(self.suite)]
         added = []
         for name in names:
             if name in self.nodes or len(name) > 12:

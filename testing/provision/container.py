@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import time
@@ -81,11 +82,18 @@ class Group:
                 raise TimeoutError(f"{self.path} still has processes after {limit_s:g} s: {processes}")
             time.sleep(0.02)
 
-    def remove(self) -> None:
+    def remove(self, limit_s: float = 60) -> None:
         """Take it away, when nothing runs in it any more."""
+        deadline = time.monotonic() + limit_s
         for folder in reversed(list(self._folders())):
-            with contextlib.suppress(FileNotFoundError):
-                folder.rmdir()
+            while folder.exists():
+                try:
+                    folder.rmdir()
+                except OSError as error:
+                    # A killed process is no longer listed, and still there until the kernel has taken it apart.
+                    if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.05)
 
     def _folders(self) -> Iterator[Path]:
         for folder, _folders, _names in os.walk(self.path):
