@@ -1,4 +1,4 @@
-"""Filter `house_network`: by which of a machine's addresses the other machines of the house reach it."""
+"""Filters about the house's network: by which of its addresses the other machines reach a machine."""
 
 from __future__ import annotations
 
@@ -42,9 +42,23 @@ def house_network(facts: dict[str, Any], reached: str = "", networks: list[str] 
     return {"address": str(chosen[0].ip), "network": str(chosen[0].network)}
 
 
+def address_template(networks: list[str]) -> str:
+    """The same for Consul and Nomad, which ask at each of their starts: a template of go-sockaddr.
+
+    The machine's address in the first of these networks in which it has one; no address in none, so that the agent
+    refuses to start there and is started again later.
+    """
+    opened = [
+        f'{{{{ with $found := GetAllInterfaces | include "network" "{network}" }}}}'
+        '{{ $found | limit 1 | attr "address" }}{{ else }}'
+        for network in networks
+    ]
+    return "".join([*opened, "no address in the house", *("{{ end }}" for _ in networks)])
+
+
 class FilterModule:
     """What Ansible asks for the filters of this file."""
 
     def filters(self) -> dict[str, Any]:
         """Their names."""
-        return {"house_network": house_network}
+        return {"house_network": house_network, "address_template": address_template}

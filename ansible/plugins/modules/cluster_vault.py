@@ -99,6 +99,7 @@ SHAPE: dict[str, dict[str, tuple[Callable[[], str], str]]] = {
         "nomad_token": (_token, "tokens"),
         "nomad_client_token": (_token, "tokens"),
         "app_token": (_token, "tokens"),
+        "firewall_token": (_token, "tokens"),
     },
     "nomad": {"gossip_key": (_gossip_key, "gossip"), "management_token": (_token, "tokens")},
     "nats": {"system_password": (_password, "tokens"), "app_password": (_password, "tokens")},
