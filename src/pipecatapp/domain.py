@@ -85,7 +85,8 @@ class Preview:
     ``look``: there is more to see, and seeing it leaves this machine or starts a program: the sentence is about that,
     a yes lets the tool look (``ports.LookingTool``), and what it finds waits for a yes of its own.
     ``basis`` names what the call means besides its arguments (the digest of a playbook's files): the tool gets it back
-    with the yes, and does nothing where it is another one by then.
+    with the yes, and does nothing where it is another one by then. ``loose`` names the arguments of which the spelling
+    makes no difference (the name of a button): the others can be agreed to aloud only where they sound like one thing.
     """
 
     sentence: str
@@ -95,6 +96,7 @@ class Preview:
     found: str = ""
     look: bool = False
     basis: str = ""
+    loose: Sequence[str] = ()
 
 
 class Step(StrEnum):

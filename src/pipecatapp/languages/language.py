@@ -45,6 +45,7 @@ class Numbers:
     Attributes:
         small: the words for 0 to 12, in this order.
         words: every word that belongs to a number ("thirty", "point", "degrees").
+        alike: other words that sound like a number ("for").
         weekdays: those words, today and tomorrow too.
         months: from January on.
         times: patterns of what a time of day or an amount is named with.
@@ -52,9 +53,19 @@ class Numbers:
 
     small: tuple[str, ...]
     words: frozenset[str]
+    alike: frozenset[str]
     weekdays: tuple[str, ...]
     months: tuple[str, ...]
     times: tuple[str, ...]
+
+    @property
+    def sound_alike(self) -> frozenset[str]:
+        """The words of which nobody hears whether a number is written there."""
+        return self.words | self.alike
+
+    def words_of(self, length: int) -> frozenset[str]:
+        """The words of numbers with at least so many letters."""
+        return frozenset(word for word in self.words if len(word) >= length)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

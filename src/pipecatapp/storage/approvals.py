@@ -97,7 +97,7 @@ def from_body(value: Mapping[str, Any]) -> ApprovalRequest:
         **{
             **value,
             "risk": Risk(value["risk"]),
-            "preview": Preview(**value["preview"]),
+            "preview": Preview(**{**value["preview"], "loose": tuple(value["preview"].get("loose", ()))}),
             "state": ApprovalState(value["state"]),
         }
     )

@@ -16,6 +16,7 @@ NUMBERS = Numbers(
             "point", "minus", "plus", "percent", "degrees", "half", "third", "quarter",
         }
     ),
+    alike=frozenset({"to", "too", "for", "fore", "won", "ate", "oh", "o", "tree", "sex", "tin", "nought", "double"}),
     weekdays=(
         "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "today", "tomorrow",
     ),

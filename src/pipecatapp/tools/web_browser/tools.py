@@ -22,6 +22,7 @@ from pipecatapp.tools.web_browser.urls import web_address
 
 _SAID = 80  # characters of a text, in the sentence
 _UNSAID = 60  # characters behind the host, which are not in the sentence
+_LOOSE = ("target", "text")  # what stands on the page is found by it, however it is written
 _TARGET = {"type": "string", "minLength": 1, "maxLength": 200, "description": "Its number on the page, or its words."}
 
 
@@ -157,7 +158,7 @@ class Click(_BrowserTool):
         other = host_of(target)
         leads = f", which leads to {other}" if other and other != host else ""
         detail = f"{element.role} {element.name} on {element.origin}" + (f"\n{target}" if target else "")
-        return Preview(f"Click {element.name} on {host}{leads}.", detail=detail, scope=host, found=detail)
+        return Preview(f"Click {element.name} on {host}{leads}.", detail=detail, scope=host, found=detail, loose=_LOOSE)
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Click it, if it is still the same."""
@@ -216,6 +217,7 @@ class Type(_BrowserTool):
             scope=host,
             whole=said == text.strip(),
             found=where,
+            loose=_LOOSE,
         )
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:

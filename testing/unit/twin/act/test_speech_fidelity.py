@@ -16,16 +16,33 @@ def asked(sentence: str, words: str = "", **arguments: Any) -> ApprovalRequest:
     return ApprovalRequest("i", "d", "c", "t", "a.tool", arguments, Risk.ACT, Preview(sentence), words, 0.0, 1.0)
 
 
+def loose(sentence: str, **arguments: Any) -> ApprovalRequest:
+    preview = Preview(sentence, loose=("target", "text"))
+    return ApprovalRequest("i", "d", "c", "t", "a.tool", arguments, Risk.ACT, preview, "", 0.0, 1.0)
+
+
+def looked_at(sentence: str, words: str = "", **arguments: Any) -> ApprovalRequest:
+    preview = Preview(sentence, look=True)
+    return ApprovalRequest("i", "d", "c", "t", "a.tool", arguments, Risk.DANGER, preview, words, 0.0, 1.0)
+
+
 @pytest.mark.parametrize(
     "request_",
     [
         asked("Switch the lamp on.", lamp="lamp", to="on"),
-        asked("Let pipecat-app sleep after 10 minutes without use.", service="pipecat-app", seconds=600),
+        asked("Let coding sleep after 10 minutes without use.", service="coding", seconds=600),
+        asked("Let prima-api-coding sleep after 10 minutes without use.", "let coding sleep", service="coding"),
         asked("Open shop.test in the browser.", url="https://shop.test/"),
         asked("Open shop.test in the browser.", "open shop.test/page", url="http://shop.test/page"),
-        asked("Click 'Next page' on shop.test.", target="next page"),
-        asked("Click 'Next page' on shop.test.", target="5"),
-        asked("Type 'hello, it's me' into 'Search' on a.b and press Enter.", text="hello, it's me\n", target="search"),
+        loose("Click 'Next page' on shop.test.", target="next page"),
+        loose("Click 'Next page' on shop.test.", target="5"),
+        loose("Type 'hello, it's me' into 'Search' on a.b and press Enter.", text="hello, it's me\n", target="search"),
+        loose("Type 'Four' into 'Amount' on a.b.", text="Four", target="amount"),
+        asked("Note Buy milk for Anna.", "note: Buy milk for Anna", text="Buy milk for Anna"),  # to the letter
+        asked("Restart node4.", host="node4"),
+        asked("Delete data/old.", path="data/old"),
+        looked_at("Look what site.yaml would change.", playbook="site.yaml"),
+        looked_at("Connect to node3, which I do not know yet, and see its key.", host="node3", command="rm -rf /X"),
         asked("Set the clock to 10:30.", at="10:30"),
     ],
 )
@@ -52,6 +69,18 @@ def test_what_is_heard_can_be_agreed_to_aloud(request_: ApprovalRequest) -> None
         asked("Say " + "word " * 40 + "now.", text="word " * 40),
         asked("Use the list.", items=["the list", {"deep": "never said"}]),
         asked("", a="b"),
+        asked("Delete Backup.", "delete backup", path="Backup"),  # its capital is not heard
+        asked("Delete data/Old.", "delete data/old", path="data/Old"),
+        asked("Restart node four.", "restart node 4", host="node four"),
+        asked("Restart nodefour.", "restart node4", host="nodefour"),
+        asked("Delete report for Anna.", path="report for Anna"),
+        asked("Delete to do.", path="to do"),
+        asked("Delete Backup.", "Delete Backups", path="Backup"),
+        asked("Start cart.", what="art"),  # inside of another word
+        asked("Open shop.test in the browser.", url="http://shop.test/Buy"),
+        asked("Use switch of house with lamp kitchen.", items={"deep": ["Kitchen"]}),
+        looked_at("Look what Site.yaml would change.", "look at site.yaml", playbook="Site.yaml"),
+        looked_at("Look what site.yaml on node four would change.", playbook="site.yaml", limit="node four"),
     ],
 )
 def test_what_is_not_heard_needs_the_page(request_: ApprovalRequest) -> None:
