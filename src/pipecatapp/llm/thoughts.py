@@ -21,9 +21,12 @@ _CLOSED_BY = {
     "\u25c1think\u25b7": "\u25c1/think\u25b7",
 }
 _MARKERS = tuple(_CLOSED_BY)
-_OPENING = (*_MARKERS, "<|channel|>", "<|start|>")
-_CLOSING = re.compile(r"</(?:think|thinking|thought|reasoning)>|\[/THINK\]|\u25c1/think\u25b7")
-_LONGEST_CLOSING = 12
+_OPENING = (*_MARKERS, "<|channel|>", "<|start|>", "analysis<|message|>", "Here is my thought", "Here's my thought")
+_NAMED = r"</(?:think|thinking|thought|reasoning)>|\[/THINK\]|\u25c1/think\u25b7"
+# In a line of its own, or not as a word of a sentence ("it ends with </think>, they say").
+_CLOSING = re.compile(rf"(?:^|\n)\s{{0,20}}(?:{_NAMED})|(?<![`\"'\u201c])(?:{_NAMED})(?=[^ \t.,;:)!?'\"`\u201d\u2019])")
+_ENDS_IN_CLOSING = re.compile(rf"(?:{_NAMED})\Z")
+_LONGEST_CLOSING = 40
 # Models that think, by their names: for an answer that was cut off before it said anything else of itself.
 _THINKERS = re.compile(r"(?i)(?:^|[-_/: ])r1\b|qwq|think|reason|magistral|gpt-oss|nemotron")
 _MOST_HELD = 100_000  # characters
@@ -96,8 +99,8 @@ class ThoughtFilter:
             return None
         if reason == "length":
             return self._release("", begins=self._thoughts.likely)
-        self._thoughts.begins = False
-        return self._release("", begins=False)
+        self._thoughts.begins = _ENDS_IN_CLOSING.search(self._held) is not None
+        return self._release("", begins=self._thoughts.begins)
 
     def _decide(self) -> ChatChunk:
         lead = self._held.lstrip()

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 
-_SPECIAL = re.compile(r"[`*#<]")
+_SPECIAL = re.compile(r"[`*#<[]")
 _LONGEST_TAG = 40
 _LONGEST_RUN = 64  # of equal signs that are looked at together
 _LANGUAGE = frozenset("+#.-_")
 # Tags that people write about and nobody wants to hear.
-_TAG = re.compile(r"</?(?:tool_call|tool_response|think|thinking|function)>|<\|[A-Za-z_]{1,40}\|>")
-_PERHAPS_TAG = re.compile(r"</?[a-z_]{0,13}|<\|[A-Za-z_]{0,40}\|?")
+_TAG = re.compile(
+    r"</?(?:tool_call|tool_response|think|thinking|thought|reasoning|reflection|function)>|<\|/?[A-Za-z_]{1,40}\|>"
+    r"|\[/?(?:TOOL_CALLS|TOOL_RESULTS|THINK)\]"
+)
+_PERHAPS_TAG = re.compile(r"</?[a-z_]{0,13}|<\|/?[A-Za-z_]{0,40}\|?|\[/?[A-Z_]{0,12}")
 
 
 class SpokenCopy:
@@ -58,7 +61,7 @@ class SpokenCopy:
     def _markup(self, buffer: str, at: int, final: bool) -> tuple[int, str]:
         """How many characters from ``at`` are decided, and what is spoken of them; 0: more text is needed."""
         char = buffer[at]
-        if char == "<":
+        if char in "<[":
             return _tag(buffer, at, final)
         end, most = at, min(len(buffer), at + _LONGEST_RUN)
         while end < most and buffer[end] == char:
@@ -101,7 +104,7 @@ def _tag(buffer: str, at: int, final: bool) -> tuple[int, str]:
         return tag.end() - at, ""
     if not final and len(buffer) - at <= _LONGEST_TAG and _PERHAPS_TAG.fullmatch(buffer, at) is not None:
         return 0, ""
-    return 1, "<"
+    return 1, buffer[at]
 
 
 def speak_of(text: str) -> str:

@@ -59,6 +59,26 @@ async def test_of_another_server_the_first_answer_tells() -> None:
     assert (await model.profile()).thinks
 
 
+async def test_a_server_that_writes_about_thoughts_does_not_think() -> None:
+    server = Server(llama=False)
+    server.stream(
+        word("A thought ends with </think>"),
+        word(", they say, `</think>` and"),
+        word(" so on."),
+        word("", "stop"),
+        DONE,
+    )
+    model = server.model()
+    assert pieces(await answer(model)) == [("A thought ends with </think>, they say, `</think>` and so on.", False)]
+    assert not (await model.profile()).thinks
+
+
+async def test_an_answer_that_is_nothing_but_a_thought_tells_it_too() -> None:
+    server = Server(llama=False)
+    server.stream(word("hm, hm"), word("</think>"), word("", "stop"), DONE)
+    assert pieces(await answer(server.model())) == [("hm, hm</think>", True)]
+
+
 async def test_a_server_that_does_not_think_streams_from_its_second_answer_on() -> None:
     server = Server(llama=False)
     model = server.model()

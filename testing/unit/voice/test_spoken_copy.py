@@ -21,6 +21,7 @@ pytestmark = pytest.mark.unit
         ("5*3=15 and 2*x", "5 times 3=15 and 2 times x"),
         ("def f(*args)", "def f(args)"),
         ("say <tool_call> aloud", "say  aloud"),
+        ("[TOOL_CALLS] and [/THINK] and <reflection>, [see] [A] [TO", " and  and , [see] [A] [TO"),
         ("3 < 4 and <b> stays", "3 < 4 and <b> stays"),
         ("* one\n* two", "one\ntwo"),
         ("  * one", "  one"),

@@ -36,6 +36,7 @@ class CallBlock:
         python: it is written as Python writes calls.
         fenced: it stands in a fence of back-ticks.
         recipient: the tool that a header of harmony named.
+        quoted: somebody writes about calls.
     """
 
     def __init__(
@@ -47,10 +48,12 @@ class CallBlock:
         python: bool = False,
         fenced: bool = False,
         recipient: str = "",
+        quoted: bool = False,
     ) -> None:
         self.opened_at = opened_at
         self.body_at = body_at
         self.fenced = fenced
+        self.quoted = quoted
         self.announced = marker is not None
         self._close = marker.close if marker else ()
         self._is_ours = marker is not None and marker.text == TOOL_CALL_OPEN
@@ -68,7 +71,9 @@ class CallBlock:
 
     def find_end(self, text: str, *, final: bool) -> int | None:
         """Where the body ends; None: more text is needed. ``final``: none will come, and the end is the end."""
-        if not self.announced:
+        if self.quoted:
+            end = self._find_behind_closer(text)
+        elif not self.announced:
             end = self._scanner.end(text)
         elif self._is_ours and self._begins_value(text):
             end = self._scanner.end(text, self._close[0])
@@ -122,6 +127,10 @@ class CallBlock:
     def _begins_value(self, text: str) -> bool:
         begin = _SPACE.match(text, self.body_at)
         return begin is not None and text[begin.end() : begin.end() + 1] in ("{", "[")
+
+    def _find_behind_closer(self, text: str) -> int | None:
+        at = self._find_closer(text)
+        return None if at is None else at + next(len(close) for close in self._close if text.startswith(close, at))
 
     def _find_closer(self, text: str) -> int | None:
         found = [at for close in self._close if (at := text.find(close, self._searched)) >= 0]

@@ -13,6 +13,8 @@ _OPEN_OBJECT = re.compile(r"(?:\[\s*)?\{\s*")
 _KEY = re.compile(r"([\"']?)(\w*)")
 _COLON = re.compile(r"\s*:\s*")
 _FUNCTION = re.compile(r"\"?([\w.-]{0,100})\"?")
+_FUNCTION_OPEN = "<function="
+_BODY = re.compile(r"\s{0,100}(?:([\[{<])|([A-Za-z_][\w.-]{0,100})([^\w.-])?)")
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 # A tool is named somewhere in a value that is not whole or not JSON.
 _NAMED = re.compile(rf"[\"']?\b(?:{'|'.join(NAME_KEYS)})\b[\"']?\s{{0,20}}:\s{{0,20}}[\"']([A-Za-z_][\w.-]*)[\"']")
@@ -44,7 +46,24 @@ def guess_call(text: str, at: int, names: Collection[str], *, final: bool = Fals
     return guess
 
 
-def guess_function(text: str, at: int, names: Collection[str]) -> bool | None:
+def guess_form(text: str, at: int, names: Collection[str], *, held: bool, final: bool) -> bool | None:
+    """Whether what stands behind a marker has the form of a call; None: that cannot be said yet.
+
+    ``held``: the marker is the beginning of the form itself, ``<function=``.
+    """
+    if held:
+        return _guess_function(text, at + len(_FUNCTION_OPEN), names)
+    body = _BODY.match(text, at)
+    if body is None:
+        return None if not text[at : at + 101].strip() else False
+    if body[1]:
+        return True
+    if body[3] is None:
+        return True if body[2] in names and final else None
+    return body[2] in names or body[3] in "[{"
+
+
+def _guess_function(text: str, at: int, names: Collection[str]) -> bool | None:
     """Whether ``<function=`` goes on, here, with one of these tools; None: that cannot be said yet."""
     found = _FUNCTION.match(text, at)
     if found is None or (found.end() < len(text) and text[found.end()] != ">"):

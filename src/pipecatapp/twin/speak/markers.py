@@ -85,9 +85,16 @@ _PERHAPS_CONTROL = re.compile(r"<(?:\|(?:/?(?:[A-Za-z][A-Za-z0-9_]{0,40}\|?)?)?|
 HEADER = re.compile(r"<\|(?:start|channel)\|>((?:[^<]|<\|(?:channel|constrain)\|>){0,200}?)<\|message\|>")
 LONGEST_HEADER = 400
 RECIPIENT = re.compile(r"\bto=(?:functions\.)?([\w.-]+)")
-# Harmony whose control tokens the server has taken out.
-BARE_ANALYSIS = re.compile(r"analysis(?=[A-Z])")
-BARE_FINAL = "assistantfinal"
+# <think type="deep">, and how it begins.
+_NAME = rf"<(?:{'|'.join(_NAMES)})"
+_QUOTED = r"\"[^\"<>]{0,60}\"|'[^'<>]{0,60}'|[\w.-]{1,60}"
+_ATTRIBUTE = rf"(?:\s{{1,9}}[\w:-]{{1,30}}\s?=\s?(?:{_QUOTED}))"
+_WITH_ATTRIBUTES = re.compile(rf"{_NAME}{_ATTRIBUTE}{{1,4}}\s{{0,9}}>", re.IGNORECASE)
+_PERHAPS_ATTRIBUTES = re.compile(
+    rf"{_NAME}{_ATTRIBUTE}{{0,4}}"
+    r"\s{0,9}(?:[\w:-]{1,30}(?:\s?=\s?(?:\"[^\"<>]{0,60}|'[^'<>]{0,60})?)?)?",
+    re.IGNORECASE,
+)
 
 
 def find_marker(text: str, at: int) -> Marker | None:
@@ -96,12 +103,16 @@ def find_marker(text: str, at: int) -> Marker | None:
         return MARKERS[found[0]]
     if (found := _CONTROL.match(text, at)) is not None:
         return Marker(Kind.STRAY, found[0])
+    if (found := _WITH_ATTRIBUTES.match(text, at)) is not None:
+        return Marker(Kind.THOUGHT, found[0], _THOUGHT_CLOSERS)
     return None
 
 
 def may_become_marker(text: str, at: int) -> bool:
     """Whether the end of the text, from here on, is the beginning of a marker."""
     if len(text) - at > LONGEST:
-        return False
+        return _PERHAPS_ATTRIBUTES.fullmatch(text, at) is not None
     rest = text[at:]
-    return any(marker.startswith(rest) for marker in MARKERS) or _PERHAPS_CONTROL.fullmatch(rest) is not None
+    if any(marker.startswith(rest) for marker in MARKERS) or _PERHAPS_CONTROL.fullmatch(rest) is not None:
+        return True
+    return _PERHAPS_ATTRIBUTES.fullmatch(rest) is not None

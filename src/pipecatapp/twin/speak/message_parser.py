@@ -2,7 +2,8 @@
 
 Words are passed on exactly as they were written, as soon as they can be nothing else. Thoughts and markers are nobody's
 to hear or see. A call is what a marker announces, or (call_forms.py) JSON or a Python call to a tool that can be called
-now; every other object, list or set is words. What stands in back-ticks is words too.
+now; every other object, list or set is words. A call or a thought stands where a model puts one (line.py): in the
+middle of a sentence, in quotation marks or in back-ticks it is words, and so is a call in the middle of an explanation.
 """
 
 from __future__ import annotations
@@ -13,33 +14,30 @@ from enum import Enum, auto
 from typing import Any
 
 from pipecatapp.domain import ToolCall
+from pipecatapp.twin.speak.beginnings import Beginning, find_beginning, find_channel
 from pipecatapp.twin.speak.call_block import CallBlock
 from pipecatapp.twin.speak.call_forms import MalformedCallError
-from pipecatapp.twin.speak.call_signs import Guess, guess_call, guess_function
+from pipecatapp.twin.speak.call_signs import Guess, guess_call, guess_form
+from pipecatapp.twin.speak.line import Line, is_written_about
 from pipecatapp.twin.speak.markers import (
-    BARE_ANALYSIS,
-    BARE_FINAL,
-    HARMONY_CALL_ENDS,
-    HARMONY_ENDS,
-    HEADER,
     LONGEST,
-    LONGEST_HEADER,
     MARKERS,
-    RECIPIENT,
     Kind,
     Marker,
     find_marker,
     may_become_marker,
 )
+from pipecatapp.twin.speak.protocol import TOOL_CALL_OPEN
 from pipecatapp.twin.speak.scanner import ValueScanner
+from pipecatapp.twin.speak.thought_block import ThoughtBlock
 
 _SPECIAL = re.compile(r"[<\[{`\u25c1]")
 _FENCE = re.compile(r"`{3,64}[ \t]{0,20}[\w+.-]{0,20}[ \t]{0,20}\n\s{0,100}")
 _PERHAPS_FENCE = re.compile(r"`{3,64}[ \t]{0,20}[\w+.-]{0,20}[ \t]{0,20}(?:\n\s{0,100})?")
 _TICKS = re.compile(r"`{1,64}")
-_BODY = re.compile(r"\s{0,100}(?:([\[{<])|([A-Za-z_][\w.-]{0,100})([^\w.-])?)")
 _BETWEEN_CALLS = re.compile(r"[\s,;`]+")
 _FENCE_WORDS = ("json", "xml", "tool_call")
+_TAGS = (TOOL_CALL_OPEN, "<function=")
 _TOO_LONG = MalformedCallError("the call is too long")
 
 
@@ -74,13 +72,13 @@ class MessageParser:
         self._last = ""  # character of the words
         self._in_fence = False
         self._nesting: ValueScanner | None = None  # of a value that is words
+        self._line = Line()
         self._mode = _Mode.WORDS
         self._block = CallBlock(0, 0)
-        self._thought = MARKERS["<think>"]
-        self._thought_at = self._searched = 0
-        self._is_assumed = False
+        self._thought = ThoughtBlock(0, 0, MARKERS["<think>"])
         self._first_call: int | None = None  # where it begins and the last one ends, in the message
         self._last_call = 0
+        self._is_doubtful = False  # the calls: where words follow they are an example
 
     @property
     def ignored(self) -> int:
@@ -97,7 +95,7 @@ class MessageParser:
             case _Mode.CALL:
                 return self._before + self._block.opened_at
             case _Mode.THOUGHT:
-                return self._before + self._thought_at
+                return self._before + self._thought.opened_at
             case _Mode.DONE:
                 return self._last_call
             case _:
@@ -117,7 +115,7 @@ class MessageParser:
         """The message ended (``cut``: it had no more room): the words that were held back. A call that was not closed
         counts as one."""
         self._final = True
-        self._is_assumed = self._is_assumed and not cut
+        self._thought.assumed = self._thought.assumed and not cut
         return self.feed("")
 
     def assume_thought(self) -> None:
@@ -141,16 +139,14 @@ class MessageParser:
 
     def _forget(self) -> None:
         """Let go of the text that was dealt with."""
-        cut = self._at
-        if self._mode is _Mode.CALL:
-            cut = self._block.opened_at
-        elif self._mode is _Mode.THOUGHT:
-            cut = self._at if self._is_assumed else self._searched
+        thought_at = self._at if self._thought.assumed else self._thought.searched
+        cut = {_Mode.CALL: self._block.opened_at, _Mode.THOUGHT: thought_at}.get(self._mode, self._at)
+        if self._is_doubtful and self._first_call is not None:
+            cut = min(cut, self._first_call - self._before)
         self._text = self._text[cut:]
         self._before += cut
         self._at -= cut
-        self._thought_at -= cut
-        self._searched -= cut
+        self._thought.move(cut)
         self._block.move(cut)
 
     def _say(self, text: str, to: int) -> bool:
@@ -158,6 +154,7 @@ class MessageParser:
         if text:
             self._words.append(text)
             self._last = text[-1]
+            self._line.add(text)
             if self._nesting is not None:
                 self._nesting.at = 0
                 if self._nesting.end(text) is not None:
@@ -167,8 +164,8 @@ class MessageParser:
 
     def _read_words(self) -> bool:
         text, at = self._text, self._at
-        if self._before + at == 0 and (begins := self._read_bare_analysis()) is not None:
-            return begins
+        if self._line.is_fresh and not self._in_fence and (begins := find_beginning(text, at, final=self._final)):
+            return self._begin(begins) if isinstance(begins, Beginning) else False
         special = _SPECIAL.search(text, at)
         stop = special.start() if special else len(text)
         if stop > at:
@@ -190,13 +187,15 @@ class MessageParser:
                 return self._read_bracket()
         return self._say(special[0], at + 1)
 
-    def _read_bare_analysis(self) -> bool | None:
-        """At the beginning: harmony without its control tokens. None: it is not that."""
-        if BARE_ANALYSIS.match(self._text) is not None:
-            self._think(0, 0, Marker(Kind.THOUGHT, "", (BARE_FINAL,)), assumed=True)
-            return True
-        more = bool(self._text) and "analysis".startswith(self._text) and not self._final
-        return False if more else None
+    def _begin(self, begins: Beginning) -> bool:
+        if begins.marker is None:
+            self._at = begins.end
+        elif begins.marker.kind is Kind.CALL:
+            self._block = CallBlock(self._at, begins.end, begins.marker, recipient=begins.recipient)
+            self._mode = _Mode.CALL
+        else:
+            self._think(self._at, begins.end, begins.marker, assumed=begins.assumed)
+        return True
 
     def _read_ticks(self) -> bool:
         """Back-ticks: code in a line, or a fence, in which a call may stand."""
@@ -219,6 +218,8 @@ class MessageParser:
 
     def _read_fenced(self, at: int) -> bool | None:
         """What stands first in a fence: a call, or (None) what is words."""
+        if not self._line.is_open:
+            return None
         if self._text[at] in "[{":
             guess = guess_call(self._text, at, self._schemas, final=self._final)
             if guess is Guess.MORE:
@@ -235,23 +236,28 @@ class MessageParser:
 
     def _read_bracket(self) -> bool:
         text, at = self._text, self._at
-        guess = guess_call(text, at, self._schemas, final=self._final)
-        match guess:
+        match guess := guess_call(text, at, self._schemas, final=self._final):
             case Guess.MORE:
                 return False
-            case Guess.JSON | Guess.PYTHON:
+            case Guess.JSON | Guess.PYTHON if self._line.is_open:
                 return self._open_value(at, guess, fenced=False)
-            case Guess.VALUE:
+            case Guess.VALUE | Guess.JSON | Guess.PYTHON:
                 self._nesting = ValueScanner(0)
         return self._say(text[at], at + 1)
 
     def _read_marker(self, marker: Marker, at: int, *, fenced: bool) -> bool:
         behind = at + len(marker.text)
-        if self._in_fence and marker.kind is not Kind.CALL:
+        if self._in_fence:
             return self._say(marker.text, behind)
+        if marker.kind is Kind.CALL:
+            return self._open_call(marker, at, fenced=fenced)
+        written_about = is_written_about(marker, self._line, self._text[behind : behind + 1], final=self._final)
+        if written_about is None:
+            return False
+        if written_about:
+            return self._say(marker.text, behind)
+        self._line.clear()
         match marker.kind:
-            case Kind.CALL:
-                return self._open_call(marker, at, fenced=fenced)
             case Kind.THOUGHT:
                 self._think(at, behind, marker)
             case Kind.THOUGHT_END:
@@ -259,34 +265,19 @@ class MessageParser:
                 self._last, self._nesting, self.retracted = "", None, True
                 self._at = behind
             case Kind.HEADER:
-                return self._read_header(behind)
+                channel = find_channel(self._text, at, behind, final=self._final)
+                return self._begin(channel) if channel else False
             case Kind.END:
                 self._mode, self._last_call = _Mode.DONE, self._before + at
             case Kind.STRAY:
                 self._at = behind
         return True
 
-    def _read_header(self, behind: int) -> bool:
-        """A channel of harmony: only the final one is words."""
-        header = HEADER.match(self._text, self._at)
-        if header is None:
-            if len(self._text) - self._at < LONGEST_HEADER and not self._final:
-                return False
-            self._at = behind
-        elif recipient := RECIPIENT.search(header[1]):
-            marker = Marker(Kind.CALL, "", HARMONY_CALL_ENDS)
-            self._block = CallBlock(self._at, header.end(), marker, recipient=recipient[1])
-            self._mode = _Mode.CALL
-        elif "analysis" in header[1] or "commentary" in header[1]:
-            self._think(self._at, header.end(), Marker(Kind.THOUGHT, "", HARMONY_ENDS))
-        else:
-            self._at = header.end()
-        return True
-
     # Calls.
 
     def _open_value(self, at: int, guess: Guess, *, fenced: bool) -> bool:
         """What no marker announced."""
+        self._mark_doubt(fenced=fenced)
         self._block = CallBlock(self._at, at, python=guess is Guess.PYTHON, fenced=fenced)
         self._mode = _Mode.CALL
         return True
@@ -294,36 +285,35 @@ class MessageParser:
     def _open_call(self, marker: Marker, at: int, *, fenced: bool) -> bool:
         behind = at + len(marker.text)
         body_at = at if marker.held else behind
-        has_form = guess_function(self._text, behind, self._schemas) if marker.held else self._has_form(body_at)
+        has_form = guess_form(self._text, body_at, self._schemas, held=marker.held, final=self._final)
         if has_form is None and not self._final:
             return False
-        if not has_form:  # somebody speaks about the marker, or writes what only begins like it
-            return self._say(self._text[self._at : behind if marker.held else at], behind)
-        self._block = CallBlock(self._at, body_at, marker, fenced=fenced or self._in_fence)
+        attached = self._last.isalnum() and not marker.text.startswith(_TAGS)  # a control token behind words
+        quoted = self._first_call is None and not self._line.is_open and not attached
+        if not has_form or (quoted and not marker.close):  # somebody writes about it, or what only begins like it
+            return self._say(self._text[self._at : behind if marker.held or quoted else at], behind)
+        self._mark_doubt(fenced=fenced)
+        self._block = CallBlock(self._at, body_at, marker, fenced=fenced, quoted=quoted)
         self._mode = _Mode.CALL
         return True
 
-    def _has_form(self, body_at: int) -> bool | None:
-        """Whether what stands behind a marker has the form of a call; None: that cannot be said yet."""
-        body = _BODY.match(self._text, body_at)
-        if body is None:
-            return None if not self._text[body_at : body_at + 101].strip() else False
-        if body[1]:
-            return True
-        if body[3] is None:
-            return True if body[2] in self._schemas and self._final else None
-        return body[2] in self._schemas or body[3] in "[{"
+    def _mark_doubt(self, *, fenced: bool) -> None:
+        """A call begins: may it be an example?"""
+        if self._first_call is None:
+            self._is_doubtful = self._line.has_words if fenced else self._line.leads_on
 
     def _read_call(self) -> bool:
         text, block = self._text, self._block
         end = block.find_end(text, final=self._final)
         if block.is_too_deep() or block.is_too_long(text, end):
-            if block.announced:
+            if block.announced and not block.quoted:
                 return self._end_call([], len(text), _TOO_LONG)
             self._nesting = ValueScanner(0)
             return self._end_as_words(block.body_at + 1)
         if end is None:
             return False
+        if block.quoted:
+            return self._end_as_words(end)
         try:
             calls = block.read(text, end, self._schemas)
         except MalformedCallError as error:
@@ -333,8 +323,7 @@ class MessageParser:
     def _end_as_words(self, to: int) -> bool:
         """It only looked like a call."""
         if self._first_call is not None:  # behind a call nothing is words
-            self._mode = _Mode.DONE
-            return True
+            return self._end_calls(to)
         self._mode = _Mode.WORDS
         self._in_fence = self._in_fence or self._block.fenced
         return self._say(self._text[self._block.opened_at : to], to)
@@ -347,6 +336,17 @@ class MessageParser:
         self._last_call = self._before + at
         self._at, self._last, self._mode = at, "", _Mode.BEHIND
         return True
+
+    def _end_calls(self, to: int) -> bool:
+        """Something else follows the calls: it counts for nothing. Where they were an example, all is words."""
+        if not self._is_doubtful or self._first_call is None:
+            self._mode = _Mode.DONE
+            return True
+        example = self._text[self._first_call - self._before : to]
+        self.calls, self.error, self._first_call, self._is_doubtful = [], None, None, False
+        self._in_fence = example.count("```") % 2 == 1
+        self._mode = _Mode.WORDS
+        return self._say(example, to)
 
     def _read_behind(self) -> bool:
         text = self._text
@@ -375,26 +375,24 @@ class MessageParser:
             return False
         if guess in (Guess.JSON, Guess.PYTHON):
             return self._open_value(self._at, guess, fenced=False)
-        self._mode = _Mode.DONE
-        return True
+        self._is_doubtful = self._is_doubtful and marker is None
+        return self._end_calls(self._at)
 
     # Thoughts.
 
-    def _think(self, at: int, body_at: int, marker: Marker, *, assumed: bool = False) -> None:
-        """A thought begins; an ``assumed`` one that never ends was none."""
-        self._thought, self._thought_at, self._searched = marker, at, body_at
-        self._at, self._is_assumed, self._mode = body_at, assumed, _Mode.THOUGHT
+    def _think(self, at: int, searched: int, marker: Marker, *, assumed: bool = False) -> None:
+        """A thought begins."""
+        self._thought = ThoughtBlock(at, searched, marker, assumed=assumed)
+        self._at, self._mode = at if assumed else searched, _Mode.THOUGHT
 
     def _read_thought(self) -> bool:
-        closers = self._thought.close
-        found = [(at, close) for close in closers if (at := self._text.find(close, self._searched)) >= 0]
-        if found:
-            at, close = min(found)
-            self._at = at if closers is HARMONY_ENDS else at + len(close)
-            self._mode = _Mode.WORDS
-            return True
-        self._searched = max(self._searched, len(self._text) - LONGEST)
-        if not self._final:
+        end = self._thought.find_end(self._text)
+        if end is not None:
+            self._at = end
+            self._line.clear()
+        elif not self._final:
             return False
+        else:
+            self._say(self._text[self._at :] if self._thought.assumed else "", len(self._text))
         self._mode = _Mode.WORDS
-        return self._say(self._text[self._at :] if self._is_assumed else "", len(self._text))
+        return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
@@ -15,43 +14,11 @@ from hypothesis import strategies as st
 from pipecatapp.domain import ToolCall
 from pipecatapp.twin.speak.message_parser import MessageParser
 from pipecatapp.twin.speak.protocol import tool_call_text
+from testing.fakes.parsing import NOW, OSLO, SCHEMAS, Parsed, parse
 
 pytestmark = pytest.mark.unit
 
 CALL = ToolCall("", "ssh.run_command", {"host": "node3", "command": 'echo "}" </b> {'})
-NOW = '{"name": "clock.now", "arguments": {"timezone": "Oslo"}}'
-OSLO = [("clock.now", {"timezone": "Oslo"})]
-SCHEMAS = {
-    "clock.now": {"type": "object", "properties": {"timezone": {"type": "string"}}},
-    "mcp.get_status": {"type": "object", "properties": {}},
-    "ssh.run_command": {"type": "object", "properties": {"host": {"type": "string"}, "command": {"type": "string"}}},
-    "power.set": {"type": "object", "properties": {"seconds": {"type": "integer"}, "service": {"type": "string"}}},
-}
-
-
-@dataclass
-class Parsed:
-    words: str
-    calls: list[tuple[str, dict[str, object]]]
-    error: str
-
-
-def parse(*pieces: str, thinking: bool = False, cut_off: bool = False) -> Parsed:
-    parser = MessageParser(SCHEMAS)
-    if thinking:
-        parser.assume_thought()
-    words = ""
-
-    def read(new: str) -> str:
-        if parser.retracted:
-            parser.retracted = False
-            return new
-        return words + new
-
-    for piece in pieces:
-        words = read(parser.feed(piece))
-    words = read(parser.finish(cut=cut_off))
-    return Parsed(words, [(call.name, dict(call.arguments)) for call in parser.calls], str(parser.error or ""))
 
 
 def test_plain_words_pass_through_at_once() -> None:
@@ -172,8 +139,8 @@ def test_everything_else_is_words_to_the_letter(text: str) -> None:
     assert parse(*text) == Parsed(text, [], "")
 
 
-def test_a_marker_that_somebody_speaks_about_is_dropped_and_the_words_stay() -> None:
-    assert parse("The <tool_call> tag begins it, [TOOL_CALLS] too.").words == "The  tag begins it,  too."
+def test_a_marker_at_the_beginning_of_what_is_no_call_is_dropped() -> None:
+    assert parse("<tool_call>\nSorry, I cannot.").words == "\nSorry, I cannot."
 
 
 @pytest.mark.parametrize(
