@@ -56,6 +56,7 @@ class AnsweringModel:
         self.requests: list[Sequence[Message]] = []
         self.begun = ""  # what the last answer was to go on behind
         self.room = 0  # for the last answer, in tokens
+        self.sampling: Mapping[str, float] = {}
         self.finish_reason = "stop"
         self.cancelled = 0
 
@@ -64,7 +65,7 @@ class AnsweringModel:
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         self.requests.append(request.messages)
-        self.room, self.begun = request.max_tokens, request.begun
+        self.room, self.begun, self.sampling = request.max_tokens, request.begun, request.sampling
         reply = self._reply(request.messages[-1].content)
         try:
             if isinstance(reply, Exception):

@@ -20,7 +20,7 @@ from pipecatapp.llm.slots import Slot, SlotTable
 from pipecatapp.llm.status import EngineStatus
 from pipecatapp.llm.thoughts import ThoughtFilter, Thoughts, close_thought, opens_thought, thinks_apart
 from pipecatapp.llm.wire import completion_delta, delta, json_events, parse_object, raise_for_status, usage
-from pipecatapp.ports import ChatChunk, ChatRequest, ModelProfile, PromptStyle
+from pipecatapp.ports import LLAMA_SAMPLING, SAMPLING, ChatChunk, ChatRequest, ModelProfile, PromptStyle, find_unfit
 from pipecatapp.proxies import is_in_house
 
 logger = logging.getLogger(__name__)
@@ -104,8 +104,9 @@ class OpenAIChatModel:
         counts = Usage()
         with self._translated():
             url, body = await self._asked(request, profile)
-            read = completion_delta if request.begun else delta
-            marked = ThoughtFilter(self._thoughts, begun=bool(request.begun))
+            filled_in = _is_filled_in(request)
+            read = completion_delta if filled_in else delta
+            marked = ThoughtFilter(self._thoughts, begun=filled_in)
             room = request.max_tokens * _LONGEST_TOKEN
             async with (
                 self._slot(request.slot_key, request.messages) as slot,
@@ -192,21 +193,28 @@ class OpenAIChatModel:
 
     async def _asked(self, request: ChatRequest, profile: ModelProfile) -> tuple[str, dict[str, Any]]:
         """Where a request goes, and as what."""
-        body: dict[str, Any] = {"temperature": request.temperature}
+        if unfit := find_unfit(request.sampling, request.form, profile):
+            raise RequestRefusedError(f"this model server does not take {unfit}")
+        body: dict[str, Any] = {"temperature": request.temperature, **request.sampling}
+        if request.form is not None and request.begun:
+            raise RequestRefusedError("an answer of a given form cannot be gone on with")
         if profile.grammars and request.grammar:
             body["grammar"] = request.grammar
-        if not request.begun:
+        if not _is_filled_in(request):
             body |= self._body(request.messages, profile)
             body |= {"max_tokens": request.max_tokens, "stream_options": {"include_usage": True}}
             return f"{self._base}/chat/completions", body
-        # /v1/chat/completions leaves an answer at the end out: the template is filled in first, the answer behind it.
+        # /v1/chat/completions leaves an answer at the end out, and with --skip-chat-parsing it does not keep to a form:
+        # the template is filled in first, the answer behind it.
         filled = await self._http.post(f"{self._root}/apply-template", json=self._body(request.messages, profile))
         if filled.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED, httpx.codes.NOT_IMPLEMENTED):
             raise RequestRefusedError("this model server fills in no templates")
         raise_for_status(filled.status_code, filled.content)
         prompt = str(parse_object(filled.content).get("prompt", ""))
-        if request.begun_in_words:
+        if request.begun_in_words or request.form is not None:
             prompt += close_thought(prompt)
+        if request.form is not None:
+            body["json_schema"] = dict(request.form)
         body |= {"prompt": prompt + request.begun, "n_predict": request.max_tokens, "cache_prompt": True}
         return f"{self._root}/completion", body
 
@@ -246,7 +254,10 @@ class OpenAIChatModel:
         if self._style != "auto":
             style = self._style
         tokens = context if isinstance(context, int) and context > 0 else UNKNOWN_CONTEXT
-        return ModelProfile(name or "unknown", tokens, style, grammars, continues=grammars)
+        sampling = LLAMA_SAMPLING if grammars else SAMPLING
+        return ModelProfile(
+            name or "unknown", tokens, style, grammars, continues=grammars, sampling=sampling, forms=grammars
+        )
 
     @asynccontextmanager
     async def _slot(self, key: str, messages: Sequence[Message]) -> AsyncIterator[Slot]:
@@ -292,3 +303,8 @@ class OpenAIChatModel:
             if response.status_code != httpx.codes.OK:
                 raise_for_status(response.status_code, await response.aread())
             yield json_events(response.aiter_bytes())
+
+
+def _is_filled_in(request: ChatRequest) -> bool:
+    """Whether we fill in the template ourselves: for what llama-server does behind a whole prompt alone."""
+    return bool(request.begun) or request.form is not None

@@ -22,12 +22,13 @@ from pipecatapp.errors import (
     ModelError,
     ModelNotReadyError,
     ModelUnreachableError,
+    RequestRefusedError,
 )
 from pipecatapp.llm.engine import ModelFile
 from pipecatapp.llm.gguf import read_head
 from pipecatapp.llm.thoughts import opens_thought
 from pipecatapp.machine import Machine, detect
-from pipecatapp.ports import ChatChunk, ChatRequest, ModelProfile, PromptStyle
+from pipecatapp.ports import ChatChunk, ChatRequest, ModelProfile, PromptStyle, find_unfit
 
 logger = logging.getLogger(__name__)
 
@@ -221,13 +222,15 @@ class _Loaded:
 
         tokens = self.prompt(request.messages, finished=True)
         usage = self.evaluate(tokens[:-1], stopped)
+        if unfit := find_unfit(request.sampling, request.form, self.profile):
+            raise RequestRefusedError(f"the model in this process does not take {unfit}")
         grammar = LlamaGrammar.from_string(request.grammar, verbose=False) if request.grammar else None
         count, reason, begins = 0, "stop", self._begins_in_thought
         if not stopped():
             for piece in self._llama.create_completion(
                 list(tokens),
                 max_tokens=request.max_tokens,
-                temperature=request.temperature,
+                **{"temperature": request.temperature, **request.sampling},
                 grammar=grammar,
                 stream=True,
             ):

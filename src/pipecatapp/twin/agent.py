@@ -14,6 +14,8 @@ from types import MappingProxyType
 from pipecatapp.domain import ApprovalAnswer, ApprovalRequest, Message, Source, ToolSpec
 from pipecatapp.events import AssistantMessage, ConversationCleared, Event, UserMessage
 from pipecatapp.ports import (
+    AS_USUAL,
+    AnswerOptions,
     ChatModel,
     Classifier,
     ConversationStore,
@@ -192,10 +194,14 @@ class Agent:
         messages: Sequence[Message],
         progress: TurnProgress | None = None,
         expert: str = "",
-        max_tokens: int | None = None,
+        options: AnswerOptions = AS_USUAL,
     ) -> AsyncGenerator[str, None]:
         """Answer the last of a client's own messages (``Completions.complete``). Unlike ``respond`` it raises."""
-        return self._completions.complete(messages, progress, expert, max_tokens)
+        return self._completions.complete(messages, progress, expert, options)
+
+    async def find_unfit(self, options: AnswerOptions) -> str:
+        """Which of the options the model cannot do (``Completions.find_unfit``)."""
+        return await self._completions.find_unfit(options)
 
     async def record_heard(self, conversation: str, turn_id: str, text: str) -> None:
         """After barge-in: only ``text`` came out of the speaker, so only that was said. Unknown turns are ignored."""

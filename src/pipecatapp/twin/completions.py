@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 
 from pipecatapp.domain import Message
-from pipecatapp.ports import Memory, ToolContext
+from pipecatapp.ports import AS_USUAL, AnswerOptions, Memory, ToolContext, find_unfit
 from pipecatapp.twin.remember.consolidation import MemoryConsolidator
 from pipecatapp.twin.remember.history import history_of
 from pipecatapp.twin.speak.builder import PromptBuilder
@@ -54,12 +54,12 @@ class Completions:
         messages: Sequence[Message],
         progress: TurnProgress | None = None,
         expert: str = "",
-        max_tokens: int | None = None,
+        options: AnswerOptions = AS_USUAL,
     ) -> AsyncGenerator[str, None]:
-        """Answer the last of the messages; where it is the assistant's, go on behind it without tools.
+        """Answer the last of the messages. No tool runs where it is the assistant's, which is gone on with, or where
+        the options give the answer a form.
 
         The client's system messages are added behind the persona. ``expert``: this one answers, without tools.
-        ``max_tokens``: each message of the model has this much room, within the limit of this node.
         ``progress.usage`` and ``finish_reason`` are set when it ends; closing it early cancels.
 
         Raises:
@@ -75,14 +75,17 @@ class Completions:
         try:
             async with self._consolidator.busy():
                 if expert:
-                    answer = self._routing.answer(expert, added, talk, progress, max_tokens, begun)
+                    answer = self._routing.answer(expert, added, talk, progress, options, begun)
                 else:
                     request = await self._request(talk, added, progress)
                     most = request.dialect.most_tokens
-                    request.max_tokens = max(1, min(max_tokens or most, most))
-                    if begun:
+                    request.max_tokens = max(1, min(options.max_tokens or most, most))
+                    request.options = options
+                    if begun or options.form is not None:
                         request.schemas = {}  # what looks like a call is the client's text
-                    answer = self._loop.go_on(request, begun) if begun else self._loop.run(request)
+                        answer = self._loop.go_on(request, begun)
+                    else:
+                        answer = self._loop.run(request)
                 async with closing(answer) as pieces:
                     async for piece in pieces:
                         progress.text += piece
@@ -90,6 +93,14 @@ class Completions:
         except SpeechlessError as error:
             progress.text += error.apology.text
             yield error.apology.text
+
+    async def find_unfit(self, options: AnswerOptions) -> str:
+        """Which of the options this node's model cannot do, by its name in the API; empty: it can do all.
+
+        Raises:
+            ModelError: there is no model.
+        """
+        return find_unfit(options.sampling, options.form, (await self._dialect.now()).profile)
 
     async def _request(self, talk: Sequence[Message], added: str, progress: TurnProgress) -> TurnRequest:
         """The last message of the talk as a request, the others as its history.

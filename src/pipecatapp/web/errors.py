@@ -19,6 +19,7 @@ from pipecatapp.errors import (
     ContextOverflowError,
     ModelError,
     PipecatAppError,
+    RequestRefusedError,
     SettledError,
     StorageError,
     UnfitDecisionError,
@@ -49,6 +50,7 @@ PROBLEMS: dict[type[PipecatAppError], Problem] = {
     SettledError: Problem(409),
     UnfitDecisionError: Problem(400),
     ContextOverflowError: Problem(400, code="context_length_exceeded", param="messages"),
+    RequestRefusedError: Problem(400),
     ModelError: Problem(503, SERVER, "engine_failed"),
     StorageError: Problem(507),
 }

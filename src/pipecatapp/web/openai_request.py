@@ -1,8 +1,8 @@
 """What a client of the OpenAI API asks for: read, or refused by the name of the field.
 
 What would change the meaning of the answer is done or refused. Pictures and messages of tools in earlier turns become
-text, so that a conversation which once had one goes on. Sampling parameters belong to the node's model and are accepted
-without effect.
+text, so that a conversation which once had one goes on. Sampling parameters and ``response_format`` go to the model
+server, where that takes them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipecatapp.domain import Message
+from pipecatapp.json_bounds import find_excess
+from pipecatapp.ports import LLAMA_SAMPLING, SAMPLING, AnswerOptions
 from pipecatapp.web.errors import BadRequestError
 
 MODEL = "pipecatapp"
@@ -29,6 +31,10 @@ _FORMS = (
     "guided_grammar",
     "structured_outputs",
 )
+# What else they are told of sampling, in values that are no numbers.
+_SAMPLERS = ("samplers", "sampler_seq", "dry_sequence_breakers", "ignore_eos", "n_probs", "top_logprobs", "lora")
+_SCHEMA_VALUES = 2_000
+_LARGEST = 1e9
 _NO_TOOLS = "the tools are those of this node, a client's are not supported: leave them out, or send tool_choice 'none'"
 
 
@@ -76,7 +82,8 @@ class StreamOptions(BaseModel):
 
 
 class ChatCompletionRequest(BaseModel):
-    """The fields that matter here; others are accepted without effect, but for ``_FORMS``."""
+    """The fields that matter here; of the others those of ``_FORMS`` and ``_SAMPLERS`` are refused, sampling parameters
+    go on to llama-server, the rest is about something else than the answer."""
 
     model_config = ConfigDict(extra="allow")
     model: str = MODEL
@@ -92,6 +99,11 @@ class ChatCompletionRequest(BaseModel):
     tool_choice: str | dict[str, Any] | None = None
     function_call: str | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, ge=0, le=1)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     modalities: list[str] | None = None
     audio: Any = None
     logprobs: bool | None = None
@@ -152,6 +164,39 @@ def read_messages(body: ChatCompletionRequest, models: Sequence[str]) -> list[Me
     return messages
 
 
+def read_options(body: ChatCompletionRequest) -> AnswerOptions:
+    """How the client wants its answer.
+
+    Raises:
+        BadRequestError: an option is none; names the field.
+    """
+    given = {**body.model_dump(include=set(SAMPLING), exclude_none=True)}
+    for name, value in (body.model_extra or {}).items():
+        if name in LLAMA_SAMPLING and value is not None:
+            if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > _LARGEST:
+                raise BadRequestError(f"{name} must be a number", name)
+            given[name] = value
+    return AnswerOptions(body.most_tokens, given, _read_form(body.response_format))
+
+
+def _read_form(given: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The JSON Schema of the answer; None: words."""
+    kind = (given or {}).get("type", "text")
+    if given is None or kind == "text":
+        return None
+    if kind == "json_object":
+        return {"type": "object"}
+    if kind != "json_schema":
+        raise BadRequestError(f"response_format {kind!r} is not supported", "response_format")
+    asked = given.get("json_schema")
+    schema = asked.get("schema") if isinstance(asked, dict) else None
+    if not isinstance(schema, dict):
+        raise BadRequestError("response_format.json_schema has no schema", "response_format")
+    if too_much := find_excess(schema, values=_SCHEMA_VALUES):
+        raise BadRequestError(f"the schema is {too_much}", "response_format")
+    return schema
+
+
 def _refuse_what_is_not_done(body: ChatCompletionRequest) -> None:
     if body.n not in (None, 1):
         raise BadRequestError("only n=1 is supported", "n")
@@ -163,11 +208,6 @@ def _refuse_what_is_not_done(body: ChatCompletionRequest) -> None:
             raise BadRequestError(_NO_TOOLS, field)
     if body.tool_choice not in (None, "none", "auto"):
         raise BadRequestError("the agent decides itself whether it uses a tool: leave tool_choice out", "tool_choice")
-    if body.response_format is not None and body.response_format.get("type", "text") != "text":
-        kind = body.response_format["type"]
-        raise BadRequestError(
-            f"response_format {kind!r} is not supported: the agent answers in words", "response_format"
-        )
     if body.audio is not None or set(body.modalities or ()) - {"text"}:
         raise BadRequestError("the answer is text: leave audio and modalities out", "modalities")
     if body.logprobs:
@@ -178,7 +218,10 @@ def _refuse_what_is_not_done(body: ChatCompletionRequest) -> None:
         raise BadRequestError("web_search_options are not supported", "web_search_options")
     for field in _FORMS:
         if (body.model_extra or {}).get(field):
-            raise BadRequestError(f"{field} is not supported: the agent answers in words", field)
+            raise BadRequestError(f"{field} is not supported: send a response_format", field)
+    for field in _SAMPLERS:
+        if (body.model_extra or {}).get(field):
+            raise BadRequestError(f"{field} is not supported", field)
 
 
 def _role_of(message: ChatMessage) -> Literal["system", "user", "assistant"]:

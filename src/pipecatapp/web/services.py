@@ -13,7 +13,7 @@ from pipecatapp.domain import ApprovalAnswer, ApprovalRequest, CameraView, Messa
 from pipecatapp.hub import EventHub
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.states import States
-from pipecatapp.ports import AuditLog
+from pipecatapp.ports import AS_USUAL, AnswerOptions, AuditLog
 from pipecatapp.storage.event_log import EventLog
 from pipecatapp.twin.turn_progress import TurnProgress
 from pipecatapp.web.auth import Access
@@ -69,13 +69,19 @@ class Completions(Protocol):
     """Answers a conversation that the client keeps, for the OpenAI-compatible API."""
 
     def complete(
-        self, messages: Sequence[Message], progress: TurnProgress, expert: str = "", max_tokens: int | None = None
+        self,
+        messages: Sequence[Message],
+        progress: TurnProgress,
+        expert: str = "",
+        options: AnswerOptions = AS_USUAL,
     ) -> AsyncIterator[str]:
         """Stream the answer to the last message. Closing it early cancels.
 
-        ``expert``: this one answers. ``max_tokens``: no more than these, within the limit of the node. When it ends
-        ``progress.usage`` and ``finish_reason`` are set.
+        ``expert``: this one answers. When it ends ``progress.usage`` and ``finish_reason`` are set.
         """
+
+    async def find_unfit(self, options: AnswerOptions) -> str:
+        """Which of the options the model cannot do, by its name in the API; empty: it can do all."""
 
 
 class ExpertTable(Protocol):

@@ -82,6 +82,15 @@ async def test_old_pictures_and_tool_messages_are_text_so_that_the_conversation_
         ({"n": 2}, "n"),
         ({"extra_body": {"grammar": 'root ::= "x"'}}, "grammar"),
         ({"extra_body": {"guided_json": {"type": "object"}}}, "guided_json"),
+        ({"extra_body": {"top_k": 3}}, "top_k"),  # this model server is none that takes it
+        ({"extra_body": {"min_p": "much"}}, "min_p"),
+        ({"extra_body": {"samplers": ["top_k"]}}, "samplers"),
+        ({"extra_body": {"ignore_eos": True}}, "ignore_eos"),
+        ({"temperature": 3}, "temperature"),
+        ({"top_p": -1}, "top_p"),
+        ({"presence_penalty": 5}, "presence_penalty"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}}, "response_format"),
+        ({"response_format": {"type": "xml"}}, "response_format"),
     ],
 )
 async def test_what_would_change_the_answer_and_is_not_done_is_refused_by_name(
@@ -92,6 +101,14 @@ async def test_what_would_change_the_answer_and_is_not_done_is_refused_by_name(
     assert refused.value.param == field
 
 
+async def test_how_the_model_picks_its_words_goes_on_to_its_server(mission: Mission, client: AsyncOpenAI) -> None:
+    asked = {"temperature": 0.1, "top_p": 0.5, "seed": 3, "presence_penalty": 1.5, "frequency_penalty": -1.0}
+    await ask(client, HI, **asked)
+    assert mission.model.sampling == asked
+    await ask(client, HI, temperature=None)
+    assert mission.model.sampling == {}
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -100,7 +117,7 @@ async def test_what_would_change_the_answer_and_is_not_done_is_refused_by_name(
         {"tool_choice": "auto"},
         {"response_format": {"type": "text"}},
         {"modalities": ["text"]},
-        {"temperature": 0.1, "top_p": 0.5, "seed": 3, "user": "x", "metadata": {"a": "b"}},
+        {"user": "x", "metadata": {"a": "b"}, "extra_body": {"chat_id": "1"}},
         {"logprobs": False, "logit_bias": {}},
     ],
 )

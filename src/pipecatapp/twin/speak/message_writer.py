@@ -72,7 +72,11 @@ class MessageWriter:
     ) -> ChatRequest:
         """What the model is asked; ``begun`` is what there is of the message already."""
         system = request.system if dialect is request.dialect else request.system_for(dialect)
-        grammar = dialect.grammar(form, request.tools, [expert.name for expert in request.experts], request.words)
+        options = request.options
+        grammar = None
+        if options.form is None:
+            experts = [expert.name for expert in request.experts]
+            grammar = dialect.grammar(form, request.tools, experts, request.words)
         return ChatRequest(
             messages=[system, *request.history.messages(), *request.messages, *correction],
             max_tokens=request.max_tokens,
@@ -81,6 +85,8 @@ class MessageWriter:
             slot_key=request.context.conversation,
             begun=begun,
             begun_in_words=bool(message.begun),
+            sampling=options.sampling,
+            form=options.form,
         )
 
     def _resume(

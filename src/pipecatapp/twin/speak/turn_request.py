@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipecatapp.domain import ApprovalRequest, Expert, Message, ToolCall, ToolSpec
-from pipecatapp.ports import ToolContext
+from pipecatapp.ports import AS_USUAL, AnswerOptions, ToolContext
 from pipecatapp.twin.remember.history import History
 from pipecatapp.twin.speak.call_forms import MalformedCallError
 from pipecatapp.twin.speak.dialect import Dialect
@@ -25,7 +25,7 @@ class TurnRequest:
     ``schemas`` are the parameters of all that can be called, by name: more than ``tools``, which the model is told of.
     ``system_for`` makes the front for another model, should one have to go on; ``given`` is a call that is
     clear before the model is asked. ``told`` counts the characters of ``progress.text`` that belong to the messages
-    before the last.
+    before the last. ``options`` are those of a client of the API.
     """
 
     words: str
@@ -44,6 +44,7 @@ class TurnRequest:
     calls: list[ToolCall] = field(default_factory=list)
     asked: ApprovalRequest | None = None
     told: int = 0
+    options: AnswerOptions = AS_USUAL
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipecatapp.domain import Expert, Message, ToolSpec, Usage
 from pipecatapp.errors import ModelUnreachableError
-from pipecatapp.ports import ChatChunk, ChatRequest, Classifier, ExpertDirectory
+from pipecatapp.ports import AS_USUAL, AnswerOptions, ChatChunk, ChatRequest, Classifier, ExpertDirectory
 from pipecatapp.twin.speak.message_parser import MessageParser
 from pipecatapp.twin.speak.protocol import defuse
 from pipecatapp.twin.streams import closing
@@ -108,11 +108,11 @@ class Routing:
         added: str,
         talk: Sequence[Message],
         progress: TurnProgress,
-        max_tokens: int | None = None,
+        options: AnswerOptions = AS_USUAL,
         begun: str = "",
     ) -> AsyncGenerator[str, None]:
-        """The expert's words to a client's own messages; ``added`` stands behind its persona. ``max_tokens``: no more
-        than these, where the expert's own limit is not lower. ``begun``: it goes on behind this beginning.
+        """The expert's words to a client's own messages; ``added`` stands behind its persona. ``begun``: it goes on
+        behind this beginning.
 
         Raises:
             ModelError: it could not answer, and nobody could for it.
@@ -124,9 +124,11 @@ class Routing:
         assert self._directory is not None  # noqa: S101 - or nobody would be known
         front = "\n\n".join(part for part in (self._persona(name).strip(), added.strip()) if part)
         messages = [Message("system", front), *(Message(m.role, defuse(m.content)) for m in talk)]
-        request = ChatRequest(messages, begun=begun, begun_in_words=bool(begun))
-        if max_tokens is not None:
-            request = replace(request, max_tokens=max(1, min(max_tokens, request.max_tokens)))
+        request = ChatRequest(
+            messages, begun=begun, begun_in_words=bool(begun), sampling=options.sampling, form=options.form
+        )
+        if options.max_tokens is not None:
+            request = replace(request, max_tokens=max(1, min(options.max_tokens, request.max_tokens)))
         async with closing(read_expert(self._directory.ask(name, request), progress)) as pieces:
             async for words in pieces:
                 yield words

@@ -20,11 +20,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from pipecatapp.domain import Message
 from pipecatapp.errors import ModelError
+from pipecatapp.ports import AnswerOptions
 from pipecatapp.twin.streams import closing
 from pipecatapp.twin.turn_progress import TurnProgress
-from pipecatapp.web.errors import SERVER, Problem, error_body, error_response, find_problem
+from pipecatapp.web.errors import SERVER, BadRequestError, Problem, error_body, error_response, find_problem
 from pipecatapp.web.json_body import json_router
-from pipecatapp.web.openai_request import MODEL, ChatCompletionRequest, read_messages, unknown_model
+from pipecatapp.web.openai_request import MODEL, ChatCompletionRequest, read_messages, read_options, unknown_model
 from pipecatapp.web.services import WebServices
 
 log = logging.getLogger(__name__)
@@ -63,8 +64,11 @@ def create_router(services: WebServices) -> APIRouter:
                 return error_response(
                     f"the engine is not ready: {state.reason}", Problem(503, SERVER, "engine_not_ready")
                 )
+        options = read_options(body)
+        if not expert and (unfit := await services.completions.find_unfit(options)):
+            raise BadRequestError(f"{unfit} is not supported by the model server of this node", unfit)
         services.metrics.count_api_request()
-        answer = _Answer(services, messages, body, expert)
+        answer = _Answer(services, messages, body, expert, options)
         if not body.stream:
             return await _answer_unless_gone(request, answer.whole())
         include_usage = body.stream_options is not None and body.stream_options.include_usage
@@ -77,13 +81,18 @@ class _Answer:
     """One completion on its way out."""
 
     def __init__(
-        self, services: WebServices, messages: list[Message], body: ChatCompletionRequest, expert: str
+        self,
+        services: WebServices,
+        messages: list[Message],
+        body: ChatCompletionRequest,
+        expert: str,
+        options: AnswerOptions,
     ) -> None:
         self._model = expert or MODEL
         self._id = f"chatcmpl-{secrets.token_hex(12)}"
         self._created = int(time.time())
         self._progress = TurnProgress(conversation=f"api-{secrets.token_hex(8)}", source="api")
-        pieces = services.completions.complete(messages, self._progress, expert, body.most_tokens)
+        pieces = services.completions.complete(messages, self._progress, expert, options)
         self._pieces = _cut_at(pieces, body.stops) if body.stops else pieces
 
     async def whole(self) -> Response:

@@ -8,7 +8,7 @@ import pytest
 
 from pipecatapp.domain import Message, Risk, ToolResult
 from pipecatapp.events import AssistantDelta, AssistantMessage, ToolFinished
-from pipecatapp.ports import ChatChunk
+from pipecatapp.ports import AnswerOptions, ChatChunk
 from pipecatapp.twin.speak.protocol import GO_ON, WAITING
 from pipecatapp.twin.speak.sentences import MORE
 from pipecatapp.twin.turn_progress import TurnProgress
@@ -162,7 +162,7 @@ async def test_a_program_is_told_that_the_answer_has_no_end(house: House) -> Non
     assert progress.finish_reason == "length"
     for wanted, given in ((7, 7), (100_000, 4096 // 3)):
         progress = TurnProgress("", "api")
-        async for _ in h.agent.complete([Message("user", "count")], progress, max_tokens=wanted):
+        async for _ in h.agent.complete([Message("user", "count")], progress, options=AnswerOptions(wanted)):
             pass
         assert h.model.requests[-1].max_tokens == given
         assert progress.finish_reason == "stop"
