@@ -49,6 +49,11 @@ class Line:
         return not (self.is_quoting or _ITEM.fullmatch(line)) and _ends_sentence(line)
 
     @property
+    def may_call(self) -> bool:
+        """Whether a call may stand here: also behind words that lead up to it ("Let me look: ...")."""
+        return self.is_open or (self._text.rstrip().endswith(":") and not self.is_quoting)
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing stands in this line."""
         return not self._text.strip()

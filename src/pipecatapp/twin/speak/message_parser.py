@@ -218,7 +218,7 @@ class MessageParser:
 
     def _read_fenced(self, at: int) -> bool | None:
         """What stands first in a fence: a call, or (None) what is words."""
-        if not self._line.is_open:
+        if not self._line.may_call:
             return None
         if self._text[at] in "[{":
             guess = guess_call(self._text, at, self._schemas, final=self._final)
@@ -239,7 +239,7 @@ class MessageParser:
         match guess := guess_call(text, at, self._schemas, final=self._final):
             case Guess.MORE:
                 return False
-            case Guess.JSON | Guess.PYTHON if self._line.is_open:
+            case Guess.JSON | Guess.PYTHON if self._line.may_call:
                 return self._open_value(at, guess, fenced=False)
             case Guess.VALUE | Guess.JSON | Guess.PYTHON:
                 self._nesting = ValueScanner(0)
@@ -289,7 +289,7 @@ class MessageParser:
         if has_form is None and not self._final:
             return False
         attached = self._last.isalnum() and not marker.text.startswith(_TAGS)  # a control token behind words
-        quoted = self._first_call is None and not self._line.is_open and not attached
+        quoted = self._first_call is None and not self._line.may_call and not attached
         if not has_form or (quoted and not marker.close):  # somebody writes about it, or what only begins like it
             return self._say(self._text[self._at : behind if marker.held or quoted else at], behind)
         self._mark_doubt(fenced=fenced)

@@ -16,7 +16,8 @@ CALL = f"<tool_call>{NOW}</tool_call>"
     [
         f"You could write {CALL}",
         f"You could write {CALL} and it would run.",
-        f"You could write: {CALL}",
+        f"You could write: {CALL} and so on.",
+        f'"You could write: {CALL}',
         f'He typed "{CALL}" there.',
         f'"{CALL}"',
         f'He said "Look. {CALL}" to me.',
@@ -71,6 +72,7 @@ def test_what_is_quoted_is_words_to_the_letter(text: str) -> None:
         (f"Let me look that up:\n```json\n{NOW}\n```", "Let me look that up:\n"),
         (f"Let me look that up\n{CALL}\n", "Let me look that up\n"),
         (f"Let me see. {CALL}", "Let me see. "),
+        (f"Let me see: {CALL}", "Let me see: "),
         (f"Let me see!\n\n{CALL}\nIt is ten in Oslo.", "Let me see!\n\n"),
         (f"{CALL}\nIt is ten in Oslo.", ""),
         (f"Look:\n{CALL}\n<tool_response>ten</tool_response> It is ten.", "Look:\n"),
