@@ -111,6 +111,9 @@ class Statements:
         leaning: a clause that says nothing without the one before it ("my brother is not").
         secret: what is kept only when a person asks for it: passwords, codes, numbers of cards and accounts, keys.
         filler: what people begin with before they say it.
+        doubt: what stands in a sentence that is not meant as it stands: a doubt, a condition, what others say, a tag.
+        retraction: how a sentence begins that takes back the one before it ("at least I think so").
+        task: how a request begins whose rest is what to do it with ("translate ...").
         wish: "remember that ..."; group 1 is what to remember.
         tail: a request that follows and is no part of it.
         statement: a whole statement that is worth keeping.
@@ -128,6 +131,9 @@ class Statements:
     leaning: Pattern[str]
     secret: Pattern[str]
     filler: Pattern[str]
+    doubt: Pattern[str]
+    retraction: Pattern[str]
+    task: Pattern[str]
     wish: Pattern[str]
     tail: Pattern[str]
     statement: Pattern[str]
@@ -185,6 +191,7 @@ class Language:
         yes_or_no: whether a whole request is a plain yes or a plain no; None: it is (also) something else.
         means_go_on: whether a whole request asks for the rest of an answer, once that was offered.
         stem: a word without its endings, so that its forms meet. Linear and cached: it is asked for every word.
+        units: what stands behind a number, with a full stop or without ("in.").
         is_abbreviation: whether a token with its full stop ("Dr.", "J.") is an abbreviation: no sentence ends there.
         stop_words: see there, like the rest.
         shapes: what is written in a request and is no word.
@@ -195,6 +202,7 @@ class Language:
     yes_or_no: Callable[[str], YesOrNo | None]
     means_go_on: Callable[[str], bool]
     stem: Callable[[str], str]
+    units: frozenset[str]
     is_abbreviation: Callable[[str], bool]
     stop_words: StopWords
     numbers: Numbers

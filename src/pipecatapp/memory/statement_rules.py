@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from pipecatapp.domain import Fact, Turn
 from pipecatapp.languages import language
+from pipecatapp.languages.assertions import asserted, is_doubtful, sentences
 from pipecatapp.memory.fact_candidates import FactCandidate
 from pipecatapp.memory.keywords import words
 from pipecatapp.storage.fact_table import same_words
@@ -30,7 +31,7 @@ def extract_statements(turn: Turn, before: Sequence[Turn], related: Sequence[Fac
     if correction is not None:
         return [correction]
     notes: list[FactCandidate] = []
-    for part in _split(turn.user_text):
+    for part in (part for said in asserted(turn.user_text) for part in _split(said)):
         sentence = part.strip()
         if _RULES.filler.match(sentence):
             sentence = _RULES.filler.sub("", " ".join(part.split()), count=1)
@@ -43,19 +44,19 @@ def extract_statements(turn: Turn, before: Sequence[Turn], related: Sequence[Fac
 
 def is_unasked_secret(text: str, said: str) -> bool:
     """Whether this is a password, a code or the like that the person, whose words are ``said``, did not ask to keep."""
-    asked = any(_RULES.wish.search(part) for part in _split(said))
+    asked = any(_RULES.wish.search(part) for sentence in sentences(said) for part in _split(sentence))
     return bool(_RULES.secret.search(text)) and not asked
 
 
 def _split(text: str) -> list[str]:
-    """The statements of a text. No sentence ends at an abbreviation; a clause that leans on the one before it
-    ("but my brother is not") stays with it."""
+    """The statements of a sentence. A clause that leans on the one before it ("but my brother is not") stays with
+    it."""
     parts: list[str] = []
     begin = 0
     for found in _RULES.boundary.finditer(text):
         before = text[begin : found.start()].rsplit(None, 1)
-        if found[0] == "." and before and language().is_abbreviation(f"{before[-1]}."):
-            continue
+        if found[0] == "." and before and text[found.end() :].strip():
+            continue  # sentences were told apart already: this is an abbreviation
         if not found[0].strip(".!;\n") or not _RULES.leaning.match(text, found.end()):
             parts.append(text[begin : found.start()])
             begin = found.end()
@@ -97,7 +98,7 @@ def _excludes(new: re.Match[str], old: re.Match[str]) -> bool:
 def _corrected(text: str, before: Sequence[Turn], related: Sequence[Fact]) -> FactCandidate | None:
     """The fact that was just spoken of, with what it is now called instead."""
     found = _RULES.correction.fullmatch(" ".join(text.split()).rstrip(".! "))
-    if found is None or not before:
+    if found is None or not before or is_doubtful(" ".join(text.split())):
         return None
     value = _RULES.tail.sub("", found["value"]).strip(" ,.")
     spoken = set(words(f"{before[-1].user_text} {before[-1].assistant_text}"))

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pipecatapp.domain import Fact, Message, Turn, defuse
 from pipecatapp.errors import ModelError
 from pipecatapp.languages import language
+from pipecatapp.languages.assertions import asserted
 from pipecatapp.memory.fact_candidates import FactCandidate
 from pipecatapp.memory.keywords import words
 from pipecatapp.memory.statement_rules import extract_statements, is_unasked_secret
@@ -123,7 +124,8 @@ def _parse(written: str, related: Sequence[Fact]) -> list[FactCandidate]:
 
 def _carried(note: FactCandidate, turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> bool:
     """Whether the person's words carry it."""
-    own = [turn.user_text, *(earlier.user_text for earlier in before[-1:] if earlier.speaker == "person")]
+    said_now = " ".join(asserted(turn.user_text))
+    own = [said_now, *(earlier.user_text for earlier in before[-1:] if earlier.speaker == "person")]
     own += [fact.text for fact in related if fact.id == note.replaces]
     said = set(_plain(" ".join(own)))
     about = [word for word in _plain(note.text) if word not in _ITS_OWN]
@@ -132,7 +134,7 @@ def _carried(note: FactCandidate, turn: Turn, before: Sequence[Turn], related: S
     if not carried or any(word not in said and word not in _ITS_OWN for word in exact):
         log.info("a note was not kept: the person's words do not carry it")
         return False
-    return bool(set(about) & set(_plain(turn.user_text)))
+    return bool(set(about) & set(_plain(said_now)))
 
 
 def _plain(text: str) -> list[str]:

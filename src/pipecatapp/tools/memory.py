@@ -14,6 +14,7 @@ from typing import Any
 from pipecatapp.domain import Fact, Preview, ToolResult, ToolSpec
 from pipecatapp.errors import StorageError, ToolError, ToolOffError
 from pipecatapp.languages import language
+from pipecatapp.languages.assertions import asserted, is_doubtful
 from pipecatapp.ports import ConversationStore, FactStore, Tool, ToolContext
 from pipecatapp.tools.registry import ToolServices
 
@@ -82,7 +83,10 @@ class Remember:
             return _contains(context.words, text)
         records = await self._conversations.load(context.conversation) if context.conversation else []
         said = [record.turn.user_text for record in records[-_EARLIER_TURNS:] if record.turn.speaker == "person"]
-        own = set(_words(" ".join([*said, context.words])))
+        said.append(context.words)
+        # What somebody doubts, or tells of others, is theirs only together with that.
+        meant = said if is_doubtful(text) else [sentence for words in said for sentence in asserted(words)]
+        own = set(_words(" ".join(meant)))
         asked = _words(text)
         return bool(asked) and sum(word in own for word in asked) >= _OWN_WORDS * len(asked)
 

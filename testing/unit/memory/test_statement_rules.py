@@ -55,6 +55,18 @@ def texts(words: str) -> list[str]:
         ("my pincushion is in the drawer", ["my pincushion is in the drawer"]),
         ("call me captain please", ["call me captain"]),
         ("i have two children", ["i have two children"]),
+        ("My daughter is 5 ft. 3 in. tall.", ["My daughter is 5 ft. 3 in. tall"]),
+        ("My desk is 3 ft. by 50 in. wide. My dog is Rex.", ["My desk is 3 ft. by 50 in. wide", "My dog is Rex"]),
+        ("my cat is in. my dog is out in the garden.", ["my cat is in", "my dog is out in the garden"]),
+        ("I like apples, pears etc. and nuts.", ["I like apples, pears etc. and nuts"]),
+        ('my cat is called "Tiger. The Second."', ['my cat is called "Tiger. The Second."']),
+        ("my daughter is called hope", ["my daughter is called hope"]),
+        ("my birthday is in may", ["my birthday is in may"]),
+        ("I told you my name is Joe.", ["my name is Joe"]),
+        ("my office is on the right", ["my office is on the right"]),
+        ("It may rain. My dog is called Rex.", ["My dog is called Rex"]),
+        ("remember that my friend thinks my name is Tom", ["my friend thinks my name is Tom"]),
+        ("My brother writes books.", []),
     ],
 )
 def test_a_statement_is_kept_in_the_persons_words(words: str, kept: list[str]) -> None:
@@ -87,6 +99,63 @@ def test_what_is_no_statement_is_not_kept(words: str) -> None:
     assert texts(words) == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        # doubts
+        "my car is red if I remember right",
+        "I think my meeting is on friday",
+        "maybe my name is Tom",
+        "my keys are probably in the car",
+        "my car is red, I guess",
+        "My car is red. At least I think so.",
+        "My car is red. I'm not sure, though.",
+        "My name is Napoleon. Just kidding!",
+        "as far as I know my car is red",
+        "my appointment should be on friday",
+        "my dog might be ill",
+        "i am not sure if my name is in the book",
+        # what others say
+        "my friend thinks my name is Tom",
+        "my friend thinks i am tall and my name is tom",
+        "My mother told me my name is Tom",
+        "they say my house is haunted",
+        "according to my boss my car is red",
+        "My friend wrote me: my name is Tom.",
+        "My name is Tom, or so my friend says.",
+        "i heard my neighbour is moving to leeds",
+        "my doctor claims my heart is weak",
+        # conditions and suppositions
+        "if i win my car is red",
+        "my car is red unless they painted it",
+        "imagine my name is tom",
+        "let's say my name is Tom",
+        "suppose i live in paris and my name is tom",
+        "i would love it if my name was tom",
+        "in my dream i live in paris",
+        "my brother would like a dog",
+        "for example my name is tom",
+        # quotations, and what something is to be done with
+        'he said "hello. my name is tom. i live in leeds."',
+        '"My name is Tom." is a line of a film.',
+        "\u201cI live in Paris. My name is Tom.\u201d",
+        "Translate to German: my dog is brown. My cat is black.",
+        "translate this\nmy dog is brown\nmy cat is black",
+        "write a poem. my love is gone. my heart is broken.",
+        # questions without a sign
+        "my car is red isn't it",
+        "my car is red, right",
+        "my meeting is on friday, is it not",
+        "do you know whether my car is red",
+        # negations
+        "it is not true that my name is tom and my car is red",
+        "my name is no longer tom",
+    ],
+)
+def test_what_is_not_meant_as_it_stands_is_not_kept(words: str) -> None:
+    assert texts(words) == []
+
+
 DENTIST = Fact("7", "my dentist appointment is on wednesday at three")
 KEY = Fact("8", "the spare key is under the blue pot")
 
@@ -114,7 +183,18 @@ def test_a_correction_replaces_what_was_just_answered() -> None:
     assert (note.text, note.replaces) == ("the spare key is in the drawer", "8")
 
 
-@pytest.mark.parametrize("words", ["no thanks", "no", "no i don't think so", "actually tell me a joke", "wait, stop"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "no thanks",
+        "no",
+        "no i don't think so",
+        "actually tell me a joke",
+        "wait, stop",
+        "no, maybe thursday",
+        "no, my wife says it is thursday",
+    ],
+)
 def test_a_no_that_corrects_nothing_changes_nothing(words: str) -> None:
     before = [turn("where is the spare key", "The spare key is under the blue pot.")]
     assert extract_statements(turn(words), before, [KEY, DENTIST]) == []

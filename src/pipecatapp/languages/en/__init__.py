@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipecatapp.languages.en import things
-from pipecatapp.languages.en.abbreviations import is_abbreviation
+from pipecatapp.languages.en.abbreviations import UNITS, is_abbreviation
 from pipecatapp.languages.en.answers import means_go_on, yes_or_no
 from pipecatapp.languages.en.memory_requests import MEMORY_REQUESTS
 from pipecatapp.languages.en.numbers import NUMBERS
@@ -22,6 +22,7 @@ LANGUAGE = Language(
     yes_or_no=yes_or_no,
     means_go_on=means_go_on,
     stem=stem,
+    units=UNITS,
     is_abbreviation=is_abbreviation,
     stop_words=STOP_WORDS,
     numbers=NUMBERS,

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 ABBREVIATIONS = frozenset(
     {
-        "dr", "mr", "mrs", "ms", "st", "vs", "prof", "gen", "col", "sgt", "rev", "jr", "sr", "no", "nr", "fig",
-        "approx", "ca", "cf", "e.g", "i.e", "eg", "ie", "p.m", "a.m", "u.s", "u.k", "inc", "ltd", "dept", "est",
-        "min", "max", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr", "jun", "jul",
-        "aug", "sep", "sept", "oct", "nov", "dec", "ft", "mt", "rd", "ave", "blvd", "apt", "hwy", "co", "corp", "hon",
-        "capt", "lt", "maj", "tel", "ext", "tbsp", "tsp", "lb", "lbs", "oz", "h.c", "ph.d",
+        "a.m", "approx", "apr", "apt", "aug", "ave", "blvd", "bros", "ca", "capt", "cf", "co", "col", "corp", "dec",
+        "dept", "dr", "e.g", "eg", "est", "etc", "excl", "ext", "feb", "fig", "fri", "ft", "gen", "h.c", "hon", "hwy",
+        "i.e", "ie", "inc", "incl", "jan", "jr", "jul", "jun", "lb", "lbs", "lt", "ltd", "maj", "mar", "max", "min",
+        "misc", "mon", "mr", "mrs", "ms", "mt", "no", "nov", "nr", "oct", "oz", "p.m", "ph.d", "pp", "prof", "rd",
+        "rev", "sat", "sep", "sept", "sgt", "sr", "st", "sun", "tbsp", "tel", "temp", "thu", "tsp", "tue", "u.k",
+        "u.s", "vol", "vs", "wed",
+    }
+)  # fmt: skip
+# Words of their own as well, but for where a number stands before them.
+UNITS = frozenset(
+    {
+        "in", "ft", "yd", "yds", "mi", "pt", "qt", "gal", "hr", "hrs", "sec", "secs", "mins", "yr", "yrs", "mo", "wk",
+        "cm", "mm", "m", "km", "kg", "g", "mg", "l", "ml", "sq", "cu", "deg", "c", "f",
     }
 )  # fmt: skip
 

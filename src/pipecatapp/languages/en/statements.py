@@ -30,8 +30,48 @@ _SECRET = re.compile(
 )
 _FILLER = re.compile(
     r"(?:(?:um|uh|er|well|so|oh|ok|okay|hey|hi|hello|now|and|but|also|listen|please|yes|yeah|actually|by the way|"
-    r"just so you know|for your information|fyi|you know|i think|i believe|as you know|you should know|"
+    r"just so you know|for your information|fyi|you know|as you know|as i (?:said|told you)|i told you|you should know|"
     r"i want you to know|let me tell you)\b(?: that\b)?[\s,:]*)+",
+    re.IGNORECASE,
+)
+_THINKS = (
+    r"think|thinks|thought|thinking|believe|believes|believed|guess|guesses|guessed|suppose|supposes|supposed|assume|"
+    r"assumes|assumed|suspect|suspects|suspected|reckon|reckons|reckoned|doubt|doubts|doubted|hopes|hoped|wishes|wished|"
+    r"wonder|wonders|wondered|imagine|imagines|imagined|pretend|pretends|pretended|dreams|dreamt|dreamed"
+)
+_SAYS = (
+    r"claim|claims|claimed|says|saying|tells|telling|hears?|heard|swears|swore|insists|insisted|argues|argued|mentioned|"
+    r"suggests|suggested|announced|texted|replied|shouted|whispered|asks|asked|joked|lied|"
+    r"(?<!\bi )(?:said|say|told|wrote|tell)"
+)
+_DOUBT = re.compile(
+    rf"\b(?:{_THINKS}|{_SAYS}|if|unless|whether|maybe|perhaps|probably|possibly|presumably|apparently|supposedly|"
+    r"allegedly|hypothetically|theoretically|might|could|would|wouldn['\u2019]t|may (?:be|have|not)|should be|must be|"
+    r"seems?|seemed|(?:looks|sounds|feels) like|as (?:if|though)|as far as|to my knowledge|recall|rumou?rs?|"
+    r"according to|"
+    r"(?:i|we) (?:hope|wish|say)|for (?:example|instance)|let['\u2019]?s (?:say|assume)|what if|in case|assuming|"
+    r"not (?:\w+ )?(?:sure|certain|true)|n['\u2019]t (?:\w+ )?(?:sure|certain|true)|untrue|no longer|"
+    r"remember (?:right|rightly|correctly|it right)|(?:kidding|joking)|or something|or so\b|one of these days|"
+    r"in (?:the|my|a|this|that|his|her) (?:story|book|film|movie|song|game|dream|novel|play|poem|series|joke))\b|"
+    # A question that has no sign: "my car is red, isn't it"; "on the right" is a place.
+    r"\b(?:(?:is|are|was|do|does)n['\u2019]?t|is|are|do|does|am|was)(?: not)? "
+    r"(?:it|i|he|she|they|we|you)(?: not)?[\s.!?]*$|,\s*(?:right|correct|no|yes|huh|eh)[\s.!?]*$|"
+    r"(?<!the )(?<!to )(?<!turn )(?<!all )\bright[\s?]*$|\b(?:or not|huh|eh)[\s.!?]*$",
+    re.IGNORECASE,
+)
+_RETRACTION = re.compile(
+    r"(?:(?:at least|or|well|but|oh|no|wait)[\s,]+)*(?:so )?(?:that['\u2019]?s what )?"
+    r"(?:(?:i|we)(?: do)? (?:think|believe|guess|suppose|hope|assume)(?: so)?\b|(?:i(?:['\u2019]m| am) )?not "
+    r"(?:\w+ )?(?:sure|certain)\b|(?:i(?:['\u2019]m| am| was) )?(?:just |only )?(?:kidding|joking)\b|"
+    r"(?:maybe(?: not)?|probably|perhaps|not really)\W*$|"
+    r"(?:that|it)(?:['\u2019]s| is| was)(?: not|n['\u2019]t)? (?:true|a joke|a lie|wrong)\b|"
+    r"(?:or )?so (?:he|she|they|\w+ \w+) (?:says|said|say|thinks|think)\b)",
+    re.IGNORECASE,
+)
+_TASK = re.compile(
+    r"(?:(?:please|can you|could you|would you|will you|now|and|how (?:do|would|can) (?:you|i|we))[\s,]+)*"
+    r"(?:translate|rewrite|re-?phrase|paraphrase|proofread|correct|summari[sz]e|spell|pronounce|repeat|recite|read|sing|"
+    r"say|write|draft|compose|improve|edit|quote|dictate|type|complete|continue|pretend|imagine|role-?play)\b(?!\s*,)",
     re.IGNORECASE,
 )
 _WISH = re.compile(
@@ -42,7 +82,8 @@ _WISH = re.compile(
 # A request that follows the statement is not part of it.
 _TAIL = re.compile(
     r"(?<![\s,])[\s,]+(?:please|(?:can|could|would|will|do|did|are|is) (?:you|it|that|this)|what|where|when|why|how|"
-    r"(?:so )?(?:tell|show|give|help|remind|remember|find) (?:me|us|that|it)|right|ok|okay|you know|thanks?|thank you)"
+    r"(?:so )?(?:tell|show|give|help|remind|remember|find) (?:me|us|that|it)|(?<!the )right|ok|okay|you know|"
+    r"thanks?|thank you)"
     r"\b.*$",
     re.IGNORECASE,
 )
@@ -101,6 +142,9 @@ STATEMENTS = Statements(
     leaning=_LEANING,
     secret=_SECRET,
     filler=_FILLER,
+    doubt=_DOUBT,
+    retraction=_RETRACTION,
+    task=_TASK,
     wish=_WISH,
     tail=_TAIL,
     statement=_STATEMENTS,
