@@ -172,3 +172,37 @@ def test_a_daemon_that_says_when_it_is_ready_is_given_the_time(tmp_path: Path) -
         "AmbientCapabilities=CAP_NET_BIND_SERVICE",
     ):
         assert line in text.splitlines(), line
+
+
+@pytest.mark.parametrize("manager", ["systemd", "runit"])
+def test_the_command_for_services_lists_what_the_cluster_runs(manager: str, tmp_path: Path) -> None:
+    """Where there is systemd: a job has a program of its own that tells how it is."""
+    values = {**variables("pipecatapp"), "app_home": str(tmp_path), "service_manager": manager}
+    job = tmp_path / "services/agent"
+    job.mkdir(parents=True)
+    (job / "control").write_text('#!/bin/sh\n[ "$1" = up ] || echo "job agent runs on n2"\n')
+    (job / "control").chmod(0o755)
+    command = render("services.sh.j2", values, tmp_path / "services.sh")
+    done = subprocess.run(["bash", command, "status"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == (["agent", "job", "agent", "runs", "on", "n2"] if manager == "systemd" else [])
+
+
+def test_jobs_of_the_cluster_stop_first_and_start_last(tmp_path: Path) -> None:
+    values = {**variables("pipecatapp"), "app_home": str(tmp_path), "service_manager": "systemd"}
+    job = tmp_path / "services/agent"
+    job.mkdir(parents=True)
+    log = tmp_path / "log"
+    (job / "control").write_text(f'#!/bin/sh\necho "control $1" >>{log}\n')
+    (tmp_path / "systemctl").write_text(f'#!/bin/sh\necho "systemctl $*" >>{log}\n')
+    for program in (job / "control", tmp_path / "systemctl"):
+        program.chmod(0o755)
+    text = render("services.sh.j2", values, tmp_path / "services.sh").read_text().replace('main "$@"\n', "")
+    script = f"{text}\nPATH={tmp_path}:$PATH\nstart engine agent\nstop agent engine\n"
+    subprocess.run(["bash", "-c", script], check=True, capture_output=True)
+    assert log.read_text().splitlines() == [
+        "systemctl start engine",
+        "control start",
+        "control stop",
+        "systemctl stop engine",
+    ]
