@@ -161,7 +161,8 @@ change_address() {
     say "  sudo bash $PROGRAM/setup.sh --confirm"
     say "or the old settings come back by themselves."
   fi
-  systemd-run --quiet --collect --unit=pipecatapp-setup-apply --setenv=PIPECATAPP_SETUP_STATE="$STATE" \
+  # KillMode: the DHCP client that ifup starts outlives the unit.
+  systemd-run --quiet --collect --unit=pipecatapp-setup-apply --property=KillMode=process --setenv=PIPECATAPP_SETUP_STATE="$STATE" \
     /bin/bash "$PROGRAM/setup.sh" --apply-change 9>&-
   deadline=$((SECONDS + SECONDS_TO_CONFIRM))
   until [[ -n $outcome || $SECONDS -ge $deadline ]]; do
@@ -170,7 +171,7 @@ change_address() {
   done
   case $outcome in
     applied)
-      say "The new address works: the gateway answers."
+      say "It works${CONF[GATEWAY]:+: the gateway answers}."
       if over_the_network; then
         say "It is not kept yet: confirm it from a new connection, as said above."
       elif [[ -n $YES ]] || ask "Keep it?"; then
@@ -199,15 +200,31 @@ came_over_ssh() { # PID
 }
 
 undo() {
-  local folder class path mode
+  local folder
   one_at_a_time
-  folder=$(last_run)
+  begin_run
+  trap forget_empty_run EXIT
+  while folder=$(last_run) && [[ -n $folder ]]; do
+    stage_old_files "$folder"
+    [[ ! -s $RUN/list && ! -s $folder/key ]] || break
+    : >"$folder/undone" # its files are as they were
+  done
   if [[ -z $folder ]]; then
     say "Nothing to undo: there is no run of setup.sh whose files could come back."
     return
   fi
-  begin_run
-  trap forget_empty_run EXIT
+  say "The files of the run of $(<"$folder/done") come back as they were:"
+  differences "$RUN"
+  say "(An account and packages stay.)"
+  : >"$RUN/undone"
+  do_run "Bring them back?"
+  take_key_away "$folder"
+  [[ ! -e $RUN/old/etc/hostname ]] || hostname -- "$(</etc/hostname)"
+  : >"$folder/undone"
+}
+
+stage_old_files() { # RUN
+  local folder=$1 class path mode
   while IFS=$'\t' read -r class path; do
     if [[ -e $folder/old$path ]]; then
       ! same_as_now "$path" <"$folder/old$path" || continue
@@ -219,14 +236,6 @@ undo() {
     fi
     if [[ $class == network ]]; then undo_network "$folder"; fi
   done <"$folder/list"
-  say "The files of the run of $(<"$folder/done") come back as they were:"
-  differences "$RUN"
-  say "(An account and packages stay.)"
-  : >"$RUN/undone"
-  do_run "Bring them back?"
-  take_key_away "$folder"
-  [[ ! -e $RUN/old/etc/hostname ]] || hostname -- "$(</etc/hostname)"
-  : >"$folder/undone"
 }
 
 undo_network() { # RUN

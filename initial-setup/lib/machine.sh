@@ -41,7 +41,7 @@ check_machine() {
 }
 
 find_manager() { # INTERFACE
-  local card=$1 index state
+  local card=$1 state
   if systemctl --quiet is-active NetworkManager && command -v nmcli >/dev/null; then
     state=$(nmcli --get-values GENERAL.STATE device show "$card" 2>/dev/null || true)
     if [[ $state == 100* ]]; then
@@ -52,9 +52,8 @@ find_manager() { # INTERFACE
     fi
   fi
   if systemctl --quiet is-active systemd-networkd; then
-    index=$(</sys/class/net/"$card"/ifindex)
-    state=$(sed -n 's/^ADMIN_STATE=//p' "/run/systemd/netif/links/$index" 2>/dev/null || true)
-    NETWORK_FILE=$(sed -n 's/^NETWORK_FILE=//p' "/run/systemd/netif/links/$index" 2>/dev/null || true)
+    state=$(networkd_says "$card" AdministrativeState)
+    NETWORK_FILE=$(networkd_says "$card" NetworkFile)
     if [[ $state != unmanaged && -f $NETWORK_FILE ]]; then
       MANAGER=networkd
       return
@@ -66,13 +65,18 @@ find_manager() { # INTERFACE
   fi
 }
 
+networkd_says() { # INTERFACE FIELD: the field's text, or the texts of its list, one a line
+  networkctl --json=short status "$1" 2>/dev/null | grep -oE "\"$2\":(\"[^\"]*\"|\[[^]]*\])" |
+    head -n 1 | sed "s/^\"$2\"://" | grep -oE '"[^"]*"' | tr -d '"' || true
+}
+
 name_servers() { # what the file asks for, else those in use, else the router; one a line
   local listed=${CONF[DNS]:-} found
   if [[ -n $listed ]]; then
     tr ', ' '\n' <<<"$listed" | sed '/^$/d'
     return
   fi
-  found=$(cat /run/systemd/resolve/resolv.conf /etc/resolv.conf 2>/dev/null |
+  found=$({ cat /run/systemd/resolve/resolv.conf /etc/resolv.conf 2>/dev/null || true; } |
     awk '$1 == "nameserver" && $2 !~ /^(127\.|::1$|fe80:)/ && !seen[$2]++ {print $2}' | head -n 3)
   printf '%s\n' "${found:-${CONF[GATEWAY]}}"
 }

@@ -21,7 +21,7 @@ stage_network() { # from CONF, MANAGER and NETWORK_FILE
       text=$(ifupdown_with_address "${wanted[@]}" <"$NETWORK_FILE") ;;
     networkd)
       path=/etc/systemd/network/00-pipecatapp-$card.network
-      text=$(networkd_settings_now "$NETWORK_FILE" "$(<"/sys/class/net/$card/ifindex")" | networkd_with_address "${wanted[@]}") ;;
+      text=$(networkd_settings_now "$NETWORK_FILE" "$card" | networkd_with_address "${wanted[@]}") ;;
     NetworkManager)
       path=/etc/NetworkManager/system-connections/pipecatapp-$card.nmconnection
       text=$(nm_with_address "pipecatapp-$card" "$(uuid_of "$card")" "${wanted[@]}" <"$NETWORK_FILE") ;;
@@ -66,6 +66,8 @@ Conflicts=shutdown.target
 
 [Service]
 Type=oneshot
+# The DHCP client that ifup starts outlives it.
+KillMode=process
 ExecStart=/bin/bash $PROGRAM/setup.sh --rollback
 
 [Install]
@@ -100,13 +102,14 @@ read_change() { # false where nothing waits
 }
 
 # Runs as a unit of its own: the connection over which it was asked for may end with it.
+# What the card's manager starts (a DHCP client) must not inherit the lock, or it would never be free again.
 apply_change() {
   local reason
   exec 8>"$STATE/lock" && flock 8
   read_change || return 0
-  release_card
+  release_card 8>&-
   put_all "${CHANGE[run]}" network new
-  activate_card || true
+  activate_card 8>&- || true
   if reason=$(what_is_wrong); then
     take_back "$reason"
     return 1
@@ -128,6 +131,8 @@ not_yet() {
   local card=${CHANGE[card]}
   if [[ -n ${CHANGE[address]} ]] && ! holds_now "${CHANGE[address]}" "$card"; then
     printf '%s did not get the address %s' "$card" "${CHANGE[address]}"
+  elif [[ -z $(ip -4 -o addr show dev "$card" scope global) ]]; then
+    printf '%s did not get an address' "$card"
   elif [[ -n ${CHANGE[gateway]} ]] && ! answers_arp "${CHANGE[gateway]}" "$card"; then
     printf 'the gateway %s does not answer' "${CHANGE[gateway]}"
   elif [[ -n ${CHANGE[gateway]} ]] && ! ip -4 route show default | grep -qE "via ${CHANGE[gateway]//./\\.} dev $card( |$)"; then
@@ -144,10 +149,12 @@ not_yet() {
 take_back() { # REASON: the old files, and the card set up by them
   local here=no
   [[ ${CHANGE[boot]} != "$(</proc/sys/kernel/random/boot_id)" ]] || here=yes
-  [[ $here == no ]] || release_card
+  [[ $here == no ]] || release_card 8>&-
   put_all "${CHANGE[run]}" network old
   # At a boot the network starts after this, by the old files.
-  [[ $here == no ]] || activate_card || true
+  [[ $here == no ]] || activate_card 8>&- || true
+  # With the network it has nothing left that could be undone.
+  if ! grep -qv '^network' "${CHANGE[run]}/list" && [[ ! -e ${CHANGE[run]}/key ]]; then : >"${CHANGE[run]}/undone"; fi
   say_outcome "taken back: $1"
   disarm
 }

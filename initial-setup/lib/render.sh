@@ -72,11 +72,10 @@ networkd_with_address() { # INTERFACE ADDRESS LENGTH GATEWAY DNS...: the file wi
   '
 }
 
-networkd_settings_now() { # FILE INDEX: the file and its drop-ins, in the order in which they count
-  local part parts
+networkd_settings_now() { # FILE INTERFACE: the file and its drop-ins, in the order in which they count
+  local part
   cat -- "$1"
-  parts=$(sed -n 's/^NETWORK_FILE_DROPINS=//p' "/run/systemd/netif/links/$2" | tr -d '"')
-  for part in $parts; do printf '\n'; cat -- "$part"; done
+  networkd_says "$2" NetworkFileDropins | while IFS= read -r part; do printf '\n'; cat -- "$part"; done
 }
 
 nm_with_address() { # NAME UUID INTERFACE ADDRESS LENGTH GATEWAY DNS...: the connection's file on stdin
