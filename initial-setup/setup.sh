@@ -121,6 +121,7 @@ set_up() {
   plan_everything
   if [[ ${#PLAN[@]} -eq 0 ]]; then
     say "Nothing to do: this machine is as $CONFIG_NAME says."
+    show_own_key
     return
   fi
   say "This machine ($(hostname)) would change:"
@@ -146,6 +147,15 @@ do_run() { # QUESTION
   for step in "${TODO[@]}"; do [[ -z $step ]] || "$step"; done
   if grep -q '^network' "$RUN/list"; then change_address; fi
   say "Done. The files as they were: $RUN (back: sudo bash $HERE/setup.sh --undo)"
+  show_own_key
+}
+
+# Who lets this machine join, compares this.
+show_own_key() {
+  local file=/etc/ssh/ssh_host_ed25519_key.pub type blob rest
+  [[ -r $file ]] || return 0
+  read -r type blob rest <"$file"
+  say "This machine's own key of ssh has the fingerprint $(fingerprint "$type" "$blob")${rest:+ ($rest)}"
 }
 
 # A run that changed nothing leaves no folder.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ class Inventory:
 
     def host(self, name: str) -> Mapping[str, Any] | None:
         """What is known of a machine; None where it is not in it."""
-        return next((known for host, known in self._hosts(self._load()) if host == name), None)
+        return _hosts(self._load()).get(name)
 
     def is_controller(self, name: str) -> bool:
         """Whether the machine votes."""
@@ -38,7 +38,7 @@ class Inventory:
             RefusedError: the name or the address is another machine's.
         """
         inventory = self._load()
-        for host, known in self._hosts(inventory):
+        for host, known in _hosts(inventory).items():
             same_address = known.get("ansible_host") == node.address
             if host == name and not same_address:
                 raise RefusedError(f"{name} is another machine already; remove that one first, or choose another name")
@@ -77,7 +77,7 @@ class Inventory:
         kept = sorted(self._backups.glob("*.json"))
         number = int(kept[-1].stem) + 1 if kept else 1
         files.write(self._backups / f"{number:06}.json", before)
-        for old in kept[: len(kept) + 1 - _BACKUPS]:
+        for old in kept[: max(0, len(kept) + 1 - _BACKUPS)]:
             old.unlink()
         files.write(self.path, inventory)
 
@@ -85,11 +85,14 @@ class Inventory:
     def _backups(self) -> Path:
         return self.path.with_name("backups")
 
-    @staticmethod
-    def _hosts(inventory: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        for group in inventory["all"]["children"]:
-            for host, known in _group(inventory, group).items():
-                yield host, known or {}
+
+def _hosts(inventory: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each machine with what any of its groups knows of it."""
+    hosts: dict[str, dict[str, Any]] = {}
+    for group in inventory["all"]["children"]:
+        for host, known in _group(inventory, group).items():
+            hosts[host] = {**hosts.get(host, {}), **(known or {})}
+    return hosts
 
 
 def _group(inventory: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ log = logging.getLogger("node_admin")
 
 _ASK_S = 10.0  # a client has its line ready
 _CLIENTS = 8
+_LEFT_S = 0.2
 
 
 class Server:
@@ -61,8 +62,8 @@ class Server:
         self._clients += 1
         try:
             await self._answer(reader, writer)
-        except ConnectionError:
-            pass  # whoever asked is gone: there is nobody to tell
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # whoever asked is gone, or the unit is stopped: there is nobody to tell
         finally:
             self._clients -= 1
             writer.close()
@@ -86,6 +87,10 @@ class Server:
         else:
             _tell(writer, {"ok": True, "text": text})
         await writer.drain()
+        # Closed with something unread, the connection would take our answer away from the client.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEFT_S):
+                await reader.read(LONGEST_LINE)
 
     async def _line(self, reader: asyncio.StreamReader) -> bytes:
         try:

@@ -271,11 +271,12 @@ class ToolContext:
     """Who asks: the conversation (and through it the person) a tool call belongs to.
 
     ``words`` led to the call, and ``speaker`` said them; after a decision: in the turn that asked.
-    ``approved``: a person has seen this very call and said yes to it. ``tainted``: text that somebody else wrote
-    (``ToolSpec.untrusted``) stands in this turn or in the history before it, so a call may be its author's wish.
-    ``recalled``: so do memories or observations, whose origin nobody knows any more. ``seen`` is what stood on the card
-    that the person said yes to (``Preview.found``), ``basis`` what it rested on. ``progress`` shows a line of long work
-    on the page. ``zone``: the time zone of the person's device ("Europe/Berlin"); empty: not known.
+    ``approved``: a person has seen this very call and said yes to it; ``approval`` is the id of that request.
+    ``tainted``: text that somebody else wrote (``ToolSpec.untrusted``) stands in this turn or in the history before it,
+    so a call may be its author's wish. ``recalled``: so do memories or observations, whose origin nobody knows any
+    more. ``seen`` is what stood on the card that the person said yes to (``Preview.found``), ``basis`` what it rested
+    on. ``progress`` shows a line of long work on the page. ``zone``: the time zone of the person's device
+    ("Europe/Berlin"); empty: not known.
     """
 
     conversation: str
@@ -283,6 +284,7 @@ class ToolContext:
     words: str = ""
     speaker: Speaker = "nobody"
     approved: bool = False
+    approval: str = ""
     tainted: bool = False
     recalled: bool = False
     seen: str = ""

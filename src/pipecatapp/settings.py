@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     playbooks_dir: Path | None = Field(
         None, description="The playbooks that `ansible.run_playbook` may run; default: those of this program."
     )
+    node_admin_socket: Path = Field(
+        Path("/run/pipecatapp-node-admin.sock"), description="Where the unit listens that joins and wakes machines."
+    )
     ssh_dir: Path | None = Field(None, description="Keys, passwords and known hosts; default `STATE_DIR/ssh`.")
     browser_executable: str = Field("", description="The Chromium of `web_browser`; empty: the one on the PATH.")
     browser_allow_hosts: str = Field(

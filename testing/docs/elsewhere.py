@@ -7,6 +7,7 @@ from __future__ import annotations
 
 _SCRIPTS = "testing/integration/house/test_scripts.py"
 _ONE_PC = "testing/provision/test_bootstrap.py"
+_SETUP = "testing/lab/test_setup.py"
 _CLUSTER = "testing/integration/cluster"
 _MODELS = "testing/unit/cli/test_llm.py"
 _HUB = "testing/integration/llm/test_download.py"
@@ -33,6 +34,12 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         f"{_SCRIPTS}::test_an_extra_is_installed_by_its_lock",
         "testing/integration/vision/test_model_file.py::test_the_model_in_its_folder_is_the_one_that_is_loaded",
     ),
+    "prepare": (
+        f"{_SETUP}::test_a_dry_run_shows_all_and_changes_nothing",
+        f"{_SETUP}::test_a_change_that_is_confirmed_from_a_new_connection_is_kept",
+        f"{_SETUP}::test_undo_brings_the_files_and_the_address_back",
+    ),
+    "prepare-key": (f"{_SETUP}::test_a_key_is_let_in_after_a_yes_to_its_fingerprint",),
     # Consul is Debian 11's package, in a tree of its own (scripts/setup consul).
     "consul": (
         f"{_CLUSTER}/test_consul.py::test_what_is_registered_arrives_at_once_with_what_is_known_of_it",

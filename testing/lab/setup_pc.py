@@ -51,7 +51,7 @@ cat >/etc/network/interfaces <<E
 auto lo
 iface lo inet loopback
 
-allow-hotplug eth0
+auto eth0
 iface eth0 inet dhcp
 iface eth0 inet6 auto
 E
@@ -125,6 +125,15 @@ class Pc:
     def setup(self, *options: str, limit_s: float = 120) -> Result:
         """Run setup.sh on its console."""
         return self.node.run("bash", PROGRAM, *options, limit_s=limit_s)
+
+    def boot(self) -> None:
+        """Cut its power and boot it. A lab's card has an address from the beginning, which no real one has."""
+        self.node.power_cut()
+        self.node.start()
+        unit = {"networkd": "systemd-networkd", "ifupdown": "networking"}.get(self.manager, "NetworkManager")
+        again = f"systemctl stop {unit}; ip -4 addr flush dev eth0; ip link set eth0 down; systemctl start {unit}"
+        done = self.do(again)
+        assert done.code == 0, done.output
 
     @property
     def addresses(self) -> str:

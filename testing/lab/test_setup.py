@@ -74,6 +74,25 @@ def test_without_an_address_the_network_stays(pc: Pc) -> None:
     assert "Nothing to do" in pc.setup("--yes").output
 
 
+def test_a_key_is_let_in_after_a_yes_to_its_fingerprint(pc: Pc) -> None:
+    lab = pc.house.lab
+    public = lab.path / "key.pub"
+    printed = subprocess.run(["ssh-keygen", "-lf", str(public)], capture_output=True, text=True, check=True).stdout
+    (pc.node.root / "root/key.pub").write_text(public.read_text())
+    pc.do("rm /home/deploy/.ssh/authorized_keys")
+
+    unasked = pc.setup("--yes", "--key", "/root/key.pub")
+    other = pc.setup("--yes", "--key", "/root/key.pub", "--fingerprint", "SHA256:" + "A" * 43)
+    right = pc.setup("--yes", "--key", "/root/key.pub", "--fingerprint", printed.split()[1])
+
+    assert (unasked.code, other.code, right.code) == (1, 1, 0), right.output
+    assert "--yes does not say that the key is the right one" in unasked.output
+    assert over_ssh(pc, "true").wait(timeout=30) == 0
+    assert pc.do("stat -c '%U %a' /home/deploy/.ssh/authorized_keys").output.split() == ["deploy", "600"]
+    assert "Nothing to do" in pc.setup("--yes", "--key", "/root/key.pub").output
+    assert "fingerprint SHA256:" in right.output
+
+
 def test_a_gateway_that_does_not_answer_brings_the_old_address_back(pc: Pc) -> None:
     gateway = pc.house.lab.network.gateway.rsplit(".", 1)[0] + ".99"
     pc.write(STATIC_IP=pc.free, GATEWAY=gateway)
@@ -89,10 +108,13 @@ def test_what_nobody_confirms_from_a_new_connection_is_taken_back(pc: Pc) -> Non
     pc.write(STATIC_IP=pc.free)
 
     session = over_ssh(pc, f"sudo bash {PROGRAM} --yes --confirm-within 30")
-    wait_until("the new address", lambda: f" {pc.free}/" in pc.addresses, 60)
-    wait_until("the old address", pc.as_before, 90)
-    session.kill()
-    output, _ = session.communicate()
+    try:
+        wait_until("the new address", lambda: f" {pc.free}/" in pc.addresses, 60)
+        wait_until("the old address", pc.as_before, 90)
+    finally:
+        session.kill()
+        output, _ = session.communicate()
+        print(output)
 
     assert "Within 30 seconds log in at the new address" in output
     assert pc.outcome().startswith("taken back")
@@ -115,16 +137,9 @@ def test_a_power_cut_before_the_yes_boots_with_the_old_address(pc: Pc) -> None:
 
     session = over_ssh(pc, f"sudo bash {PROGRAM} --yes --confirm-within 600")
     wait_until("the new address", lambda: f" {pc.free}/" in pc.addresses, 60)
-    pc.node.power_cut()
     session.kill()
     session.communicate()
-    pc.node.start()
-    pc.do("ip -4 addr flush dev eth0")  # the lab gave it one, as no house does
-    pc.do(
-        {"ifupdown": "ifdown --force eth0; ifup eth0", "networkd": "networkctl reconfigure eth0"}.get(
-            pc.manager, "nmcli device reapply eth0 || nmcli device connect eth0"
-        )
-    )
+    pc.boot()
 
     wait_until("the old address", pc.as_before, 90)
     assert pc.outcome().startswith("taken back")
@@ -156,7 +171,7 @@ def test_a_second_run_has_nothing_to_do(pc: Pc) -> None:
 
 
 def test_the_address_survives_a_boot(pc: Pc) -> None:
-    pc.node.reboot()
+    pc.boot()
 
     wait_until("both addresses", lambda: f" {pc.free}/" in pc.addresses and pc.has_ipv6, 60)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,10 +22,14 @@ from pipecatapp.tools.registry import ToolServices
 
 _RUN_S = 3700.0
 _LONGEST_LINE = 64 * 1024
-_NODE = {
-    "type": "string",
-    "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
-    "description": "The machine's name in the inventory.",
+_NODE = {"type": "string", "minLength": 1, "maxLength": 63, "description": "The machine's name in the inventory."}
+# The unit checks them again. What it would refuse nobody is asked about.
+_SHAPES = {
+    "node": (re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"), "small letters, digits and hyphens"),
+    "address": (re.compile(r"\d{1,3}(?:\.\d{1,3}){3}"), "an IPv4 address"),
+    "host_key": (re.compile(r"SHA256:[A-Za-z0-9+/]{43}"), "the fingerprint that setup.sh printed: SHA256:..."),
+    "user": (re.compile(r"[a-z_][a-z0-9_-]{0,31}"), "an account"),
+    "mac": (re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}"), "a card's address such as 00:11:22:33:44:55"),
 }
 
 JOIN = ToolSpec(
@@ -34,18 +39,14 @@ JOIN = ToolSpec(
         "type": "object",
         "properties": {
             "node": _NODE,
-            "address": {"type": "string", "format": "ipv4", "description": "Its IPv4 address."},
+            "address": {"type": "string", "maxLength": 15, "description": "Its IPv4 address."},
             "host_key": {
                 "type": "string",
-                "pattern": "^SHA256:[A-Za-z0-9+/]{43}$",
+                "maxLength": 50,
                 "description": "The fingerprint that setup.sh printed on it.",
             },
-            "user": {"type": "string", "pattern": "^[a-z_][a-z0-9_-]{0,31}$", "description": "Default deploy."},
-            "mac": {
-                "type": "string",
-                "pattern": "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$",
-                "description": "Its card's address, to wake it by.",
-            },
+            "user": {"type": "string", "maxLength": 32, "description": "Who logs in there; default deploy."},
+            "mac": {"type": "string", "maxLength": 17, "description": "Its card's address, to wake it by."},
         },
         "required": ["node", "address", "host_key"],
     },
@@ -98,6 +99,10 @@ class NodeTool:
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         """What it would do, in a sentence."""
+        for name, value in arguments.items():
+            shape, what = _SHAPES[name]
+            if shape.fullmatch(str(value)) is None:
+                raise ToolError(f"{name} should be {what}, not {short(str(value), 60)!r}")
         node = arguments.get("node", "")
         match self._verb:
             case "join":
@@ -167,5 +172,7 @@ def create_wake(services: ToolServices) -> Tool:
 
 def _create(spec: ToolSpec, services: ToolServices) -> Tool:
     if services.node_admin is None or not services.node_admin.exists():
-        raise ToolOffError("this PC is no controller of a cluster; add a machine to inventory.yaml and run playbook.yaml")
+        raise ToolOffError(
+            "this PC is no controller of a cluster; add a machine to inventory.yaml and run playbook.yaml"
+        )
     return NodeTool(spec, services.node_admin)

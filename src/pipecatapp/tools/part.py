@@ -81,6 +81,7 @@ def create(
         ssh_dir=settings.ssh,
         playbooks=playbooks_folder(settings),
         ansible=ansible_folders(),
+        node_admin=settings.node_admin_socket,
         ansible_home=settings.state_dir / "ansible",
         power_policy_file=settings.power_policy_file or settings.state_dir / "power_policy.json",
         started=time.monotonic() if started is None else started,

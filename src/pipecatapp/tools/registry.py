@@ -45,6 +45,7 @@ class ToolServices:
     playbooks: Path | None = None
     ansible: Sequence[Path] = ()
     ansible_home: Path | None = None
+    node_admin: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,10 @@ TOOLS: dict[str, ToolChoice] = {
     "memory.forget": ToolChoice("pipecatapp.tools.memory:create_forget"),
     "memory.recall": ToolChoice("pipecatapp.tools.memory:create_recall"),
     "memory.remember": ToolChoice("pipecatapp.tools.memory:create_remember"),
+    "nodes.heal": ToolChoice("pipecatapp.tools.nodes:create_heal", risk=Risk.DANGER),
+    "nodes.join": ToolChoice("pipecatapp.tools.nodes:create_join", risk=Risk.DANGER),
+    "nodes.remove": ToolChoice("pipecatapp.tools.nodes:create_remove", risk=Risk.DANGER),
+    "nodes.wake": ToolChoice("pipecatapp.tools.nodes:create_wake", risk=Risk.ACT),
     "power.set_idle_threshold": ToolChoice("pipecatapp.tools.power:create", risk=Risk.ACT),
     "ssh.run_command": ToolChoice("pipecatapp.tools.ssh:create", risk=Risk.DANGER),
     "summarizer.get_summary": ToolChoice("pipecatapp.tools.summarizer:create"),

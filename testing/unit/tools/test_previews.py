@@ -20,6 +20,7 @@ from pipecatapp.tools.ansible import RunPlaybook
 from pipecatapp.tools.code_runner import CodeRunner
 from pipecatapp.tools.mcp_servers.config import ServerConfig
 from pipecatapp.tools.mcp_servers.remote import RemoteTool, spec_of
+from pipecatapp.tools.nodes import HEAL, JOIN, REMOVE, WAKE, NodeTool
 from pipecatapp.tools.power import IdleThreshold
 from pipecatapp.tools.registry import TOOLS
 from pipecatapp.tools.sandbox import Limits, RunResult
@@ -88,6 +89,13 @@ ACTING: dict[str, tuple[Callable[[Path], Tool], list[dict[str, Any]]]] = {
         ],
     ),
     "code_runner.run_python_code": (lambda _: CodeRunner(NoSandbox()), [{"code": "import os; os.system('id')"}]),
+    "nodes.heal": (lambda folder: NodeTool(HEAL, folder / "socket"), [{}, {"node": "n2"}]),
+    "nodes.join": (
+        lambda folder: NodeTool(JOIN, folder / "socket"),
+        [{"node": "n2", "address": "127.0.0.1", "host_key": "SHA256:" + "a" * 43}],
+    ),
+    "nodes.remove": (lambda folder: NodeTool(REMOVE, folder / "socket"), [{"node": "n2"}, {"node": "../n2"}]),
+    "nodes.wake": (lambda folder: NodeTool(WAKE, folder / "socket"), [{"node": "n2"}]),
     "power.set_idle_threshold": (
         lambda folder: IdleThreshold(folder / "policy.json"),
         [{"service": "prima-api-coding", "seconds": 600}],

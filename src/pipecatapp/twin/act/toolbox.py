@@ -135,7 +135,7 @@ class Toolbox:
         context = replace(context, seen=begun.preview.found, basis=begun.preview.basis)
         if begun.step is Step.LOOK:
             return await self._look(tool, call, context, begun)
-        agreed = replace(context, approved=True)
+        agreed = replace(context, approved=True, approval=begun.id)
         return await self._carry_out(tool, call, agreed, begun.by)
 
     async def preview(self, name: str, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
