@@ -159,8 +159,8 @@ class Node:
 
     @cached_property
     def twin(self) -> twin_part.TwinPart:
-        """The brain."""
-        return twin_part.create(
+        """The brain. What is forgotten leaves its open conversations too."""
+        twin = twin_part.create(
             self.settings,
             self.engine.model,
             self.hub,
@@ -177,6 +177,9 @@ class Node:
             classifier=self.routing.classifier if self.routing is not None else None,
             restarts_engine=self.engine.restarts,
         )
+
+        self.memory.facts.erase_also(twin.agent.erase)
+        return twin
 
     @cached_property
     def turns(self) -> twin_part.TurnsPart:

@@ -205,6 +205,13 @@ class Journal(Protocol):
         """
 
 
+class Forgotten(Protocol):
+    """What a person wants forgotten (``storage.erasure.Erasure``)."""
+
+    def concerns(self, value: Any) -> bool:
+        """Whether this, text or what JSON holds, says it or tells it."""
+
+
 class Memory(Protocol):
     """What the twin needs from long-term memory: find related facts, keep a finished turn."""
 
@@ -216,6 +223,9 @@ class Memory(Protocol):
 
         Called off the person's time. Cancelled when somebody speaks, and called again later.
         """
+
+    async def finish_forgetting(self) -> None:
+        """A turn is stored now: where it had facts forgotten, what it repeats of them goes too."""
 
 
 class FactStore(Memory, Protocol):

@@ -125,6 +125,9 @@ class ScriptedMemory:
     async def recall(self, query: str, limit: int = 3) -> list[Fact]:
         return [fact for words, facts in self._facts.items() if words in query for fact in facts][:limit]
 
+    async def finish_forgetting(self) -> None:
+        """Nothing was repeated."""
+
     async def keep(self, turn: Turn, before: Sequence[Turn] = ()) -> None:
         self.kept.append(turn)
 

@@ -39,6 +39,9 @@ class ListedNotebook:
             for name, score in zip(found, scores.of(map(int, found)), strict=True)
         ]
 
+    async def finish_forgetting(self) -> None:
+        """Nothing was repeated."""
+
     async def keep(self, turn: Turn, before: Sequence[Turn] = ()) -> None:
         raise AssertionError("tools keep no turns")
 

@@ -261,7 +261,7 @@ class Mission:
         self.board = HealthBoard(self.health, self.hub, busy_s=0.05, quiet_s=0.05)
         self.access = Access(self.token, sessions_file=self.state_dir / "sessions.json")
         states = States(self.state_dir / "states", self.memory, store, self.agent.reread)
-        for eraser in (self.storage.erase, states.erase, self.hub.erase):
+        for eraser in (self.storage.erase, states.erase, self.hub.erase, self.agent.erase):
             self.memory.erase_also(eraser)
         self.services = WebServices(
             access=self.access,

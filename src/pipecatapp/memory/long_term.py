@@ -20,6 +20,7 @@ from pipecatapp.events import MemoryChanged
 from pipecatapp.memory.fact_candidates import Summarise
 from pipecatapp.memory.fact_index import FactIndex, NewFact, clean
 from pipecatapp.memory.index import Floats
+from pipecatapp.memory.telling import Telling
 from pipecatapp.memory.transfer import ImportReport, parse, to_line
 from pipecatapp.memory.upkeep import TextEmbedder, Upkeep
 from pipecatapp.ports import EventSink
@@ -73,6 +74,7 @@ class FaissMemory:
         self._sink = sink
         self._embed_timeout_s = embed_timeout_s
         self._erasers: list[Eraser] = []
+        self._forgotten: list[Erasure] = []  # by the turns that are not stored yet
         self._trouble = ""
         self._open = False
         self._starting: asyncio.Task[None] | None = None
@@ -196,20 +198,35 @@ class FaissMemory:
         await self._ready()
         numbers = [_number(fact_id) for fact_id in fact_ids]
         if erasure := await self._journal.run(self._to_erase, numbers):
-            try:
-                for erase in self._erasers:
-                    await erase(erasure)
-            except OSError as error:
-                raise StorageError(f"a copy of what should be forgotten cannot be erased: {error}") from error
+            await self._erase(erasure)
+            self._forgotten.append(erasure)
         gone = await self._journal.run(self._index.forget, numbers)
         if gone:
             self._changed("forgotten", gone[0].text)
         return [_fact(fact) for fact in gone]
 
+    async def finish_forgetting(self) -> None:
+        """A turn is stored now: where it had facts forgotten, what it repeats of them goes too.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        forgotten, self._forgotten = self._forgotten, []
+        for erasure in forgotten:
+            await self._erase(erasure)
+
+    async def _erase(self, erasure: Erasure) -> None:
+        try:
+            for erase in self._erasers:
+                await erase(erasure)
+        except OSError as error:
+            raise StorageError(f"a copy of what should be forgotten cannot be erased: {error}") from error
+
     def _to_erase(self, numbers: Sequence[int]) -> Erasure | None:
         known = [fact for number in numbers if (fact := self._index.get(number))]
         said = [*known, *(earlier for fact in known for earlier in self._index.history(fact.id))]
-        return Erasure([fact.text for fact in said], [fact.turn for fact in said]) if said else None
+        texts = [fact.text for fact in said]
+        return Erasure(texts, [fact.turn for fact in said], Telling(texts)) if said else None
 
     async def facts(self, *, kind: str = "", offset: int = 0, limit: int = 100) -> list[StoredFact]:
         """A page of the facts, the newest first; of one kind when it is named."""

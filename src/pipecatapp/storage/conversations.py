@@ -176,10 +176,12 @@ class Conversations:
         return await self._journal.run(self._expire, self._clock() - days * _DAY_S)
 
     def erase_now(self, erasure: Erasure) -> None:
-        """Erase the turns that concern it. For code in the journal's thread."""
+        """Erase the turns that concern it, and have what else belongs to them concern it. For code in the journal's
+        thread."""
         rows = self._journal.database.rows("SELECT id, record FROM turns")
         if found := {str(turn) for turn, record in rows if erasure.concerns(json.loads(record))}:
             self._journal.erase_now(TOPIC, sorted(found))
+            erasure.add_turns(found)
 
     async def _add(self, conversation: str, what: Body) -> None:
         _check(conversation)

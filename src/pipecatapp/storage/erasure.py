@@ -1,6 +1,6 @@
 """What a person wants forgotten, and how it is found in lines of JSON wherever they were copied to.
 
-A fact is forgotten with the sentences that say it and with the turns in which it was said.
+A fact is forgotten with the sentences that say it, in other words too, and with the turns in which it was said or told.
 """
 
 from __future__ import annotations
@@ -27,29 +27,39 @@ class Erasure:
     Args:
         sentences: what the facts say, those that they corrected too.
         turns: the ids of the turns in which they were said.
+        tells: whether a text tells one of them in other words.
     """
 
-    def __init__(self, sentences: Iterable[str], turns: Iterable[str] = ()) -> None:
-        self.turns = frozenset(turn for turn in turns if turn)
+    def __init__(
+        self, sentences: Iterable[str], turns: Iterable[str] = (), tells: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        self.turns = {turn for turn in turns if turn}
+        self._tells = tells
         found = {tuple(_WORD.findall(sentence.casefold())) for sentence in sentences}
         self._whole = {words for words in found if words}
         self._longest = max((len(" ".join(words)) for words in self._whole), default=0)
         told = sorted(r"\W+".join(map(re.escape, words)) for words in self._whole if len(words) >= _TELLING)
         self._in_text = re.compile(rf"(?<!\w)(?:{'|'.join(told)})(?!\w)") if told else None
 
+    def add_turns(self, turns: Iterable[str]) -> None:
+        """These turns repeat it: whatever else belongs to them goes as well."""
+        self.turns |= set(turns)
+
     def concerns(self, value: Any) -> bool:
-        """Whether this (text, or what JSON holds) says it, or belongs to a turn in which it was said."""
+        """Whether this (text, or what JSON holds) says or tells it, or belongs to a turn in which that was done."""
         ahead = [value]
         while ahead:
             match ahead.pop():
                 case str(text):
-                    if self._says(text):
+                    if self._says(text) or self._tells(text):
                         return True
                 case Mapping() as inner:
                     turn = inner.get("turn")
                     named = turn.get("id") if isinstance(turn, Mapping) else turn
                     if any(isinstance(name, str) and name in self.turns for name in (named, inner.get("heard"))):
                         return True
+                    if "user_text" in inner:  # the question says what the answer is about
+                        ahead.append(f"{inner['user_text']}\n{inner.get('assistant_text', '')}")
                     ahead += inner.values()
                 case list() | tuple() as items:
                     ahead += items

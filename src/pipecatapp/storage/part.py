@@ -91,8 +91,8 @@ class Storage(Part):
         await self.journal.run(drop_old_copies, self.folder, time.time())
 
     def _erase(self, erasure: Erasure) -> None:
-        erase_in_copies(self.folder, erasure)
         self.conversations.erase_now(erasure)
+        erase_in_copies(self.folder, erasure)
         self.audit.erase_now(erasure)
 
 

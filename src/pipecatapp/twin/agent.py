@@ -21,6 +21,7 @@ from pipecatapp.ports import (
     ConversationStore,
     EventSink,
     ExpertDirectory,
+    Forgotten,
     Memory,
     Tool,
     ToolChooser,
@@ -240,6 +241,10 @@ class Agent:
             state.history.clear()
             await self._store.clear(conversation)
         self._sink.emit(ConversationCleared(conversation=conversation))
+
+    async def erase(self, forgotten: Forgotten) -> None:
+        """Take turns that concern what is forgotten out of the open conversations."""
+        self._conversations.erase(forgotten)
 
     async def reread(self, conversation: str) -> None:
         """What is stored of this conversation was replaced: go on with that, and show it."""

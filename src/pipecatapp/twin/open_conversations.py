@@ -6,13 +6,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pipecatapp.background import BackgroundTasks
 from pipecatapp.domain import INTERRUPTED, ApprovalRequest, Message, Source, TurnRecord
 from pipecatapp.errors import StorageError
-from pipecatapp.ports import ConversationStore
+from pipecatapp.ports import ConversationStore, Forgotten
 from pipecatapp.twin.remember.history import History
 from pipecatapp.twin.speak.prefill import Prefill
 from pipecatapp.twin.speak.turn_request import TurnRequest
@@ -126,6 +126,14 @@ class OpenConversations:
     async def reread(self, state: OpenConversation) -> None:
         """Go on with what is stored now."""
         state.history.become(await self._read(state.id))
+
+    def erase(self, forgotten: Forgotten) -> None:
+        """Let nobody be reminded of turns that concern what is forgotten."""
+        for state in self._open.values():
+            turns = state.history.turns
+            kept = [record for record in turns if not forgotten.concerns(asdict(record))]
+            if len(kept) < len(turns):
+                state.history.become(kept)
 
     def save(self, state: OpenConversation, work: Coroutine[Any, Any, None]) -> None:
         """Write something of the conversation to the store, without waiting; until then it stays open."""

@@ -257,6 +257,8 @@ class TurnExecutor:
 
     async def _keep(self, conversation: str, record: TurnRecord, before: Sequence[Turn]) -> None:
         await self._store.append(conversation, record)
+        if self._memory is not None:
+            await self._memory.finish_forgetting()
         # Who cuts the answer short has finished speaking; who is cut short before a word says all of it again.
         if record.turn.user_text and (record.turn.assistant_text or not record.turn.interrupted):
             self._consolidator.add(conversation, record.turn, before)

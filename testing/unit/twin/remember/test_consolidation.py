@@ -28,6 +28,9 @@ class SlowMemory:
     async def recall(self, query: str, limit: int = 3) -> list[object]:
         raise AssertionError
 
+    async def finish_forgetting(self) -> None:
+        """Nothing was repeated."""
+
     async def keep(self, turn: Turn, before: Sequence[Turn] = ()) -> None:
         self.begun.append(turn.id)
         self.started.set()
