@@ -26,7 +26,8 @@ Usage: ./bootstrap.sh [option]
 
 Ports other than 8000, 8443 and 8081: WEB_PORT=9000 WEB_TLS_PORT=9443 ENGINE_PORT=9081 ./bootstrap.sh
 Behind a proxy: https_proxy=http://proxy:3128 ./bootstrap.sh   (later downloads use it, too; delete it from
-                /etc/pipecatapp/pipecatapp.env to forget it). The engine's packages from a stick or another PC:
+                /etc/pipecatapp/pipecatapp.env to forget it). So does a package index of your own: PIP_INDEX_URL,
+                PIP_TRUSTED_HOST, PIP_CERT. The engine's packages from a stick or another PC:
                 ENGINE_PACKAGES=/media/stick ./bootstrap.sh
 Interrupted? Run it again: it continues. Needs Debian 12 or newer and root or sudo. Log: $LOG
 END

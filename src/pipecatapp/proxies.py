@@ -1,4 +1,4 @@
-"""Who goes through a proxy: what leaves the house, where a proxy is set; never what is in it."""
+"""How downloads get out of the house: through a proxy, where one is set (never what is in it), and from which index."""
 
 from __future__ import annotations
 
@@ -41,3 +41,19 @@ def settle(http: str, https: str, direct: str, environment: MutableMapping[str, 
     for name, value in (("http_proxy", http), ("https_proxy", https), ("no_proxy", hosts)):
         if value:
             environment[name] = environment[name.upper()] = value
+
+
+def settle_index(
+    url: str, trusted_host: str, certificates: str, environment: MutableMapping[str, str] = os.environ
+) -> None:
+    """Tell pip, wherever this program runs it, of the index of the settings. What is not set is left as it is.
+
+    Args:
+        url: the index.
+        trusted_host: hosts that pip takes without a certificate that it knows.
+        certificates: a file.
+        environment: the environment of this process.
+    """
+    for name, value in (("PIP_INDEX_URL", url), ("PIP_TRUSTED_HOST", trusted_host), ("PIP_CERT", certificates)):
+        if value:
+            environment[name] = value

@@ -146,6 +146,9 @@ class Settings(BaseSettings):
     no_proxy: str = Field(
         "", description="Further hosts that are reached without a proxy; those in the house always are."
     )
+    pip_index_url: str = Field("", description="Index of Python packages for later downloads; empty: pip's own.")
+    pip_trusted_host: str = Field("", description="Hosts of an index that pip takes without a certificate it knows.")
+    pip_cert: str = Field("", description="File with the certificates that such an index is checked with.")
     benchmark_mode: bool = Field(False, description="Print the latency block after each turn.")
     approval_mode: Literal["ask", "deny"] = Field(
         "ask", description="What happens to tools that act: ask the person, or refuse them all."

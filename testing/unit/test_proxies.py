@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from pipecatapp.proxies import is_in_house, settle
+from pipecatapp.proxies import is_in_house, settle, settle_index
 
 pytestmark = pytest.mark.unit
 
@@ -75,3 +75,12 @@ def test_our_client_understands_the_list_of_hosts(monkeypatch: pytest.MonkeyPatc
         assert client._transport_for_url(httpx.URL("http://127.0.0.1/")) is client._transport
         assert client._transport_for_url(httpx.URL("http://[::1]/")) is client._transport
         assert client._transport_for_url(httpx.URL("https://example.org/")) is not client._transport
+
+
+def test_pip_is_told_of_the_index_that_is_set_and_of_nothing_else() -> None:
+    environment = {"PIP_CERT": "/mine"}
+    settle_index("https://index.example/simple", "", "", environment)
+    assert environment == {"PIP_CERT": "/mine", "PIP_INDEX_URL": "https://index.example/simple"}
+    settle_index("", "index.example", "/etc/pipecatapp/index-ca.pem", environment)
+    assert environment["PIP_TRUSTED_HOST"] == "index.example"
+    assert environment["PIP_CERT"] == "/etc/pipecatapp/index-ca.pem"

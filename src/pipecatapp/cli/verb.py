@@ -50,6 +50,7 @@ class Verb(click.Command):
         with contextlib.suppress(ConfigurationError) if self._keeps_root else contextlib.nullcontext():
             settings = load_settings()
             proxies.settle(settings.http_proxy, settings.https_proxy, settings.no_proxy)
+            proxies.settle_index(settings.pip_index_url, settings.pip_trusted_host, settings.pip_cert)
             if not self._keeps_root and os.geteuid() == 0:
                 become_owner(settings.state_dir)
 

@@ -29,7 +29,8 @@ _TAGS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_:,-]*")
 _VERSION = re.compile(r"core (\d+)\.(\d+)")
 _OLDEST = (2, 19)  # that takes a value as data for good
 _INHERITED = (
-    *("PATH", "HOME", "USER", "LOGNAME", "TZ", "SSH_AUTH_SOCK", "PIP_INDEX_URL"),
+    *("PATH", "HOME", "USER", "LOGNAME", "TZ", "SSH_AUTH_SOCK"),
+    *("PIP_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_CERT"),
     *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
 )
 
