@@ -1,7 +1,7 @@
 """Root gives up its rights before it touches the state of the agent, which belongs to another user.
 
 What that user may write, root must not: a link in the place of a file would turn its words into any file of the
-machine's. And what root leaves there, the agent cannot read.
+machine's. And what root leaves there, the agent cannot read. Nor may that user type into root's terminal.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import pwd
 from pathlib import Path
 
+from pipecatapp.cli.own_session import become, go_on_apart
 from pipecatapp.errors import ConfigurationError
 
 
@@ -31,7 +32,5 @@ def become_owner(folder: Path) -> None:
         user = pwd.getpwuid(owner)
     except KeyError as error:
         raise ConfigurationError(f"{folder} belongs to user {owner}, who does not exist; run bootstrap.sh") from error
-    os.initgroups(user.pw_name, user.pw_gid)
-    os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
-    os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
-    os.environ.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
+    go_on_apart()
+    become(user)
