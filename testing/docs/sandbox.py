@@ -18,6 +18,9 @@ from testing.docs.pages import ROOT
 # Made by scripts/setup, too large to copy.
 LINKED = (".venv", ".cache", "node_modules")
 
+# Where an installed agent is.
+PLACES = ("/etc/pipecatapp", "/opt/pipecatapp", "/var/lib/pipecatapp", "/var/log/pipecatapp", "/run/pipecatapp")
+
 # Does for one program in a namespace what the role `service` installs under this name for systemd and runit.
 SERVICES = """#!/bin/sh
 set -eu
@@ -46,9 +49,15 @@ esac
 
 
 class Sandbox:
-    """One copy for all pages of a run; a context manager."""
+    """One copy for all pages of a run; a context manager.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where it lies.
+        agent: the agent runs in it.
+    """
+
+    def __init__(self, folder: Path, *, agent: bool = True) -> None:
+        self._agent = agent
         self.tree = folder / "pipecatapp"
         self._folder = folder
         self._namespace: subprocess.Popen[bytes] | None = None
@@ -58,7 +67,8 @@ class Sandbox:
             self._copy()
             self._enter_namespace()
             self._install()
-            self._start_agent()
+            if self._agent:
+                self._start_agent()
         except BaseException:
             self.__exit__()
             raise
@@ -118,6 +128,10 @@ class Sandbox:
             for name in etc opt var/lib; do
               mkdir -p {scratch}/$name {scratch}/work/$name
               mount -t overlay overlay -o lowerdir=/$name,upperdir={scratch}/$name,workdir={scratch}/work/$name /$name
+            done
+            # Of an agent that is installed on this machine nothing shows through.
+            for place in {" ".join(PLACES)}; do
+              if [ -e $place ]; then mount -t tmpfs tmpfs $place; fi
             done
             ip link set lo up
             touch {entered}
