@@ -218,6 +218,26 @@ def deep(body: dict[str, Any]) -> Response:
     return Response(text, media_type="application/json")
 
 
+def many(body: dict[str, Any]) -> bytes:
+    values = b"[]," * 2_000_000
+    return b'{"jsonrpc": "2.0", "id": %d, "result": {"tools": [%s1]}}' % (body["id"], values)
+
+
+def many_values(body: dict[str, Any]) -> Response:
+    return Response(many(body), media_type="application/json")
+
+
+def many_values_in_an_event(body: dict[str, Any]) -> Response:
+    return Response(b"event: message\r\ndata: " + many(body) + b"\r\n\r\n", media_type="text/event-stream")
+
+
+def many_values_in_lines(body: dict[str, Any]) -> Response:
+    lines = b"\r\n".join(b"data: " + b"1," * 1000 for _ in range(1000))
+    return Response(
+        b'data: {"jsonrpc": "2.0", "x": [\r\n' + lines + b"\r\ndata: 1]}\r\n\r\n", media_type="text/event-stream"
+    )
+
+
 def elsewhere(body: dict[str, Any]) -> Response:
     return RedirectResponse("http://localhost:9/secret", 307)
 
@@ -229,11 +249,14 @@ def elsewhere(body: dict[str, Any]) -> Response:
         (event_without_end, "SSE"),
         (bomb, "compressed"),
         (deep, "recursion limit"),
+        (many_values, "more than 100000 values"),
+        (many_values_in_an_event, "more than 100000 values"),
+        (many_values_in_lines, "more than 100000 values"),
         (elsewhere, "not followed"),
         (lambda body: Response("<html>", media_type="text/html"), "text/html"),
         (lambda body: Response("{", media_type="application/json"), "JSON"),
     ],
-    ids=["too long", "an event without end", "a bomb", "deep", "elsewhere", "html", "half"],
+    ids=lambda value: value.__name__ if callable(value) else value,
 )
 async def test_an_answer_that_does_harm_is_the_end_of_it(
     content: Callable[[dict[str, Any]], Response], said: str

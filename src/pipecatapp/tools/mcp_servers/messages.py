@@ -1,7 +1,7 @@
 """What comes from a server, cut to size before anybody looks at it.
 
-A message was read already, so it is at most ``LARGEST`` bytes and as deep as the reader goes; one of a program holds at
-most ``VALUES``. What stands in it may still be thousands of content blocks, or the schema of a result, which the
+A message was read already, so it is at most ``LARGEST`` bytes, holds at most ``VALUES`` and is as deep as the reader
+goes. What stands in it may still be thousands of content blocks, or the schema of a result, which the
 library would hold every result against: it would try the server's own patterns for as long as they take.
 """
 

@@ -277,7 +277,8 @@ class McpServer:
         if isinstance(error, ToolError):
             return Trouble(str(error))
         status = self._line.status
-        why = _REFUSALS.get(status, f"it answers with status {status}" if status >= _REFUSED else "it cannot be used")
+        refused = f"it answers with status {status}" if status >= _REFUSED else "it cannot be used"
+        why = self._line.excess or _REFUSALS.get(status, refused)
         return Trouble(why, self._quote(str(error) or type(error).__name__))
 
     def _quote(self, text: str) -> str:

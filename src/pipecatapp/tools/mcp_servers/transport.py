@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pipecatapp.proxies import is_in_house
 from pipecatapp.tools.mcp_servers.config import ServerConfig
-from pipecatapp.tools.mcp_servers.messages import LARGEST, Brake, tame
+from pipecatapp.tools.mcp_servers.messages import LARGEST, VALUES, Brake, tame
 from pipecatapp.tools.mcp_servers.program import Traces, run_program
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ class Line:
         self.stray = 0
         self.status = 0  # of the last answer over HTTP
         self.traces = Traces()
+        self.excess = ""  # what of its last answer was too much
+
+    def note_excess(self, what: str) -> None:
+        """Its answer was not read, for this reason."""
+        self.excess = what
 
     @property
     def why(self) -> str:
@@ -91,7 +96,7 @@ def _make_client(url: str, line: Line, headers: dict[str, str], read_s: float | 
 
     async def look(response: httpx2.Response) -> None:
         line.status = response.status_code
-        await bound(response, LARGEST)
+        await bound(response, LARGEST, VALUES, line.note_excess)
 
     return httpx2.AsyncClient(
         headers={"accept-encoding": "identity", **headers},
