@@ -82,6 +82,14 @@ def test_a_catalogue_that_grows_without_end_does_not() -> None:
 def test_nft_replaces_both_sets_in_one_step() -> None:
     assert firewall_members.commands({ip_address("192.168.1.11"), ip_address("192.168.1.10")}).splitlines() == [
         "flush set inet pipecatapp members4",
-        "add element inet pipecatapp members4 { 192.168.1.10, 192.168.1.11 }",
+        "add element inet pipecatapp members4 { 127.0.0.1, 192.168.1.10, 192.168.1.11 }",
         "flush set inet pipecatapp members6",
+        "add element inet pipecatapp members6 { ::1 }",
+    ]
+
+
+def test_the_tables_file_takes_the_same_members() -> None:
+    assert firewall_members.definitions({ip_address("fd00:1::10")}).splitlines() == [
+        "redefine members4 = { 127.0.0.1 }",
+        "redefine members6 = { ::1, fd00:1::10 }",
     ]

@@ -26,6 +26,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 NFT = "/usr/sbin/nft"
 KEPT = Path("/var/lib/pipecatapp-firewall/members.nft")
 CONSUL = ("127.0.0.1", 8500)
+# A set of nothing cannot be written for nft. From elsewhere the kernel takes neither.
+LOOPBACK = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
 # How long Consul holds a question back while nothing changes; so often the table is looked after, too.
 WAIT_S = 20
 PAUSE_S = 5.0
@@ -78,29 +80,38 @@ def members(nodes: object, known: Mapping[str, str], networks: Iterable[Network]
     return set(sorted(found, key=lambda address: (address.version, int(address)))[:MOST_MEMBERS])
 
 
+def listed(addresses: Iterable[Address], version: int) -> str:
+    """A set's elements for nft: this machine, which is always one, and the addresses of this version of IP."""
+    texts = sorted(str(address) for address in {*addresses, *LOOPBACK} if address.version == version)
+    return f"{{ {', '.join(texts)} }}"
+
+
 def commands(addresses: Iterable[Address]) -> str:
     """What makes nft replace both sets in one step."""
-    lines = []
-    for version in (4, 6):
-        lines.append(f"flush set inet pipecatapp members{version}")
-        texts = sorted(str(address) for address in addresses if address.version == version)
-        if texts:
-            lines.append(f"add element inet pipecatapp members{version} {{ {', '.join(texts)} }}")
-    return "\n".join(lines) + "\n"
+    return "".join(
+        f"flush set inet pipecatapp members{version}\n"
+        f"add element inet pipecatapp members{version} {listed(addresses, version)}\n"
+        for version in (4, 6)
+    )
+
+
+def definitions(addresses: Iterable[Address]) -> str:
+    """What the table's file takes in place of its own members."""
+    return "".join(f"redefine members{version} = {listed(addresses, version)}\n" for version in (4, 6))
 
 
 def present() -> set[Address] | None:
     """The addresses in the kernel's sets; None where the table is not there."""
     found: set[Address] = set()
     for version in (4, 6):
-        listed = subprocess.run(
+        answer = subprocess.run(
             [NFT, "--json", "list", "set", "inet", "pipecatapp", f"members{version}"], capture_output=True, check=False
         )
-        if listed.returncode != 0:
+        if answer.returncode != 0:
             return None
-        for item in json.loads(listed.stdout).get("nftables", []):
+        for item in json.loads(answer.stdout).get("nftables", []):
             found |= {ipaddress.ip_address(text) for text in item.get("set", {}).get("elem", [])}
-    return found
+    return found.difference(LOOPBACK)
 
 
 def keep(text: str, file: Path) -> None:
@@ -163,14 +174,17 @@ class Keeper:
         there = present()
         if there is None:
             print("the table was gone; loading it", flush=True)
-            subprocess.run([NFT, "--file", self._rules], check=True)
+            if subprocess.run([NFT, "--file", self._rules], check=False).returncode != 0:
+                # Better the inventory's members than no table.
+                self._kept.unlink(missing_ok=True)
+                subprocess.run([NFT, "--file", self._rules], check=True)
             there = present()
         if wanted is None:
             return
-        text = commands(wanted)
         if there != wanted:
-            subprocess.run([NFT, "--file", "-"], input=text, text=True, check=True)
+            subprocess.run([NFT, "--file", "-"], input=commands(wanted), text=True, check=True)
             print("members:", ", ".join(sorted(map(str, wanted))), flush=True)
+        text = definitions(wanted)
         if not self._kept.exists() or self._kept.read_text() != text:
             keep(text, self._kept)
 
