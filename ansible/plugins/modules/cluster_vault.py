@@ -102,7 +102,11 @@ SHAPE: dict[str, dict[str, tuple[Callable[[], str], str]]] = {
         "firewall_token": (_token, "tokens"),
     },
     "nomad": {"gossip_key": (_gossip_key, "gossip"), "management_token": (_token, "tokens")},
-    "nats": {"system_password": (_password, "tokens"), "app_password": (_password, "tokens")},
+    "nats": {
+        "system_password": (_password, "tokens"),
+        "app_password": (_password, "tokens"),
+        "route_password": (_password, "tokens"),
+    },
 }
 
 

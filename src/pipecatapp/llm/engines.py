@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from pipecatapp.errors import EngineError
 
 # (what is being done, 0 to 1 or None while the end is not known)
@@ -102,6 +100,8 @@ class NativePin:
 
 def load_pins(path: Path = PINS_FILE) -> tuple[DebianPin, NativePin]:
     """The pinned engines of this release."""
+    import yaml
+
     data = yaml.safe_load(path.read_text())
     packages = tuple(DebianPackage(name, **values) for name, values in data["debian"].pop("packages").items())
     return DebianPin(**data["debian"], packages=packages), NativePin(**data["native"])
