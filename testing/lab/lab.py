@@ -55,6 +55,7 @@ class Lab:
         self.suite = suite
         self.path = machine.LABS / name
         self.nodes: dict[str, Node] = {}
+        self.aliases: dict[str, tuple[Node, str]] = {}
         self.ansible = Ansible(self.path)
         self._subnet = subnet
         self._owner: list[str] | None = None
@@ -161,7 +162,7 @@ class Lab:
 
     def free_address(self) -> str:
         """The lowest that no node has."""
-        taken = {node.address for node in self}
+        taken = {node.address for node in self} | {address for _node, address in self.aliases.values()}
         hosts = map(str, list(self.network.subnet.hosts())[FIRST_HOST - 1 :])
         return next(address for address in hosts if address not in taken)
 
@@ -181,17 +182,32 @@ class Lab:
         """Run a command in a node as the user whom Ansible is, through its sshd."""
         return self.control("ssh", *self._ssh_options(node), f"{bases.USER}@{self.nodes[node].address}", *command)
 
+    def alias(self, node: str, *names: str) -> None:
+        """Let a node stand for more machines: for Ansible's root each has a name, an identity and an address of its own.
+
+        They share all else, and last as long as the node runs.
+        """
+        for name in names:
+            address = self.free_address()
+            self.network.more_address(node, address)
+            self.nodes[node].disguise(name)
+            self.aliases[name] = (self.nodes[node], address)
+
     def play(self, playbook: str | Path, inventory: Inventory, *options: str, **more: Any) -> Play:
         """Run a playbook against the nodes of an inventory, from the control namespace; see ``Ansible.play``."""
         return self.ansible.play(self.network.inside(), playbook, self.inventory(inventory), *options, **more)
 
     def inventory(self, inventory: Inventory) -> Path:
         """An inventory (a file, or node names by group) with what Ansible needs to reach this lab's nodes."""
-        return self.ansible.inventory(inventory, {node.name: self._connection(node) for node in self})
+        reached = {node.name: (node, node.address) for node in self} | self.aliases
+        connections = {name: self._connection(*how) for name, how in reached.items()}
+        for name, (node, _address) in self.aliases.items():
+            connections[name]["ansible_python_interpreter"] = node.disguised_python(name)
+        return self.ansible.inventory(inventory, connections)
 
-    def _connection(self, node: Node) -> dict[str, object]:
+    def _connection(self, node: Node, address: str) -> dict[str, object]:
         return {
-            "ansible_host": node.address,
+            "ansible_host": address,
             "ansible_user": bases.USER,
             "ansible_ssh_private_key_file": str(self.path / "key"),
             "ansible_ssh_common_args": " ".join(self._ssh_options(node.name)),

@@ -150,6 +150,10 @@ class Network:
         command("ip", "-n", ns, "link", "set", "eth0", "up")
         command("ip", "-n", ns, "route", "replace", "default", "via", self.gateway)
 
+    def more_address(self, node: str, address: str) -> None:
+        """Give a node one more address, until it is plugged in anew."""
+        command("ip", "-n", self.node_namespace(node), "addr", "add", f"{address}/32", "dev", "eth0")
+
     def link(self, node: str, up: bool) -> None:
         """Pull a node's cable, or plug it in again."""
         command("ip", "-n", self.namespace, "link", "set", f"v-{node}", "up" if up else "down")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import subprocess
@@ -28,6 +29,12 @@ while :; do
   [ "$code" = 133 ] || exit "$code"
   nsenter --net="/run/netns/$3" nft flush ruleset
 done
+"""
+
+_DISGUISE = """#!/bin/sh
+exec unshare --uts --mount sh -c '
+  hostname {name} && mount --bind /opt/lab/{name}/machine-id /etc/machine-id && exec /usr/bin/python3 "$@"
+' - "$@"
 """
 
 
@@ -179,6 +186,20 @@ class Node(Booted):
     def reconnect(self) -> None:
         """Plug the cable in again."""
         self._network.link(self.name, up=True)
+
+    def disguise(self, name: str) -> None:
+        """Make a Python in which root sees another machine's name and identity, and this one's else."""
+        folder = self.root / "opt/lab" / name
+        folder.mkdir(parents=True)
+        (folder / "machine-id").write_text(hashlib.sha256(name.encode()).hexdigest()[:32] + "\n")
+        program = folder / "python3"
+        program.write_text(_DISGUISE.format(name=name))
+        program.chmod(0o755)
+
+    @staticmethod
+    def disguised_python(name: str) -> str:
+        """Where this Python is, in the node."""
+        return f"/opt/lab/{name}/python3"
 
     def _tidy(self) -> None:
         self._network.unplug(self.name)
