@@ -183,7 +183,7 @@ class Lab:
         return self.control("ssh", *self._ssh_options(node), f"{bases.USER}@{self.nodes[node].address}", *command)
 
     def alias(self, node: str, *names: str) -> None:
-        """Let a node stand for more machines: for Ansible's root each has a name, an identity and an address of its own.
+        """Let a node stand for more machines: for Ansible's root each has a name, identity and address of its own.
 
         They share all else, and last as long as the node runs.
         """

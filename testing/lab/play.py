@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import json
 import os
 import signal
@@ -153,8 +153,13 @@ class Ansible:
 
     def _next(self, folder: str, suffix: str) -> Path:
         (self._folder / folder).mkdir(exist_ok=True)
-        paths = (self._folder / folder / f"{number:03}{suffix}" for number in itertools.count(1))
-        return next(path for path in paths if not path.with_suffix(".log").exists())
+        number = 0
+        while True:
+            number += 1
+            path = self._folder / folder / f"{number:03}{suffix}"
+            with contextlib.suppress(FileExistsError):  # another play's, that perhaps still runs
+                path.with_suffix(".log").touch(exist_ok=False)
+                return path
 
 
 def hosts_of(inventory: Path) -> list[str]:
