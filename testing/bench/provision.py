@@ -120,7 +120,8 @@ def main() -> int:
     with Lab(f"b{os.getpid()}") as lab:
         figures = simulated(options, lab) if options.simulated else real(options, lab)
     hosts = options.simulated or options.nodes
-    print(json.dumps({"hosts": hosts, "simulated": bool(options.simulated), "agent": options.agent, **figures}))
+    began_with = options.agent or bool(options.simulated)
+    print(json.dumps({"hosts": hosts, "simulated": bool(options.simulated), "agent": began_with, **figures}))
     return 0
 
 

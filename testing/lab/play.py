@@ -114,6 +114,9 @@ class Ansible:
         Raises:
             AssertionError: it did not end in time.
         """
+        # A kept connection may lead to a machine that has lost its power since.
+        for kept in (self._folder / "ansible/cp").glob("*"):
+            kept.unlink(missing_ok=True)
         recap = self._next("plays", ".json")
         process = subprocess.Popen(
             [*inside, str(PROGRAMS / "ansible-playbook"), f"--inventory={inventory}", str(playbook), *options],
