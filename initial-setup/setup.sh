@@ -171,8 +171,8 @@ change_address() {
     say "  sudo bash $PROGRAM/setup.sh --confirm"
     say "or the old settings come back by themselves."
   fi
-  # KillMode: the DHCP client that ifup starts outlives the unit.
-  systemd-run --quiet --collect --unit=pipecatapp-setup-apply --property=KillMode=process --setenv=PIPECATAPP_SETUP_STATE="$STATE" \
+  # The DHCP client that ifup starts outlives the unit, which then keeps its name for itself.
+  systemd-run --quiet --collect --unit="pipecatapp-setup-apply-$$" --property=KillMode=process --setenv=PIPECATAPP_SETUP_STATE="$STATE" \
     /bin/bash "$PROGRAM/setup.sh" --apply-change 9>&-
   deadline=$((SECONDS + SECONDS_TO_CONFIRM))
   until [[ -n $outcome || $SECONDS -ge $deadline ]]; do

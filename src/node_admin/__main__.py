@@ -53,7 +53,9 @@ def main() -> int:
 
 async def _until_stopped(server: Server, listening: socket.socket) -> None:
     serving = asyncio.ensure_future(server.serve(listening))
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, serving.cancel)
+    loop.add_signal_handler(signal.SIGHUP, server.leave_when_idle)
     await serving
 
 

@@ -105,6 +105,8 @@ class NodeAdmin:
             await self._play("remove_node.yaml", options, show, f"{name} is still in the inventory")
         self._inventory.drop(name)
         self._distrust(str(known.get("ansible_host", "")))
+        # The others close their ports to it.
+        await self._play("playbook.yaml", (), show, f"{name} is out of the inventory, and not all others know it; heal")
         return f"{name} is not one of ours any more."
 
     async def _heal(self, name: str, show: Show) -> str:
@@ -165,6 +167,7 @@ class NodeAdmin:
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_NOCOWS": "1",
             "ANSIBLE_RETRY_FILES_ENABLED": "0",
+            "ANSIBLE_TIMEOUT": "60",  # an old PC that works takes its time to answer
             "CLUSTER_VAULT": str(settings.vault),
             "PIPECATAPP_BOOTSTRAP_LOG": os.devnull,
         }

@@ -49,6 +49,18 @@ class Server:
         self._ask_s = ask_s
         self._busy = asyncio.Lock()
         self._clients = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._serving: asyncio.Future[None] | None = None
+
+    def leave_when_idle(self) -> None:
+        """End once nothing runs: the next request starts a fresh unit, with the settings as they are then."""
+        self._leaving = asyncio.ensure_future(self._leave())
+
+    async def _leave(self) -> None:
+        await self._quiet.wait()
+        if self._serving is not None:
+            self._serving.cancel()
 
     async def serve(self, listening: socket.socket) -> None:
         """Serve until cancelled."""
@@ -56,19 +68,23 @@ class Server:
             log.warning("%s", cut_off)
         server = await asyncio.start_unix_server(self._talk, sock=listening, limit=LONGEST_LINE)
         async with server:
-            await server.serve_forever()
+            self._serving = asyncio.ensure_future(server.serve_forever())
+            await self._serving
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._clients += 1
+        self._quiet.clear()
         try:
             await self._answer(reader, writer)
         except (ConnectionError, asyncio.CancelledError):
             pass  # whoever asked is gone, or the unit is stopped: there is nobody to tell
         finally:
-            self._clients -= 1
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
+            self._clients -= 1
+            if not self._clients:
+                self._quiet.set()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -131,7 +131,8 @@ class Pc:
         self.node.power_cut()
         self.node.start()
         unit = {"networkd": "systemd-networkd", "ifupdown": "networking"}.get(self.manager, "NetworkManager")
-        again = f"systemctl stop {unit}; ip -4 addr flush dev eth0; ip link set eth0 down; systemctl start {unit}"
+        forget = "ip -4 addr flush dev eth0; ip link set eth0 down; rm -rf /run/NetworkManager"
+        again = f"systemctl stop {unit}; {forget}; systemctl start {unit}"
         done = self.do(again)
         assert done.code == 0, done.output
 

@@ -79,7 +79,7 @@ def test_a_key_is_let_in_after_a_yes_to_its_fingerprint(pc: Pc) -> None:
     public = lab.path / "key.pub"
     printed = subprocess.run(["ssh-keygen", "-lf", str(public)], capture_output=True, text=True, check=True).stdout
     (pc.node.root / "root/key.pub").write_text(public.read_text())
-    pc.do("rm /home/deploy/.ssh/authorized_keys")
+    pc.do("rm ~deploy/.ssh/authorized_keys")
 
     unasked = pc.setup("--yes", "--key", "/root/key.pub")
     other = pc.setup("--yes", "--key", "/root/key.pub", "--fingerprint", "SHA256:" + "A" * 43)
@@ -87,8 +87,9 @@ def test_a_key_is_let_in_after_a_yes_to_its_fingerprint(pc: Pc) -> None:
 
     assert (unasked.code, other.code, right.code) == (1, 1, 0), right.output
     assert "--yes does not say that the key is the right one" in unasked.output
-    assert over_ssh(pc, "true").wait(timeout=30) == 0
-    assert pc.do("stat -c '%U %a' /home/deploy/.ssh/authorized_keys").output.split() == ["deploy", "600"]
+    session = over_ssh(pc, "echo in")
+    assert session.communicate(timeout=60)[0] == "in\n"
+    assert pc.do("stat -c '%U %a' ~deploy/.ssh/authorized_keys").output.split() == ["deploy", "600"]
     assert "Nothing to do" in pc.setup("--yes", "--key", "/root/key.pub").output
     assert "fingerprint SHA256:" in right.output
 
@@ -125,7 +126,7 @@ def test_a_kill_of_the_script_changes_nothing_of_that(pc: Pc) -> None:
 
     session = over_ssh(pc, f"sudo bash {PROGRAM} --yes --confirm-within 30")
     wait_until("the new settings", lambda: pc.do(f"test -e {STATE}/unconfirmed").code == 0, 60)
-    pc.do("pkill -9 -f setup.sh; systemctl kill --signal=KILL pipecatapp-setup-apply")
+    pc.do("pkill -9 -f setup.sh; systemctl kill --signal=KILL 'pipecatapp-setup-apply-*'")
     session.kill()
     session.communicate()
 

@@ -102,7 +102,8 @@ async def test_remove_takes_a_worker_out(unit: Unit, journal: AgentJournal) -> N
 
     assert lines[-1]["ok"] is True
     assert unit.workers == {}
-    assert unit.called[-2:] == ['--extra-vars={"removed_node": "n2"}', str(unit.playbooks / "remove_node.yaml")]
+    assert unit.called[1:3] == ['--extra-vars={"removed_node": "n2"}', str(unit.playbooks / "remove_node.yaml")]
+    assert unit.called[-1] == str(unit.playbooks / "playbook.yaml")
 
 
 async def test_a_controller_is_not_removed(unit: Unit, journal: AgentJournal) -> None:
@@ -189,6 +190,20 @@ async def test_a_killed_unit_says_what_was_cut_off(unit: Unit, journal: AgentJou
 
     assert again[-1]["text"] == "this approval was used before"
     assert fresh[-1]["ok"] is True
+
+
+async def test_new_settings_wait_until_the_run_is_over(unit: Unit, journal: AgentJournal) -> None:
+    await journal.agree("nodes.heal", {})
+    unit.script('echo "TASK [a : b] **"; sleep 1')
+    asking = asyncio.create_task(unit.ask("heal", ""))
+    async with asyncio.timeout(20):
+        while not (unit.state / "run.json").exists():
+            await asyncio.sleep(0.05)
+    assert unit.process is not None
+    unit.process.send_signal(signal.SIGHUP)
+
+    assert (await asking)[-1]["ok"] is True
+    assert await asyncio.to_thread(unit.process.wait, 20) == 0
 
 
 async def test_the_agents_tool_shows_steps_and_the_end(unit: Unit, journal: AgentJournal) -> None:
