@@ -39,6 +39,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         f"{_SETUP}::test_a_change_that_is_confirmed_from_a_new_connection_is_kept",
         f"{_SETUP}::test_undo_brings_the_files_and_the_address_back",
     ),
+    "join": ("testing/lab/test_node_admin.py::test_a_machine_joins_by_its_own_account",),
     "prepare-key": (f"{_SETUP}::test_a_key_is_let_in_after_a_yes_to_its_fingerprint",),
     # Consul is Debian 11's package, in a tree of its own (scripts/setup consul).
     "consul": (
