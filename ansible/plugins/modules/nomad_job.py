@@ -47,6 +47,15 @@ options:
     description: Leave the counts of its groups as they are where it runs already.
     type: bool
     default: true
+  again:
+    description: Only mend. A job that runs stays as it is, whatever the file says; one that was stopped, or of which
+      less runs than should, is run again from the file, with the counts that it had.
+    type: bool
+    default: false
+  patience:
+    description: With C(again), seconds in which it may come up by itself.
+    type: int
+    default: 0
   timeout:
     description: Seconds until it must run.
     type: int
@@ -78,9 +87,14 @@ class Job:
         self._name = name
         self._path = f"/v1/job/{quote(name, safe='')}"
 
+    def known(self) -> dict[str, Any] | None:
+        """The job as it is registered, also where it was stopped; None where there is none."""
+        found: dict[str, Any] | None = self._nomad.find(self._path)
+        return found
+
     def current(self) -> dict[str, Any] | None:
         """The job as it is registered, None where there is none or it was stopped."""
-        found: dict[str, Any] | None = self._nomad.find(self._path)
+        found = self.known()
         return None if found is None or found["Stop"] else found
 
     def parsed(self, source: str) -> dict[str, Any]:
@@ -106,6 +120,11 @@ class Job:
         """Make it run."""
         submission = {"Source": source, "Format": "hcl2"}
         self._nomad.patiently("POST", "/v1/jobs", {"Job": wanted, "Submission": submission})
+
+    def place_anew(self) -> None:
+        """Let the scheduler place what failed, however often it has."""
+        options = {"JobID": self._name, "EvalOptions": {"ForceReschedule": True}}
+        self._nomad.patiently("POST", f"{self._path}/evaluate", options)
 
     def stop(self) -> None:
         """Stop it. Nomad forgets it after some hours."""
@@ -202,6 +221,22 @@ def bring_up(job: Job, source: str, given: dict[str, Any], dry: bool) -> tuple[b
     return changed, job.running(wanted)[0], missing
 
 
+def bring_back(job: Job, source: str, given: dict[str, Any], dry: bool) -> tuple[bool, list[str], str]:
+    """Run the job again where it lacks something: whether it did, where it runs, what is still missing."""
+    known = job.known()
+    if known is not None and not known["Stop"] and not watch(lambda: job.running(known)[1], given["patience"]):
+        return False, job.running(known)[0], ""
+    wanted = job.parsed(source)
+    if known is not None:
+        wanted = with_counts(wanted, known)
+    if dry:
+        return True, [], ""
+    job.register(wanted, source)
+    job.place_anew()
+    missing = watch(lambda: job.running(wanted)[1], given["timeout"], given["lasting"])
+    return True, job.running(wanted)[0], missing
+
+
 def take_down(job: Job, limit: float, dry: bool) -> tuple[bool, str]:
     """Stop the job where it runs: whether it did, and what still runs of it."""
     if job.current() is None:
@@ -223,6 +258,8 @@ def main() -> None:
             "file": {"type": "path", "default": ""},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "preserve_counts": {"type": "bool", "default": True},
+            "again": {"type": "bool", "default": False},
+            "patience": {"type": "int", "default": 0},
             "timeout": {"type": "int", "default": 120},
         },
         required_if=[("state", "present", ["file"])],
@@ -237,7 +274,8 @@ def main() -> None:
             changed, missing = take_down(job, given["timeout"], module.check_mode)
         else:
             source = Path(given["file"]).read_text(encoding="utf-8")
-            changed, nodes, missing = bring_up(job, source, given, module.check_mode)
+            bring = bring_back if given["again"] else bring_up
+            changed, nodes, missing = bring(job, source, given, module.check_mode)
     except NomadError as error:
         module.fail_json(msg=f"job {given['name']}: {error}")
     if missing:
