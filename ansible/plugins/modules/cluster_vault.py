@@ -101,7 +101,12 @@ SHAPE: dict[str, dict[str, tuple[Callable[[], str], str]]] = {
         "app_token": (_token, "tokens"),
         "firewall_token": (_token, "tokens"),
     },
-    "nomad": {"gossip_key": (_gossip_key, "gossip"), "management_token": (_token, "tokens")},
+    # Servers take a management token once, at their founding.
+    "nomad": {
+        "gossip_key": (_gossip_key, "gossip"),
+        "management_token": (_token, ""),
+        "app_token": (_token, "tokens"),
+    },
     "nats": {
         "system_password": (_password, "tokens"),
         "app_password": (_password, "tokens"),

@@ -51,7 +51,7 @@ def configuration(folder: Path, node: str = "n1", **house: Any) -> dict[str, str
     """The files of a node by name."""
     shared = loaded(ROOT / "group_vars/all.yaml")
     values = shared | loaded(ROLE / "defaults/main.yaml") | loaded(ROLE / "vars/main.yaml") | HOUSE | house
-    names = ["nomad", "client"] + (["server", "founding"] if node in HOUSE["cluster_servers"] else [])
+    names = ["nomad", "client"] + (["server", "gossip", "founding"] if node in HOUSE["cluster_servers"] else [])
     return {name: render(ROLE / f"templates/{name}.hcl.j2", node, values, folder / f"{name}.hcl") for name in names}
 
 

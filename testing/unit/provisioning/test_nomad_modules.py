@@ -16,6 +16,7 @@ pytestmark = pytest.mark.unit
 restart = load("modules/nomad_restart")
 acl = load("modules/nomad_acl")
 introduction = load("modules/nomad_introduction")
+keyring = load("modules/nomad_keyring")
 NomadError = __import__("ansible.module_utils.nomad_http", fromlist=["NomadError"]).NomadError
 
 HEALTH = "GET /v1/operator/autopilot/health"
@@ -153,6 +154,26 @@ def test_a_dry_run_before_there_is_a_cluster_tells_what_it_would_make() -> None:
     rules.policy("app", "new")
     rules.client_token("app", "s", ["app"])
     assert rules.changes == ["made the management token", "wrote the policy app", "made the token app"]
+    assert nomad.written() == []
+
+
+# The gossip key ------------------------------------------------------------------------------------------------------
+
+KEYS = "GET /v1/agent/keyring/list"
+INSTALL, USE, REMOVE = (f"PUT /v1/agent/keyring/{step}" for step in ("install", "use", "remove"))
+
+
+def test_a_new_key_is_known_to_all_before_it_is_used_and_the_old_one_goes_last() -> None:
+    nomad = ScriptedNomad({KEYS: [{"Keys": {"old": 3}}], INSTALL: [{}], USE: [{}], REMOVE: [{}]})
+    assert keyring.turn(nomad, "new")
+    assert [entry for entry in nomad.asked if entry[0] != KEYS] == [
+        (INSTALL, {"Key": "new"}), (USE, {"Key": "new"}), (REMOVE, {"Key": "old"}),
+    ]  # fmt: skip
+
+
+def test_the_key_that_is_alone_stays() -> None:
+    nomad = ScriptedNomad({KEYS: [{"Keys": {"one": 3}}]})
+    assert not keyring.turn(nomad, "one")
     assert nomad.written() == []
 
 
