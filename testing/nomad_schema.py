@@ -72,7 +72,7 @@ _SERVER = Block(
         ),
     },
 )
-# https://developer.hashicorp.com/nomad/docs/configuration
+# Of an agent, from its documentation (Nomad 2.0).
 CONFIGURATION = Block(
     "name region datacenter data_dir bind_addr plugin_dir log_level log_json log_file enable_debug enable_syslog "
     "leave_on_interrupt leave_on_terminate disable_update_check disable_anonymous_signature",
@@ -165,7 +165,7 @@ _GROUP = Block(
     },
     labelled=True,
 )
-# https://developer.hashicorp.com/nomad/docs/job-specification
+# Of a job, from its documentation (Nomad 2.0).
 JOB = Block(
     "",
     {

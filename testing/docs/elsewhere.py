@@ -46,6 +46,8 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         f"{_CLUSTER}/test_consul.py::test_what_is_registered_arrives_at_once_with_what_is_known_of_it",
         f"{_CLUSTER}/test_consul.py::test_while_consul_is_away_the_last_known_set_stays",
     ),
+    # A real cluster, where NOMAD_BIN names a Nomad.
+    "nomad-jobs": ("testing/lab/test_nomad_role.py::test_the_command_line_works_as_the_pages_write_it",),
     "failover": ("testing/integration/experts/test_failover.py::test_answers_survive_what_happens_to_their_servers",),
     "benchmark": ("testing/integration/app/test_program.py::test_benchmark_mode_reports_each_turn",),
     "engine": ("testing/integration/house/test_benches.py::test_the_engine_is_measured_beside_memory_and_llama_bench",),

@@ -36,8 +36,14 @@ class Step:
 
 
 def pages() -> list[Path]:
-    """README and every page of docs, scripts and testing."""
-    found = [ROOT / "README.md", ROOT / "scripts/README.md", ROOT / "testing/README.md", *(ROOT / "docs").rglob("*.md")]
+    """README and every page of docs, jobs, scripts and testing."""
+    found = [
+        ROOT / "README.md",
+        ROOT / "scripts/README.md",
+        ROOT / "testing/README.md",
+        ROOT / "jobs/README.md",
+        *(ROOT / "docs").rglob("*.md"),
+    ]
     return sorted(path for path in found if path.exists())
 
 

@@ -1,0 +1,280 @@
+"""Nomad on three machines, told in order: founding, jobs, who is refused, what a lost machine costs, an upgrade."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from testing import nomad
+from testing.lab.lab import Lab
+from testing.lab.node import wait_until
+
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(nomad.why_missing()), reason=nomad.why_missing() or "-")]
+
+THREE = {"controller_nodes": ["n1", "n2", "n3"], "worker_nodes": []}
+TAGS = ("--tags", "common,consul,nomad")
+
+WEB = """
+job "web" {
+  group "g" {
+    network {
+      port "http" {}
+    }
+
+    update {
+      max_parallel = 0
+    }
+
+    reschedule {
+      delay          = "5s"
+      delay_function = "constant"
+      unlimited      = true
+    }
+
+    disconnect {
+      lost_after = "10s"
+    }
+
+    service {
+      name     = "web"
+      port     = "http"
+      provider = "consul"
+
+      check {
+        type     = "http"
+        path     = "/"
+        interval = "2s"
+        timeout  = "1s"
+      }
+    }
+
+    task "py" {
+      driver = "raw_exec"
+      user   = "USER"
+
+      config {
+        command = "/usr/bin/python3"
+        args    = ["-m", "http.server", "${NOMAD_PORT_http}", "--directory", "/usr/share"]
+      }
+
+      resources {
+        cpu    = 50
+        memory = 64
+      }
+    }
+  }
+}
+"""
+
+
+def secrets(lab: Lab) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((lab.path / "vault/secrets.yaml").read_text())
+    return found
+
+
+def cli(lab: Lab, node: str, *words: str, token: str = "", code: int | None = 0) -> str:
+    """What the command `nomad` for people says on a node."""
+    done = lab.run(node, "/usr/local/bin/nomad", *words, env={"NOMAD_TOKEN": token} if token else {})
+    assert code is None or done.code == code, done.output
+    return done.output
+
+
+def ask(lab: Lab, node: str, path: str) -> Any:
+    """What Nomad's API answers to the management token."""
+    return json.loads(cli(lab, node, "operator", "api", path))
+
+
+def passing(lab: Lab, node: str, service: str) -> list[str]:
+    """The nodes on which Consul knows a healthy service."""
+    header = f"X-Consul-Token: {secrets(lab)['consul']['management_token']}"
+    url = f"http://127.0.0.1:8500/v1/health/service/{service}?passing"
+    program = (
+        "import sys, urllib.request as r;"
+        "q = r.Request(sys.argv[1], headers=dict([sys.argv[2].split(': ')]));"
+        "print(r.urlopen(q, timeout=3).read().decode())"
+    )
+    done = lab.run(node, "python3", "-c", program, url, header)
+    return [one["Node"]["Node"] for one in json.loads(done.output)] if done.code == 0 else []
+
+
+def ready(lab: Lab, node: str) -> set[str]:
+    done = lab.run(node, "/usr/local/bin/nomad", "operator", "api", "/v1/nodes")
+    return {one["Name"] for one in json.loads(done.output) if one["Status"] == "ready"} if done.code == 0 else set()
+
+
+def leader(lab: Lab, node: str) -> str:
+    """The node that leads Nomad's servers; empty while nobody does."""
+    done = lab.run(node, "/usr/local/bin/nomad", "operator", "api", "/v1/status/leader")
+    address = done.output.strip().strip('"').rpartition(":")[0] if done.code == 0 else ""
+    return next((one.name for one in lab if one.address == address), "")
+
+
+def run_job(lab: Lab, node: str, user: str) -> None:
+    lab.run(node, "sh", "-c", "cat >/root/web.nomad", text=WEB.replace("USER", user))
+    cli(lab, node, "job", "run", "-detach", "/root/web.nomad")
+
+
+def others(name: str) -> list[str]:
+    return [node for node in ("n1", "n2", "n3") if node != name]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def three(lab: Lab) -> None:
+    lab.add("n1", "n2", "n3")
+
+
+def test_three_machines_become_a_cluster(lab: Lab) -> None:
+    began = time.monotonic()
+    lab.play("playbook.yaml", THREE, *TAGS).succeeded()
+    print(f"founded in {time.monotonic() - began:.0f} s")
+    assert ready(lab, "n1") == {"n1", "n2", "n3"}
+    assert leader(lab, "n2")
+    health = ask(lab, "n3", "/v1/operator/autopilot/health")
+    assert [server["Voter"] for server in health["Servers"]] == [True] * 3
+
+
+def test_a_second_run_changes_nothing(lab: Lab) -> None:
+    play = lab.play("playbook.yaml", THREE, *TAGS).succeeded()
+    assert {name: host.changed_tasks for name, host in play.hosts.items()} == {"n1": [], "n2": [], "n3": []}
+
+
+def test_secrets_are_for_root_and_not_in_what_ansible_says(lab: Lab) -> None:
+    said = "".join(path.read_text() for path in (lab.path / "plays").glob("*.log"))
+    known = [value for part in secrets(lab).values() if isinstance(part, dict) for value in part.values()]
+    assert not [value for value in known if isinstance(value, str) and value in said]
+    for file in ("nomad.hcl", "server.hcl", "gossip.hcl", "management.token", "tls/nomad.key"):
+        assert lab.run("n1", "stat", "-c", "%U %a", f"/etc/nomad.d/{file}").output.split() == ["root", "600"]
+
+
+def test_the_command_line_works_as_the_pages_write_it(lab: Lab) -> None:
+    assert "n1" in cli(lab, "n1", "node", "status")
+    run_job(lab, "n1", "nobody")
+    wait_until("web in Consul", lambda: passing(lab, "n2", "web") != [], 60)
+    assert "web" in cli(lab, "n2", "job", "status", "web")
+    assert "Serving HTTP" in cli(lab, "n1", "alloc", "logs", "-job", "web", code=None) + cli(
+        lab, "n1", "alloc", "logs", "-stderr", "-job", "web", code=None
+    )
+    (node,) = passing(lab, "n1", "web")
+    assert "nobody" in lab.run(node, "ps", "-o", "user=", "-C", "python3").output
+
+
+def test_no_job_runs_as_root(lab: Lab) -> None:
+    cli(lab, "n1", "job", "stop", "-detach", "web")
+    run_job(lab, "n1", "root")
+    wait_until(
+        "the refusal",
+        lambda: "running as uid 0 is disallowed" in json.dumps(ask(lab, "n1", "/v1/job/web/allocations")), 60,
+    )  # fmt: skip
+    cli(lab, "n1", "job", "stop", "-purge", "-detach", "web")
+
+
+def test_the_apps_token_scales_and_does_not_submit(lab: Lab) -> None:
+    run_job(lab, "n1", "nobody")
+    wait_until("web in Consul", lambda: passing(lab, "n1", "web") != [], 60)
+    app = secrets(lab)["nomad"]["app_token"]
+    assert "Permission denied" in cli(lab, "n1", "job", "run", "-detach", "/root/web.nomad", token=app, code=1)
+    assert "Permission denied" in cli(lab, "n1", "job", "stop", "-detach", "web", token=app, code=1)
+    cli(lab, "n1", "job", "scale", "-detach", "web", "g", "0", token=app)
+    wait_until("web asleep", lambda: passing(lab, "n1", "web") == [], 60)
+    cli(lab, "n1", "job", "scale", "-detach", "web", "g", "1", token=app)
+    wait_until("web awake", lambda: passing(lab, "n1", "web") != [], 60)
+
+
+def test_a_machine_without_an_introduction_is_refused(lab: Lab) -> None:
+    lab.run("n3", "sh", "-c", "systemctl stop nomad && rm -rf /opt/nomad/data/client && systemctl start nomad")
+    wait_until(
+        "a refusal", lambda: "Permission denied" in lab.run("n3", "journalctl", "-u", "nomad", "-n", "60").output
+    )
+    ids = {one["ID"] for one in ask(lab, "n1", "/v1/nodes") if one["Name"] == "n3" and one["Status"] == "ready"}
+    own = lab.run("n3", "cat", "/opt/nomad/data/client/client-id").output.strip()
+    assert own
+    assert own not in ids
+    lab.play("playbook.yaml", THREE, "--tags", "nomad").succeeded()
+    assert ready(lab, "n1") == {"n1", "n2", "n3"}
+
+
+def test_another_server_leads_when_the_leader_is_killed(lab: Lab) -> None:
+    first = leader(lab, "n1")
+    watcher = others(first)[0]
+    lab[first].cut_off()
+    took = wait_until("another leader", lambda: leader(lab, watcher) not in ("", first), 60)
+    print(f"another leader after {took:.1f} s")
+    lab[first].reconnect()
+    wait_until(
+        "three healthy servers", lambda: bool(ask(lab, watcher, "/v1/operator/autopilot/health")["Healthy"]), 120
+    )
+
+
+def test_a_job_of_a_machine_that_is_cut_off_runs_elsewhere(lab: Lab) -> None:
+    wait_until("web in Consul", lambda: len(passing(lab, "n1", "web")) == 1, 120)
+    (lost,) = passing(lab, "n1", "web")
+    watcher = others(lost)[0]
+    lab[lost].cut_off()
+    took = wait_until("web elsewhere", lambda: passing(lab, watcher, "web") not in ([], [lost]), 300)
+    print(f"elsewhere after {took:.1f} s")
+    lab[lost].reconnect()
+    wait_until("the machine back", lambda: ready(lab, watcher) == {"n1", "n2", "n3"}, 180)
+    wait_until("one of it", lambda: len(passing(lab, watcher, "web")) == 1, 180)
+
+
+class Sampler:
+    """Counts every second how many servers' agents answer; use as a context manager."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self.counts: list[int] = []
+
+    def __enter__(self) -> Sampler:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._end.wait(1):
+            up = [self._lab.run(node.name, "systemctl", "is-active", "nomad").output.strip() for node in self._lab]
+            self.counts.append(up.count("active"))
+
+
+_NEWER = """#!/bin/sh
+[ "$1" != version ] || { echo "Nomad v99.0.0"; exit; }
+exec /opt/hashicorp/nomad/REAL/nomad "$@"
+"""
+
+
+@pytest.fixture
+def newer(tmp_path: Path) -> Path:
+    """A folder with a Nomad that says that it is a newer one; it is the same program."""
+    program = tmp_path / "nomad"
+    program.write_text(_NEWER.replace("REAL", nomad.version()))
+    program.chmod(0o755)
+    tmp_path.chmod(0o755)
+    return tmp_path
+
+
+def test_an_upgrade_restarts_one_server_at_a_time_and_no_job(lab: Lab, newer: Path) -> None:
+    before = {one["ID"] for one in ask(lab, "n1", "/v1/job/web/allocations") if one["ClientStatus"] == "running"}
+    with Sampler(lab) as sampler:
+        play = lab.play("playbook.yaml", THREE, "--tags", "nomad", "-e", f"nomad_binary_folder={newer}").succeeded()
+    assert all("Restart nomad" in host.changed_tasks for host in play.hosts.values())
+    assert sampler.counts
+    assert min(sampler.counts) >= 2
+    after = {one["ID"] for one in ask(lab, "n1", "/v1/job/web/allocations") if one["ClientStatus"] == "running"}
+    assert after == before
+    assert ready(lab, "n2") == {"n1", "n2", "n3"}
+
+
+def test_an_older_version_is_refused(lab: Lab) -> None:
+    play = lab.play("playbook.yaml", THREE, "--tags", "nomad")
+    assert play.code != 0
+    assert "99.0.0" in play.output
