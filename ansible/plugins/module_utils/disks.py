@@ -58,7 +58,8 @@ def biggest(found: dict[str, int]) -> list[dict[str, Any]]:
         parent = str(Path(path).parent)
         if parent != path:
             largest_child[parent] = max(size, largest_child.get(parent, 0))
-    top = max(found, key=lambda path: found[path], default="")
+    # The disk itself; what it is mounted at is no news.
+    top = min(found, key=len, default="")
     chosen: list[str] = []
     for path in sorted(found, key=lambda path: -found[path]):
         inside = any(Path(path).is_relative_to(other) for other in chosen)

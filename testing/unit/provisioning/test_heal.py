@@ -82,6 +82,7 @@ def test_the_biggest_are_named_where_they_are_and_not_by_every_folder_above() ->
     found = {"/": 1000, "/var": 900, "/var/lib": 880, "/var/lib/a": 500, "/var/lib/b": 370, "/home": 90, "/home/x": 88}
 
     assert disks.biggest(found) == [{"path": "/var/lib", "mb": 880}, {"path": "/home/x", "mb": 88}]
+    assert disks.biggest({"/srv/party.mov": 39, "/srv": 39}) == [{"path": "/srv/party.mov", "mb": 39}]
     assert disks.biggest({}) == []
 
 
