@@ -23,6 +23,7 @@ PipecatAppError
 │   ├── SourceUnreachableError  the hub or registry cannot be reached; nothing is wrong with the file
 │   └── ChecksumError       what arrived is not the pinned file
 ├── StorageError            what must survive a restart could not be written or read
+│   ├── InUseError          another process has it; stop that one, or ask it
 │   ├── StaleAppendError    another writer was first, or has taken over: read again, or stop
 │   └── CompactedError      what is asked for of the journal is only there as a snapshot
 └── SpeechError             speech recognition or synthesis failed
@@ -131,6 +132,10 @@ class EngineError(PipecatAppError):
 
 class StorageError(PipecatAppError):
     """What must survive a restart could not be written or read. The text names file, reason and next step."""
+
+
+class InUseError(StorageError):
+    """Another process uses it, as only one may."""
 
 
 class StaleAppendError(StorageError):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 from pipecatapp.errors import ConfigurationError
-from pipecatapp.settings import Settings
+from pipecatapp.settings import CONFIG_FILE, Settings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # What people edit on an installed node.
@@ -37,6 +38,18 @@ def models_file(settings: Settings) -> Path:
     """The catalogue of models."""
     places = [INSTALLED / "models.yaml", CHECKOUT / "group_vars/models.yaml"]
     return settings.models_file or next((place for place in places if place.is_file()), places[0])
+
+
+def settings_folder() -> Path | None:
+    """The folder with everything that people edit on an installed node; None where another file has the settings."""
+    own = "PIPECATAPP_CONFIG" in os.environ and Path(os.environ["PIPECATAPP_CONFIG"]) != CONFIG_FILE
+    return INSTALLED if INSTALLED.is_dir() and not own else None
+
+
+def services_command() -> Path | None:
+    """The command that stops and starts the services of an installed node; None elsewhere."""
+    command = Path("/opt/pipecatapp/bin/services")
+    return command if command.is_file() else None
 
 
 def playbooks_folder(settings: Settings) -> Path | None:

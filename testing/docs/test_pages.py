@@ -22,6 +22,8 @@ HOSTS = {
     "github.com": "sources of third parties",
     "snapshot.debian.org": "Debian's archive of all packages there ever were (llm/engine_pins.yaml)",
     "www.debian.org": "the list of Debian's mirrors, for a person who has none",
+    "releases.hashicorp.com": "where Consul and Nomad come from (role hashicorp)",
+    "developer.hashicorp.com": "HashiCorp's reference, which the files of jobs are checked against",
     "www.apache.org": "the licence",
     "www.gnu.org": "licences of third parties",
     "www.w3.org": "the name of SVG",

@@ -281,6 +281,7 @@ class Mission:
             experts=self.experts,
             choose=self.agent.choose,
             chosen=self.agent.chosen,
+            copy_journal=self.storage.copy_journal,
             set_zone=self.agent.set_zone,
             camera=self.camera,
             tools_off=lambda: self.agent.off,

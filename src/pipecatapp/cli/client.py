@@ -136,6 +136,26 @@ class Client:
                     say()
                 return failed
 
+    def download(self, path: str, target: Path) -> None:
+        """Write what the agent sends into a file that is there.
+
+        Raises:
+            ConfigurationError: it cannot be reached, or refuses; says why.
+        """
+        try:
+            with (
+                httpx.stream(
+                    "GET", f"{self._url}{path}", headers=self._headers(), timeout=60.0, trust_env=False
+                ) as got,
+                target.open("r+b") as file,
+            ):
+                if not got.is_success:
+                    raise ConfigurationError(f"the agent at {self._url} refuses this: status {got.status_code}")
+                for chunk in got.iter_bytes():
+                    file.write(chunk)
+        except httpx.HTTPError as error:
+            raise ConfigurationError(f"the agent at {self._url} cannot be reached ({error}); try again") from error
+
     def request(self, method: str, path: str, **more: Any) -> httpx.Response:
         """Ask the agent.
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from pipecatapp.errors import StorageError
+from pipecatapp.errors import InUseError
 
 
 class FileLock:
@@ -16,7 +16,7 @@ class FileLock:
         path: the file that stands for it; it stays, for removing it would let two processes lock two files of one name.
 
     Raises:
-        StorageError: another process has it.
+        InUseError: another process has it.
         OSError: the file cannot be made.
     """
 
@@ -29,7 +29,7 @@ class FileLock:
         except BlockingIOError:
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
             os.close(descriptor)
-            raise StorageError(
+            raise InUseError(
                 f"{path} is locked by process {holder or 'unknown'}; stop that one first (only one may use a memory)"
             ) from None
         except OSError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pipecatapp.errors import ConfigurationError
 from pipecatapp.parts import Part
 from pipecatapp.settings import Settings
 from pipecatapp.storage.approvals import Approvals, ApprovalTable
+from pipecatapp.storage.atomic import create_file
 from pipecatapp.storage.audit import Audit, AuditTable
 from pipecatapp.storage.conversations import Conversations, ConversationTables
 from pipecatapp.storage.database import Connect
@@ -24,6 +26,9 @@ from pipecatapp.storage.migration import drop_old_copies, erase_in_copies, take_
 from pipecatapp.storage.retention import Retention
 
 log = logging.getLogger(__name__)
+
+# A copy of the journal for a backup, until it is on its way.
+_COPY = ".journal.db.copy-"
 
 
 class Storage(Part):
@@ -78,6 +83,10 @@ class Storage(Part):
         await self._retention.stop()
         await self.journal.close()
 
+    async def copy_journal(self) -> Path:
+        """Write the journal as it is, without what was deleted, into a file beside it; whoever takes it removes it."""
+        return await self.journal.run(self._copy_journal)
+
     async def erase(self, erasure: Erasure) -> None:
         """Before facts are erased: the turns in which they were said, what calls repeat of them, and old files."""
         await self.journal.run(self._erase, erasure)
@@ -89,6 +98,14 @@ class Storage(Part):
         if self._events is not None:
             await self._events.expire(days)
         await self.journal.run(drop_old_copies, self.folder, time.time())
+
+    def _copy_journal(self) -> Path:
+        for leftover in self.folder.glob(f"{_COPY}*"):
+            leftover.unlink()
+        target = self.folder / f"{_COPY}{secrets.token_hex(4)}"
+        create_file(target, b"")
+        self.journal.database.execute("VACUUM INTO ?", (str(target),))
+        return target
 
     def _erase(self, erasure: Erasure) -> None:
         self.conversations.erase_now(erasure)

@@ -133,6 +133,7 @@ def create(
         experts=experts,
         choose=agent.choose,
         chosen=agent.chosen,
+        copy_journal=storage.copy_journal,
         set_zone=agent.set_zone,
         approvals=agent,
         external_calls=agent.external_calls,

@@ -20,6 +20,7 @@ from pipecatapp.web.mcp import PATH, McpEndpoint
 from pipecatapp.web.routes import (
     api,
     approvals,
+    backup,
     camera,
     experts,
     health,
@@ -64,6 +65,7 @@ def create_app(services: WebServices) -> FastAPI:
     app.include_router(camera.create_router(services))
     app.include_router(memory.create_router(services))
     app.include_router(state.create_router(services))
+    app.include_router(backup.create_router(services))
     app.include_router(experts.create_router(services))
     app.include_router(approvals.create_router(services))
     app.include_router(openai.create_router(services))

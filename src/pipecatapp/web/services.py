@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -106,6 +106,7 @@ class WebServices:
     """Everything that the routes reach. ``ca_certificate`` and ``tls_port`` are empty where TLS is off.
 
     ``tools_off`` says of the tools that cannot work here why, ``tools_offered`` which stand in every prompt.
+    ``copy_journal`` writes a copy of the journal into a new file, for a backup.
     ``set_zone`` is told the time zone of a conversation's device. ``choose`` sends a
     conversation's requests to an expert (raises LookupError for one that is not there), ``chosen`` says which.
     ``pictures`` is the folder of those that tools took. ``allowed_hosts`` are the entries of ``hosts.parse_allowed``.
@@ -131,6 +132,7 @@ class WebServices:
     experts: ExpertTable | None = None
     choose: Callable[[str, str], None] = _choose_nobody
     chosen: Callable[[str], str] = lambda _: ""
+    copy_journal: Callable[[], Awaitable[Path]] | None = None
     set_zone: Callable[[str, str], None] = lambda _conversation, _zone: None
     pictures: Path | None = None
     tls_port: int = 0
