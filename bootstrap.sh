@@ -129,6 +129,8 @@ uninstall() {
     say "These Debian packages came with the agent and stay: ${packages[*]}" "(--purge-packages would remove them)"
   fi
   say "Removed."
+  [[ ! -d /etc/pipecatapp-cluster ]] ||
+    say "The cluster's vault stays: /etc/pipecatapp-cluster. Remove it when no other machine is in the cluster."
 }
 
 main() {

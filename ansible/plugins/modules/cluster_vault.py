@@ -48,7 +48,7 @@ options:
     description: What is made anew though it is there. The values before stay in C(previous) until C(settle).
     type: list
     elements: str
-    choices: [gossip, certificates, tokens]
+    choices: [certificates, gossip, tokens, nats_passwords]
     default: []
   settle:
     description: Forget the values from before the rotation, because nothing uses them any more.
@@ -76,6 +76,7 @@ certificates: {description: For each machine and program a certificate and its k
 """
 
 VERSION = 1
+ROTATES = ["certificates", "gossip", "tokens", "nats_passwords"]
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
 
 
@@ -108,9 +109,9 @@ SHAPE: dict[str, dict[str, tuple[Callable[[], str], str]]] = {
         "app_token": (_token, "tokens"),
     },
     "nats": {
-        "system_password": (_password, "tokens"),
-        "app_password": (_password, "tokens"),
-        "route_password": (_password, "tokens"),
+        "system_password": (_password, "nats_passwords"),
+        "app_password": (_password, "nats_passwords"),
+        "route_password": (_password, "nats_passwords"),
     },
 }
 
@@ -235,7 +236,7 @@ def main() -> None:
             "rotate": {
                 "type": "list",
                 "elements": "str",
-                "choices": ["gossip", "certificates", "tokens"],
+                "choices": ROTATES,
                 "default": [],
             },
             "settle": {"type": "bool", "default": False},

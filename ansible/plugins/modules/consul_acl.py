@@ -67,8 +67,8 @@ class Acl:
         self.made: list[str] = []
         self.removed: list[str] = []
 
-    def policies(self, wanted: dict[str, str], *, tidy: bool) -> None:
-        """Make, change and remove policies."""
+    def policies(self, wanted: dict[str, str]) -> None:
+        """Make and change policies."""
         found = {policy["Name"]: policy for policy in self._consul.ask("GET", "acl/policies")}
         for name, rules in wanted.items():
             body = {"Name": name, "Description": f"{MARK}{name}", "Rules": rules}
@@ -76,8 +76,12 @@ class Acl:
                 self._change(f"policy {name}", "acl/policy", body)
             elif self._consul.ask("GET", f"acl/policy/{found[name]['ID']}")["Rules"] != rules:
                 self._change(f"policy {name}", f"acl/policy/{found[name]['ID']}", body)
-        for name, policy in found.items():
-            if tidy and name not in wanted and policy.get("Description", "").startswith(MARK):
+
+    def tidy_policies(self, wanted: dict[str, str]) -> None:
+        """Remove those of this module that nobody wants any more."""
+        for policy in self._consul.ask("GET", "acl/policies"):
+            name = policy["Name"]
+            if name not in wanted and policy.get("Description", "").startswith(MARK):
                 self._remove(f"policy {name}", f"acl/policy/{policy['ID']}")
 
     def tokens(self, wanted: Sequence[dict[str, Any]], *, tidy: bool) -> None:
@@ -144,14 +148,15 @@ def settle(params: dict[str, Any], consul: Consul, *, dry: bool = False) -> dict
     """
     acl = Acl(consul, dry=dry)
     # The policies come first and the management token is made by the one before, so that nobody is locked out.
-    acl.policies(params["policies"], tidy=False)
+    acl.policies(params["policies"])
     management = {"name": "management", "secret": params["management"][0], "policies": ["global-management"]}
     wanted = [{**token, "grants": grants_of(token, params["datacenter"])} for token in [management, *params["tokens"]]]
     wanted = [{**token, "name": token.get("name") or f"agent {token['node']}"} for token in wanted]
     acl.tokens(wanted, tidy=params["tidy"])
     acl.empty_anonymous()
     acl.retire(params["retired"])
-    acl.policies(params["policies"], tidy=params["tidy"])
+    if params["tidy"]:
+        acl.tidy_policies(params["policies"])
     return {"changed": bool(acl.made or acl.removed), "made": acl.made, "removed": acl.removed}
 
 

@@ -6,7 +6,9 @@ user's part is done by a process of that user; the two hand each other an archiv
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pwd
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Literal, NoReturn
 
 import click
 
-from pipecatapp.cli.privileges import become_owner
+from pipecatapp.cli.own_session import become
 from pipecatapp.cli.terminal import say
 from pipecatapp.cli.verb import FAILED, OK, Verb
 from pipecatapp.errors import ConfigurationError, InUseError, PipecatAppError, StorageError
@@ -76,12 +78,13 @@ def _write(path: Path, settings: Settings) -> None:
         with replacing(path) as file:
             held = tuple(name for name, there in parts.items() if there)
             writer = BackupWriter(file, Manifest(FORMAT, __version__, time.time(), held))
+            # First, while this process has read no secret of root's that the other one would inherit.
+            _add_state(writer, settings)
             if edited is not None:
                 writer.add_folder("settings", edited)
             if parts["vault"]:
                 with vault_at_rest(vault):
                     writer.add_folder("vault", vault)
-            _add_state(writer, settings)
             writer.finish()
     except PermissionError as error:
         raise ConfigurationError(f"{error.filename} may not be read: run sudo pipecatapp backup {path}") from error
@@ -215,12 +218,16 @@ def _of_owner(folder: Path, work: Callable[[IO[bytes]], object], mode: Literal["
     """
     if os.geteuid() != 0:
         raise ConfigurationError(f"{folder} belongs to another user: run this with sudo")
+    try:
+        owner = pwd.getpwuid(folder.stat().st_uid)
+    except KeyError as error:
+        raise ConfigurationError(f"{folder} belongs to a user who does not exist; run bootstrap.sh") from error
     ours, theirs = os.pipe() if mode == "rb" else reversed(os.pipe())
     told, tells = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(ours)
-        _work_and_end(folder, work, os.fdopen(theirs, "wb" if mode == "rb" else "rb"), tells)
+        _work_and_end(owner, work, os.fdopen(theirs, "wb" if mode == "rb" else "rb"), tells)
     os.close(theirs)
     os.close(tells)
     trouble: Exception | None = None
@@ -235,11 +242,19 @@ def _of_owner(folder: Path, work: Callable[[IO[bytes]], object], mode: Literal["
         raise StorageError(said or str(trouble or f"{folder} could not be used")) from trouble
 
 
-def _work_and_end(folder: Path, work: Callable[[IO[bytes]], object], pipe: IO[bytes], tells: int) -> NoReturn:
-    """The other process: it has no way back to root, and none into what its father was doing."""
+def _work_and_end(
+    owner: pwd.struct_passwd, work: Callable[[IO[bytes]], object], pipe: IO[bytes], tells: int
+) -> NoReturn:
+    """The other process: it has no way back to root, and no file of its father's but its end of the pipe."""
     code = 1
     try:
-        become_owner(folder)
+        for descriptor in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
+            if descriptor > 2 and descriptor not in (pipe.fileno(), tells):
+                with contextlib.suppress(OSError):  # the listing's own
+                    os.close(descriptor)
+        # In a session of its own nobody can type into root's terminal.
+        os.setsid()
+        become(owner)
         os.chdir("/")
         with pipe:
             work(pipe)
