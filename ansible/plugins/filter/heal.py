@@ -132,7 +132,7 @@ _SILENT = (
 
 
 def _problem(machine: str, problem: str, step: str) -> list[str]:
-    return [f"{machine}: NOT MENDED: {problem}.", f"    Next: {step}."]
+    return [f"{machine}: NOT MENDED: {problem}.", f"    Next: {step.rstrip('.')}."]
 
 
 def _troubles(state: Mapping[str, Any], quorum: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -313,6 +313,7 @@ def test_a_lost_quorum_is_told_once() -> None:
     said = words.heal_report({"n1": told(consul=server(), left=[quorum["consul"]["open"]])}, ["n1"], quorum)
 
     assert said["open"] == 1
+    assert not any(".." in line for line in said["lines"])
 
 
 def test_strangers_and_drained_machines_are_noted_and_are_nobodys_work() -> None:
