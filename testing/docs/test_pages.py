@@ -20,6 +20,8 @@ HOSTS = {
     "127.0.0.1": "the machine itself",
     "huggingface.co": "where the larger models come from (group_vars/models.yaml)",
     "github.com": "sources of third parties",
+    "releases.hashicorp.com": "where Consul and Nomad come from (ansible/roles/hashicorp)",
+    "developer.hashicorp.com": "the reference of Nomad's files (testing/nomad_schema.py)",
     "snapshot.debian.org": "Debian's archive of all packages there ever were (llm/engine_pins.yaml)",
     "www.debian.org": "the list of Debian's mirrors, for a person who has none",
     "releases.hashicorp.com": "where Consul and Nomad come from (role hashicorp)",
