@@ -36,6 +36,11 @@ options:
     description: This server's node name, empty for a client.
     type: str
     default: ''
+  servers:
+    description: The names of all servers; one that is not healthy keeps the others from going.
+    type: list
+    elements: str
+    default: []
   command:
     description: What restarts it.
     type: list
@@ -64,19 +69,16 @@ STALE_S = 2.5
 HANDOVER_S = 10
 
 
-def others_unhealthy(health: dict[str, Any], name: str) -> list[str]:
-    """The voters other than ``name`` that could not carry the cluster while it is away."""
-    return sorted(
-        server["Name"].split(".")[0]
-        for server in health.get("Servers") or []
-        if server["Voter"] and server["Name"].split(".")[0] != name and not server["Healthy"]
-    )
-
-
-def all_back(health: dict[str, Any]) -> bool:
-    """Whether there is a leader and every server that is one is healthy."""
+def unhealthy(health: dict[str, Any], names: list[str]) -> list[str]:
+    """The servers of these names that do not vote or are not healthy. Nomad forgets one that is away for a while."""
     servers = health.get("Servers") or []
-    return bool(health.get("Healthy")) and any(server["Leader"] for server in servers)
+    good = {server["Name"].split(".")[0] for server in servers if server["Voter"] and server["Healthy"]}
+    return [name for name in names if name not in good]
+
+
+def all_back(health: dict[str, Any], names: list[str]) -> bool:
+    """Whether there is a leader and each of these servers is healthy."""
+    return any(server["Leader"] for server in health.get("Servers") or []) and not unhealthy(health, names)
 
 
 def wait_for(what: str, test: Callable[[], str], limit: float) -> None:
@@ -98,7 +100,7 @@ def wait_for(what: str, test: Callable[[], str], limit: float) -> None:
         time.sleep(0.5)
 
 
-def may_go(nomad: Nomad, name: str) -> str:
+def may_go(nomad: Nomad, name: str, names: list[str]) -> str:
     """Why this server should stay; empty: it may go."""
     try:
         health = nomad.state("/v1/operator/autopilot/health")
@@ -107,7 +109,7 @@ def may_go(nomad: Nomad, name: str) -> str:
         if error.passing:
             return ""
         raise
-    missing = others_unhealthy(health, name)
+    missing = unhealthy(health, [other for other in names if other != name])
     return f"not healthy: {', '.join(missing)}" if missing else ""
 
 
@@ -128,13 +130,13 @@ def no_longer_leads(nomad: Nomad, name: str) -> str:
     return "" if leader not in ("", name) else f"the leader is {leader or 'nobody'}"
 
 
-def is_back(own: Nomad, server: bool) -> str:
-    """What this agent still lacks; empty: nothing."""
+def is_back(own: Nomad, names: list[str]) -> str:
+    """What this agent still lacks; empty: nothing. ``names``: the servers, where it is one."""
     state = own.state("/v1/agent/health")
     for part in ("server", "client"):
         if state.get(part) and not state[part]["ok"]:
             return f"its {part} says: {state[part]['message']}"
-    if server and not all_back(own.state("/v1/operator/autopilot/health")):
+    if names and not all_back(own.state("/v1/operator/autopilot/health"), names):
         return "not all servers are healthy"
     return ""
 
@@ -154,6 +156,7 @@ def main() -> None:
         argument_spec={
             **ARGUMENTS,
             "name": {"type": "str", "default": ""},
+            "servers": {"type": "list", "elements": "str", "default": []},
             "command": {"type": "list", "elements": "str", "required": True},
             "running": {"type": "list", "elements": "str", "required": True},
             "timeout": {"type": "int", "default": 120},
@@ -168,18 +171,19 @@ def main() -> None:
     nomad = from_parameters(given)
     own = from_parameters({**given, "addresses": given["addresses"][:1]})
     name, limit = given["name"], given["timeout"]
+    names = given["servers"] if name else []
     try:
         if name:
-            wait_for("for the other servers before the restart", lambda: may_go(nomad, name), limit)
+            wait_for("for the other servers before the restart", lambda: may_go(nomad, name, given["servers"]), limit)
             step_down(nomad, name)
         started = time.monotonic()
         done = subprocess.run(given["command"], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             module.fail_json(msg=f"{' '.join(given['command'])}: {done.stderr.strip() or done.stdout.strip()}")
-        wait_for("for the agent after the restart", lambda: is_back(own, bool(name)), limit)
+        wait_for("for the agent after the restart", lambda: is_back(own, names), limit)
         if name:
             time.sleep(STALE_S)
-            wait_for("for all servers after the restart", lambda: is_back(own, True), limit)
+            wait_for("for all servers after the restart", lambda: is_back(own, names), limit)
     except NomadError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=True, seconds=round(time.monotonic() - started, 1))
