@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from pipecatapp.errors import (
@@ -54,6 +55,7 @@ PROBLEMS: dict[type[PipecatAppError], Problem] = {
     ModelError: Problem(503, SERVER, "engine_failed"),
     StorageError: Problem(507),
 }
+GONE = 499  # who asked hung up before the request was whole: nobody reads the answer
 UNEXPECTED = "something went wrong here; the log says what"
 
 
@@ -106,6 +108,10 @@ def answer_errors(app: FastAPI) -> None:
 
     for kind in PROBLEMS:
         app.add_exception_handler(kind, answer_expected)
+
+    @app.exception_handler(ClientDisconnect)
+    async def answer_nobody(_: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=GONE)
 
     @app.exception_handler(Exception)
     async def answer_unexpected(_: Request, error: Exception) -> Response:

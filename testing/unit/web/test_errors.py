@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 
 import pytest
+from fastapi import FastAPI, Request
+from starlette.types import Message
 
 from pipecatapp import errors
 from pipecatapp.errors import (
@@ -16,7 +18,7 @@ from pipecatapp.errors import (
     ToolError,
     UnknownChoiceError,
 )
-from pipecatapp.web.errors import PROBLEMS, BadRequestError, error_body, find_problem
+from pipecatapp.web.errors import PROBLEMS, BadRequestError, answer_errors, error_body, find_problem
 
 pytestmark = pytest.mark.unit
 
@@ -59,3 +61,30 @@ def test_the_body_is_one_that_clients_of_openai_read() -> None:
             "code": "context_length_exceeded",
         }
     }
+
+
+async def test_who_hangs_up_in_the_middle_of_a_request_writes_nothing_into_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = FastAPI()
+    answer_errors(app)
+
+    @app.post("/login")
+    async def log_in(request: Request) -> str:
+        return (await request.body()).decode()
+
+    received: list[Message] = [
+        {"type": "http.request", "body": b"to", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return received.pop(0)
+
+    async def send(message: Message) -> None:
+        assert message["type"].startswith("http.response.")
+
+    scope = {"type": "http", "method": "POST", "path": "/login", "headers": [], "query_string": b""}
+    await app(scope, receive, send)
+    assert received == []
+    assert caplog.records == []
