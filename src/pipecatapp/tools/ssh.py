@@ -70,7 +70,7 @@ class RunCommand:
         if known.lookup(target.known_as) is not None:
             return Preview(_run(target, command), _detail(target, command), scope=target.account)
         return Preview(
-            f"Connect to {target.name}, which I do not know yet, and see its key{target.way}.",
+            f"Connect to {target.name}{target.at_port}, which I do not know yet, and see its key{target.way}.",
             f"{_detail(target, command)}\n\nThis is the first connection to {target.known_as}: its key is shown, "
             "nobody is logged in there, and nothing is run.",
             look=True,

@@ -43,6 +43,11 @@ class Target:
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
     @property
+    def at_port(self) -> str:
+        """", port 2222", behind its name in a sentence; nothing where it is the usual one."""
+        return "" if self.port == PORT else f", port {self.port}"
+
+    @property
     def way(self) -> str:
         """ ", through gate": how a sentence about it ends."""
         return f", through {' and '.join(jump.name for jump in self.jumps)}" if self.jumps else ""

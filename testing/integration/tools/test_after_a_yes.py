@@ -56,7 +56,7 @@ async def test_a_command_runs_on_a_new_host_whose_fingerprint_stood_on_the_card(
             "It is done.",
         )
         said = await house.ask("run it over there")
-        assert said == "May I connect to 127.0.0.1, which I do not know yet, and see its key?"
+        assert said == f"May I connect to 127.0.0.1, port {sshd.port}, which I do not know yet, and see its key?"
         said = await house.approve_and_hear()
         assert said.startswith(f"I am about to run echo done; touch ran on 127.0.0.1 as {USER}.")
         assert sshd.fingerprint in house.waiting.preview.detail

@@ -66,7 +66,7 @@ async def test_a_first_connection_shows_the_fingerprint_and_a_yes_stores_it(sshd
     sshd.authorize(folder.public_key())
     first = await tool.preview(call(sshd, "echo hello"), CONTEXT)
     assert first.look
-    assert first.sentence == "Connect to 127.0.0.1, which I do not know yet, and see its key."
+    assert first.sentence == f"Connect to 127.0.0.1, port {sshd.port}, which I do not know yet, and see its key."
     assert sshd.fingerprint not in first.detail
     preview = await tool.look(call(sshd, "echo hello"), CONTEXT)
     assert sshd.fingerprint in preview.detail
@@ -276,7 +276,8 @@ async def test_a_host_behind_another_is_reached_through_it(sshd: Sshd, folder: S
         )
         arguments = {"host": "inner", "command": 'echo "$SSH_CONNECTION"'}
         preview = await known.preview(arguments, CONTEXT)
-        assert preview.sentence == "Connect to inner, which I do not know yet, and see its key, through gate."
+        where = f"inner, port {inner.port}"
+        assert preview.sentence == f"Connect to {where}, which I do not know yet, and see its key, through gate."
         found = await known.look(arguments, CONTEXT)
         assert inner.fingerprint in found.detail
         assert f"through {USER}@[127.0.0.1]:{sshd.port}" in found.detail

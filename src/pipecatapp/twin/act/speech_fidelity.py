@@ -1,7 +1,8 @@
 """Was every value of a call said, by its sentence or by the person? Who did not hear of one cannot say yes to it.
 
 ``approval_views.by_voice`` asks whether the signs of the sentence are heard; here is whether it holds the whole call,
-and whether a listener knows how each value is written: ``Backup`` sounds like ``backup``, ``node four`` like "node 4".
+and whether a listener knows how each value is written: ``Backup`` sounds like ``backup``, ``node four`` like "node 4",
+``re-cord`` like "re cord".
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pipecatapp.languages import language
 LONGEST_VALUE = 120  # characters; nobody follows a longer one
 _DIGITS = 3  # the number of something on a page stands in the sentence by its name
 _SCHEME = re.compile(r"https?://")
+_PARTS = re.compile(r"[@:]")  # of a value: a user, a host, a port
+_SILENT = frozenset("-'")  # within a word
 _WORD = re.compile(r"[a-z]+")
 _SHORTEST_HIDDEN = 3  # letters of a number word that stands at an edge of a longer word ("nodefour")
 
@@ -29,6 +32,8 @@ def says_all(request: ApprovalRequest) -> bool:
     for name, argument in request.arguments.items():
         for value in _texts(argument):
             if request.step is Step.LOOK and not _holds(sentence.casefold(), _bare(value).casefold()):
+                if not all(_is_said(part, sentence, words) for part in _parts_said(value, sentence)):
+                    return False
                 continue
             if not (_is_told(value, f"{sentence}\n{words}") if name in loose else _is_said(value, sentence, words)):
                 return False
@@ -36,8 +41,8 @@ def says_all(request: ApprovalRequest) -> bool:
 
 
 def is_spelled_by_sound(value: str) -> bool:
-    """Whether who hears this knows how it is written: in small letters, and numbers in digits."""
-    if value != value.lower():
+    """Whether who hears this knows how it is written: in small letters, numbers in digits, no sign without a sound."""
+    if value != value.lower() or not _SILENT.isdisjoint(value):
         return False
     numbers = language().numbers
     for word in _WORD.findall(value):
@@ -63,6 +68,11 @@ def _is_told(value: str, said: str) -> bool:
     return _is_short(value, plain) and (
         (plain.isdigit() and len(plain) <= _DIGITS) or _holds(said.casefold(), plain.casefold())
     )
+
+
+def _parts_said(value: str, sentence: str) -> list[str]:
+    """The parts of a value that the sentence holds, where it does not hold the whole: the host of "user@host:22"."""
+    return [part for part in _PARTS.split(value) if part and _holds(sentence.casefold(), _bare(part).casefold())]
 
 
 def _is_short(value: str, plain: str) -> bool:

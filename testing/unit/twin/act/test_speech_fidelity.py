@@ -43,6 +43,8 @@ def looked_at(sentence: str, words: str = "", **arguments: Any) -> ApprovalReque
         asked("Delete data/old.", path="data/old"),
         looked_at("Look what site.yaml would change.", playbook="site.yaml"),
         looked_at("Connect to node3, which I do not know yet, and see its key.", host="node3", command="rm -rf /X"),
+        looked_at("Connect to node3, port 2222, and see its key.", host="pi@node3:2222"),
+        asked("Open re-cord.test in the browser.", "open re-cord.test", url="https://re-cord.test"),  # to the letter
         asked("Set the clock to 10:30.", at="10:30"),
     ],
 )
@@ -80,6 +82,11 @@ def test_what_is_heard_can_be_agreed_to_aloud(request_: ApprovalRequest) -> None
         asked("Open shop.test in the browser.", url="http://shop.test/Buy"),
         asked("Use switch of house with lamp kitchen.", items={"deep": ["Kitchen"]}),
         looked_at("Look what Site.yaml would change.", "look at site.yaml", playbook="Site.yaml"),
+        asked("Open re-cord.test in the browser.", "open record.test", url="https://re-cord.test"),
+        asked("Restart a-b.", "restart a b", service="a-b"),
+        asked("Delete o'neil.", path="o'neil"),
+        looked_at("Connect to node-four, port 2222, and see its key.", host="pi@node-four:2222"),
+        looked_at("Connect to Node3, port 2222, and see its key.", host="Node3:2222"),
         looked_at("Look what site.yaml on node four would change.", playbook="site.yaml", limit="node four"),
     ],
 )

@@ -148,6 +148,9 @@ async def test_what_cannot_be_heard_needs_the_page(harness: MakeHarness, hidden:
             "\u00a0x",
             "'",
             "x '",
+            "tim's lamp",
+            "node-3.lan",
+            "prima-api-coding",
         ),
     ],
 )
@@ -159,9 +162,7 @@ async def test_what_a_voice_does_not_say_needs_the_page(harness: MakeHarness, va
     assert h.lamp.calls == []
 
 
-@pytest.mark.parametrize(
-    "value", ["lamp 2", "node-3.lan", "/srv/backup", "prima-api-coding", "10.0.0.7", "12:30", "tim's lamp", "a, b"]
-)
+@pytest.mark.parametrize("value", ["lamp 2", "node3.lan", "/srv/backup", "10.0.0.7", "12:30", "a, b"])
 async def test_what_a_voice_says_needs_no_page(harness: MakeHarness, value: str) -> None:
     h = harness(call("lamp.switch", lamp=value, to="on"), "Done.")
     assert (await h.ask("switch it on")).endswith("Shall I?")
