@@ -10,6 +10,7 @@ import re
 from pipecatapp.languages import language
 
 _STOP = re.compile(r"(?<![.!?;\n])[.!?;\n]+(?=\s|$|[\"\u201d\u2019)])")
+_GOES_ON = re.compile(r"[ \t]+[a-z]")
 _SMALL_OR_DIGIT = re.compile(r"[ \t]+[a-z0-9]")
 _OPENING = ('"', "\u201c", "\u00ab", "'", "\u2018")
 _LONGEST = 20_000  # characters of a text; a longer one is nobody's statement
@@ -58,6 +59,8 @@ def _ends_here(text: str, begin: int, stop: re.Match[str]) -> bool:
         return False
     if text.count("\u201c", begin, stop.start()) > text.count("\u201d", begin, stop.start()) and "\n" not in stop[0]:
         return False
+    if stop[0] == "!" and _GOES_ON.match(text, stop.end()):
+        return False  # it belongs to a name: "Panic! at the Disco"
     if stop[0] != ".":
         return True
     words = text[max(begin, stop.start() - 60) : stop.start()].split()[-2:]

@@ -77,12 +77,14 @@ class Speech:
         leaning: a piece of speech that ends in one of these sounds broken off.
         fillers: sounds of listening, and recognizers' favourite guesses for noise.
         commands: words that end the answer at once.
+        announcing: how a sentence begins that says what the speaker is about to do ("I will look it up").
     """
 
     conjunctions: frozenset[str]
     leaning: frozenset[str]
     fillers: frozenset[str]
     commands: frozenset[str]
+    announcing: Pattern[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ _OPENING = (*_MARKERS, "<|channel|>", "<|start|>", "analysis<|message|>", "Here 
 _NAMED = r"</(?:think|thinking|thought|reasoning)>|\[/THINK\]|\u25c1/think\u25b7"
 # In a line of its own, or not as a word of a sentence ("it ends with </think>, they say").
 _CLOSING = re.compile(rf"(?:^|\n)\s{{0,20}}(?:{_NAMED})|(?<![`\"'\u201c])(?:{_NAMED})(?=[^ \t.,;:)!?'\"`\u201d\u2019])")
-_ENDS_IN_CLOSING = re.compile(rf"(?:{_NAMED})\Z")
+_ENDS_IN_CLOSING = re.compile(rf"(?:(?:^|\n)\s{{0,20}}|(?<=[^\s`\"'\u201c]))(?:{_NAMED})\Z")
 _LONGEST_CLOSING = 40
 # Models that think, by their names: for an answer that was cut off before it said anything else of itself.
 _THINKERS = re.compile(r"(?i)(?:^|[-_/: ])r1\b|qwq|think|reason|magistral|gpt-oss|nemotron")

@@ -55,8 +55,8 @@ def _split(text: str) -> list[str]:
     begin = 0
     for found in _RULES.boundary.finditer(text):
         before = text[begin : found.start()].rsplit(None, 1)
-        if found[0] == "." and before and text[found.end() :].strip():
-            continue  # sentences were told apart already: this is an abbreviation
+        if found[0] in (".", "!") and before and text[found.end() :].strip():
+            continue  # sentences were told apart already: this is an abbreviation or a name
         if not found[0].strip(".!;\n") or not _RULES.leaning.match(text, found.end()):
             parts.append(text[begin : found.start()])
             begin = found.end()

@@ -44,7 +44,7 @@ class Target:
 
     @property
     def at_port(self) -> str:
-        """", port 2222", behind its name in a sentence; nothing where it is the usual one."""
+        """ ", port 2222", behind its name in a sentence; nothing where it is the usual one."""
         return "" if self.port == PORT else f", port {self.port}"
 
     @property

@@ -43,6 +43,12 @@ async def test_a_question_is_answered_with_its_usage(client: AsyncOpenAI) -> Non
     assert answer.usage.prompt_tokens_details.cached_tokens == 371
 
 
+async def test_what_turned_out_to_be_a_thought_is_not_in_the_answer(mission: Mission, client: AsyncOpenAI) -> None:
+    mission.model.replies["plan"] = "Hm, a plan.</think>It is done."
+    answer = await client.chat.completions.create(model="pipecatapp", messages=[{"role": "user", "content": "plan"}])
+    assert (answer.choices[0].message.content or "").strip() == "It is done."
+
+
 async def test_the_answer_streams(mission: Mission, client: AsyncOpenAI) -> None:
     async def slowly(go_on: asyncio.Event) -> AsyncIterator[str]:
         yield "one "

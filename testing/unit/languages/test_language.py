@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from re import Pattern
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_a_language_is_whole_and_in_lower_case(code: str) -> None:
         for field in fields(group):
             words = getattr(group, field.name)
             assert words
-            assert all(word == word.casefold() for word in words)
+            assert isinstance(words, Pattern) or all(word == word.casefold() for word in words)
     assert {"remember", "forget", "question"} <= {field.name for field in fields(found.memory_requests)}
     assert "text" in found.memory_requests.remember.groupindex
     assert {"subject", "value"} <= set(found.statements.subject.groupindex)
@@ -44,3 +45,13 @@ def test_no_sentence_ends_with_an_abbreviation(token: str) -> None:
 @pytest.mark.parametrize("token", ["I.", "home.", "Dr", "", ".", "street.", "3."])
 def test_a_sentence_ends_with_these(token: str) -> None:
     assert not language().is_abbreviation(token)
+
+
+@pytest.mark.parametrize("sentence", ["I will look it up.", "Sure!", "Okay, let me see.", "Checking the clock."])
+def test_a_sentence_that_announces_what_is_done(sentence: str) -> None:
+    assert language("en").speech.announcing.match(sentence)
+
+
+@pytest.mark.parametrize("sentence", ["For instance, this works.", "It is easy.", "I could show an example."])
+def test_a_sentence_that_explains_announces_nothing(sentence: str) -> None:
+    assert language("en").speech.announcing.match(sentence) is None

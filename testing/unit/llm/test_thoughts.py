@@ -73,6 +73,14 @@ async def test_a_server_that_writes_about_thoughts_does_not_think() -> None:
     assert not (await model.profile()).thinks
 
 
+async def test_a_sentence_that_ends_with_the_marker_is_no_thought() -> None:
+    server = Server(llama=False)
+    server.stream(word("A thought ends with </think>"), word("", "stop"), DONE)
+    model = server.model()
+    assert pieces(await answer(model)) == [("A thought ends with </think>", False)]
+    assert not (await model.profile()).thinks
+
+
 async def test_an_answer_that_is_nothing_but_a_thought_tells_it_too() -> None:
     server = Server(llama=False)
     server.stream(word("hm, hm"), word("</think>"), word("", "stop"), DONE)

@@ -25,6 +25,8 @@ def texts(words: str) -> list[str]:
     [
         ("my daughter is called anna and my dog is called rex", ["my daughter is called anna", "my dog is called rex"]),
         ("I live in Bristol.", ["I live in Bristol"]),
+        ("My favourite band is Panic! at the Disco.", ["My favourite band is Panic! at the Disco"]),
+        ("I live in Bristol! My name is Joe!", ["I live in Bristol", "My name is Joe"]),
         ("well, my name is joe", ["my name is joe"]),
         ("by the way i am allergic to peanuts", ["i am allergic to peanuts"]),
         ("remember that the spare key is under the blue pot", ["the spare key is under the blue pot"]),
@@ -42,6 +44,9 @@ def texts(words: str) -> list[str]:
         ("my sister has a dog and my brother does too.", ["my sister has a dog and my brother does too"]),
         ("the wifi password is hunter2", []),
         ("my password is hunter2", []),
+        ("my token is abcdef", []),
+        ("my passport number is X1234567", []),
+        ("my mother's maiden name is Jones", []),
         ("my code is 4821", []),
         ("the pin of my card is 4821", []),
         ("my iban is DE89 3704 0044 0532 0130 00", []),

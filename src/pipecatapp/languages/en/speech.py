@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from pipecatapp.languages.language import Speech
+
+_ANNOUNCING = re.compile(
+    r"(?!.*\b(?:example|instance|would|could|might|looks? like|like this)\b)"
+    r"(?:(?:okay|ok|sure(?: thing)?|certainly|of course|yes|yeah|all ?right|well|right|great|gladly|absolutely|hm+|"
+    r"no problem|understood|got it|now|first|then|thanks?(?: you)?)\b[\s,.!:]*)*"
+    r"(?:$|(?:i|i['\u2019](?:m|ll|d|ve)|we|we['\u2019](?:re|ll)|let me|let us|let['\u2019]s|(?:one|just a|a) "
+    r"(?:moment|second|minute)|hold on|hang on|please wait|\w+ing)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 SPEECH = Speech(
     conjunctions=frozenset(
@@ -28,4 +39,5 @@ SPEECH = Speech(
         }
     ),
     commands=frozenset({"stop", "wait", "quiet", "silence", "cancel", "enough", "no", "pause", "hold"}),
+    announcing=_ANNOUNCING,
 )  # fmt: skip

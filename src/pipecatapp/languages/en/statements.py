@@ -21,7 +21,8 @@ _LEANING = re.compile(
 )
 _SECRET = re.compile(
     r"\b(?:pass ?(?:words?|phrases?|codes?)|pins?|pin (?:code|number)|"
-    r"(?:api|wi-?fi|wlan|network|licen[cs]e|recovery) keys?|secrets?|secret keys?|access tokens?|"
+    r"(?:api|wi-?fi|wlan|network|licen[cs]e|recovery) keys?|secrets?|secret keys?|"
+    r"tokens?|passport numbers?|maiden names?|"
     r"combinations? (?:is|are|to|of|for)|"
     r"(?:credit |debit |bank )?card numbers?|cvv|cvc|iban|account numbers?|social security numbers?)\b|"
     r"\bcodes?\b[^.!;]{0,60}?\d{3}|\b[a-z]{2}\d{2}(?: ?[a-z0-9]{4}){3,}|"

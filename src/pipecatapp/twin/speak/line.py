@@ -11,6 +11,7 @@ from pipecatapp.twin.speak.markers import Kind, Marker
 
 _KEPT = 400  # characters of a line
 _ENDS = re.compile(r"[.!?\u2026\u3002\uff01\uff1f][\"'\u201d\u2019\u00bb)*_]{0,4}$")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\S)")
 _ITEM = re.compile(r"(?:\d{1,3}[.)]|[-*+>|])")
 _PAIRS = (("\u201c", "\u201d"), ("\u00ab", "\u00bb"), ("(", ")"))
 _SYMMETRIC = ('"', "`")
@@ -72,6 +73,22 @@ class Line:
         return bool(said) and not _ends_sentence(said)
 
     @property
+    def announces(self) -> bool:
+        """Whether the sentence before says that something is about to be done: "I will look it up."."""
+        said = self._text.strip() or self._before
+        return language().speech.announcing.match(_SENTENCE_END.split(said)[-1]) is not None
+
+    @property
+    def stands_apart(self) -> bool:
+        """Whether what follows stands behind a blank, in a sentence that goes on."""
+        return self._text[-1:].isspace() and not self.is_open
+
+    @property
+    def is_struck_out(self) -> bool:
+        """Whether HTML's ``<s>`` is open in this line, which is closed by what ends the messages of some models."""
+        return "<s>" in self._text
+
+    @property
     def has_words(self) -> bool:
         """Whether words stand before, in this line or above."""
         return bool(self._text.strip() or self._before)
@@ -95,6 +112,10 @@ def is_written_about(marker: Marker, line: Line, following: str, *, final: bool)
     if marker.kind is Kind.THOUGHT_END:
         if line.is_empty or line.is_quoting:
             return line.is_quoting
+        if following in ("\n", "\r") or (final and not following):
+            return line.stands_apart
+    elif marker.text == "</s>" and line.is_struck_out:
+        return True
     elif line.is_open:
         return False
     elif marker.kind is Kind.THOUGHT or (marker.kind is Kind.END and marker.text != "<tool_response>"):

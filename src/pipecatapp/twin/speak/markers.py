@@ -45,6 +45,8 @@ _OTHER_THOUGHTS = {
     "<|START_THINKING|>": "<|END_THINKING|>",
     "<|channel>thought": "<channel|>",
     "<unused94>": "<unused95>",
+    "<|begin_of_thought|>": "<|end_of_thought|>",
+    "<|think|>": "<|/think|>",
 }
 _THOUGHT_CLOSERS = (*(f"</{name}>" for name in _THOUGHTS), *_OTHER_THOUGHTS.values())
 # In harmony a thought ends where the next message or its end stands; these are read again.
@@ -72,10 +74,14 @@ MARKERS = {
         ),
         *(
             Marker(Kind.STRAY, text)
-            for text in (TOOL_CALL_CLOSE, "</tool_response>", "[/TOOL_CALLS]", _DEEPSEEK_CLOSE, "<end_of_turn>")
+            for text in (TOOL_CALL_CLOSE, "</tool_response>", "[/TOOL_CALLS]", _DEEPSEEK_CLOSE, "<end_of_turn>", "</s>")
         ),
     )
 }
+# What ends a message in which something was said. In front of the first word it is nothing.
+MESSAGE_ENDS = frozenset(
+    {"<|im_end|>", "<|eot_id|>", "<|end_of_text|>", "<|endoftext|>", "<end_of_turn>", "</s>"}
+)  # fmt: skip
 LONGEST = 48
 _MARKER = re.compile("|".join(re.escape(text) for text in sorted(MARKERS, key=len, reverse=True)))
 # Control tokens of chat templates: <|im_end|> and its kind, DeepSeek's with full-width bars.

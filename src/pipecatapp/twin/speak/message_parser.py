@@ -18,15 +18,9 @@ from pipecatapp.twin.speak.beginnings import Beginning, find_beginning, find_cha
 from pipecatapp.twin.speak.call_block import CallBlock
 from pipecatapp.twin.speak.call_forms import MalformedCallError
 from pipecatapp.twin.speak.call_signs import Guess, guess_call, guess_form
+from pipecatapp.twin.speak.doubt import Doubt
 from pipecatapp.twin.speak.line import Line, is_written_about
-from pipecatapp.twin.speak.markers import (
-    LONGEST,
-    MARKERS,
-    Kind,
-    Marker,
-    find_marker,
-    may_become_marker,
-)
+from pipecatapp.twin.speak.markers import LONGEST, MARKERS, MESSAGE_ENDS, Kind, Marker, find_marker, may_become_marker
 from pipecatapp.twin.speak.protocol import TOOL_CALL_OPEN
 from pipecatapp.twin.speak.scanner import ValueScanner
 from pipecatapp.twin.speak.thought_block import ThoughtBlock
@@ -78,7 +72,7 @@ class MessageParser:
         self._thought = ThoughtBlock(0, 0, MARKERS["<think>"])
         self._first_call: int | None = None  # where it begins and the last one ends, in the message
         self._last_call = 0
-        self._is_doubtful = False  # the calls: where words follow they are an example
+        self._doubt, self._has_said = Doubt(), False
 
     @property
     def ignored(self) -> int:
@@ -141,7 +135,7 @@ class MessageParser:
         """Let go of the text that was dealt with."""
         thought_at = self._at if self._thought.assumed else self._thought.searched
         cut = {_Mode.CALL: self._block.opened_at, _Mode.THOUGHT: thought_at}.get(self._mode, self._at)
-        if self._is_doubtful and self._first_call is not None:
+        if self._doubt.is_there and self._first_call is not None:
             cut = min(cut, self._first_call - self._before)
         self._text = self._text[cut:]
         self._before += cut
@@ -154,6 +148,7 @@ class MessageParser:
         if text:
             self._words.append(text)
             self._last = text[-1]
+            self._has_said = self._has_said or not text.isspace()
             self._line.add(text)
             if self._nesting is not None:
                 self._nesting.at = 0
@@ -251,6 +246,10 @@ class MessageParser:
             return self._say(marker.text, behind)
         if marker.kind is Kind.CALL:
             return self._open_call(marker, at, fenced=fenced)
+        ends_thought = marker.kind is Kind.THOUGHT_END and not self._line.is_empty
+        is_last = not self._text[behind:].strip()
+        if ends_thought and is_last and not self._final:
+            return False
         written_about = is_written_about(marker, self._line, self._text[behind : behind + 1], final=self._final)
         if written_about is None:
             return False
@@ -260,6 +259,10 @@ class MessageParser:
         match marker.kind:
             case Kind.THOUGHT:
                 self._think(at, behind, marker)
+            case Kind.THOUGHT_END if ends_thought and is_last:
+                self._at = behind  # no answer follows, so this was it
+            case Kind.STRAY if marker.text in MESSAGE_ENDS and self._has_said:
+                self._mode, self._last_call = _Mode.DONE, self._before + at
             case Kind.THOUGHT_END:
                 self._words.clear()
                 self._last, self._nesting, self.retracted = "", None, True
@@ -277,7 +280,8 @@ class MessageParser:
 
     def _open_value(self, at: int, guess: Guess, *, fenced: bool) -> bool:
         """What no marker announced."""
-        self._mark_doubt(fenced=fenced)
+        if self._first_call is None:
+            self._doubt.begin(self._line, fenced=fenced, announced=False)
         self._block = CallBlock(self._at, at, python=guess is Guess.PYTHON, fenced=fenced)
         self._mode = _Mode.CALL
         return True
@@ -292,15 +296,11 @@ class MessageParser:
         quoted = self._first_call is None and not self._line.may_call and not attached
         if not has_form or (quoted and not marker.close):  # somebody writes about it, or what only begins like it
             return self._say(self._text[self._at : behind if marker.held or quoted else at], behind)
-        self._mark_doubt(fenced=fenced)
+        if self._first_call is None:
+            self._doubt.begin(self._line, fenced=fenced, announced=True)
         self._block = CallBlock(self._at, body_at, marker, fenced=fenced, quoted=quoted)
         self._mode = _Mode.CALL
         return True
-
-    def _mark_doubt(self, *, fenced: bool) -> None:
-        """A call begins: may it be an example?"""
-        if self._first_call is None:
-            self._is_doubtful = self._line.has_words if fenced else self._line.leads_on
 
     def _read_call(self) -> bool:
         text, block = self._text, self._block
@@ -339,11 +339,12 @@ class MessageParser:
 
     def _end_calls(self, to: int) -> bool:
         """Something else follows the calls: it counts for nothing. Where they were an example, all is words."""
-        if not self._is_doubtful or self._first_call is None:
+        if not self._doubt.is_there or self._first_call is None:
             self._mode = _Mode.DONE
             return True
         example = self._text[self._first_call - self._before : to]
-        self.calls, self.error, self._first_call, self._is_doubtful = [], None, None, False
+        self.calls, self.error, self._first_call = [], None, None
+        self._doubt.end()
         self._in_fence = example.count("```") % 2 == 1
         self._mode = _Mode.WORDS
         return self._say(example, to)
@@ -352,6 +353,7 @@ class MessageParser:
         text = self._text
         if between := _BETWEEN_CALLS.match(text, self._at):
             self._at, self._last = between.end(), between[0][-1]
+            self._doubt.pass_blanks(between[0])
         if self._at == len(text):
             return False
         if self._last == "`":
@@ -375,7 +377,7 @@ class MessageParser:
             return False
         if guess in (Guess.JSON, Guess.PYTHON):
             return self._open_value(self._at, guess, fenced=False)
-        self._is_doubtful = self._is_doubtful and marker is None
+        self._doubt.settle(text[self._at], is_marker=marker is not None)
         return self._end_calls(self._at)
 
     # Thoughts.

@@ -98,6 +98,8 @@ class _Answer:
     async def whole(self) -> Response:
         """Wait for the end, answer once."""
         text = "".join([piece async for piece in self._pieces])
+        if self._progress.text and text.endswith(self._progress.text):
+            text = self._progress.text  # what stood before it turned out to be a thought
         message = {"role": "assistant", "content": text, "refusal": None}
         choice = {"index": 0, "message": message, "finish_reason": self._progress.finish_reason, "logprobs": None}
         return JSONResponse({**self._head("chat.completion"), "choices": [choice], "usage": self._usage()})

@@ -187,7 +187,7 @@ def test_what_follows_a_call_is_ignored_and_counted() -> None:
 
 def test_an_invented_tool_result_ends_the_message() -> None:
     assert parse("All is <tool_response>up</tool_response> well").words == "All is "
-    assert parse("Yes.<|im_end|>\n<|im_start|>user\nmore?").words == "Yes.\n"
+    assert parse("Yes.<|im_end|>\n<|im_start|>user\nmore?").words == "Yes."
 
 
 # --- thoughts

@@ -115,3 +115,65 @@ def test_a_channel_without_its_tokens_may_call() -> None:
 def test_a_heading_without_an_answer_was_no_thought() -> None:
     text = "Here is my thought process: I look first, then I leap."
     assert parse(text).words == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"For instance, this works.\n{CALL}\nYou can try it.",
+        f"For instance, this works.\n{NOW}\nYou can try it.",
+        f"It is easy. {CALL} That is how it looks.",
+        f"{NOW} is what a model would write.",
+        "[clock.now(timezone='Oslo')] is a list of one call.",
+        "It ends with </think>",
+        "It ends with </think>\nand then comes the answer.",
+        "A thought ends with\t</think>\n\nSo it is.",
+    ],
+)
+def test_an_example_stays_words_whatever_sentence_stands_before_it(text: str) -> None:
+    assert parse(text) == Parsed(text, [], "")
+    assert parse(*text) == Parsed(text, [], "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"I will look it up.\n{CALL}\nIt is ten in Oslo.",
+        f"Sure! {CALL} It is ten.",
+        f"One moment, please.\n\n{CALL}\nIt is ten in Oslo.",
+        f"I'm checking the clock. {CALL}\nDone.",
+        f"{NOW}\nIt is ten in Oslo.",
+    ],
+)
+def test_who_announces_a_call_makes_it_whatever_follows(text: str) -> None:
+    assert parse(text).calls == OSLO
+    assert parse(*text).calls == OSLO
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Yes.<|endoftext|>Human: no", "Yes."),
+        ("Yes.<|end_of_text|>\nUser: no", "Yes."),
+        ("Yes.<|im_end|>\nno", "Yes."),
+        ("Yes.<|eot_id|>no", "Yes."),
+        ("Yes.<end_of_turn>\nno", "Yes."),
+        ("Yes.</s> [INST] no [/INST]", "Yes."),
+        ("Yes.</s>", "Yes."),
+        ("<|begin_of_thought|>hm<|end_of_thought|><|begin_of_solution|>Yes.<|end_of_solution|>", "Yes."),
+        ("<|think|>hm<|/think|>Yes.", "Yes."),
+        ("He is old.</s>", "He is old."),
+        ("<s>old</s> is struck out in HTML.", "<s>old</s> is struck out in HTML."),
+        ("The sign </s> ends it.", "The sign </s> ends it."),
+    ],
+)
+def test_behind_the_end_of_a_message_nothing_is_said(text: str, words: str) -> None:
+    assert parse(text).words.strip() == words
+    assert parse(*text).words.strip() == words
+
+
+def test_a_closing_marker_with_nothing_behind_it_leaves_the_answer() -> None:
+    assert parse("Yes.</think>") == parse(*"Yes.</think>") == Parsed("Yes.", [], "")
+    assert parse(*"Yes.</think>\n").words == "Yes.\n"
+    assert parse("hm</think>Yes.").words == "Yes."
+    assert parse("hm\n</think>\n").words.strip() == ""
