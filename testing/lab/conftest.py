@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from testing.lab import machine
 from testing.lab.lab import Lab
+
+# What is told beside all other tests, where PIPECATAPP_LAB=short; the rest takes an hour and more.
+SHORT = ("test_lab.py", "test_cluster.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("PIPECATAPP_LAB") != "short":
+        return
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.name not in SHORT:
+            item.add_marker(pytest.mark.skip(reason="takes many minutes; all stories: scripts/test --only lab"))
 
 
 @pytest.fixture(scope="module")
