@@ -144,10 +144,14 @@ def restore_files(entries: Entries, folder: Path) -> int:
     Raises:
         StorageError: there is a link in the place of a folder or a file.
     """
-    fresh = folder.with_name(f".{folder.name}{_UNPACKED}")
-    _remove_tree(fresh)
-    fresh.mkdir(mode=0o700, parents=True)
+    if folder.is_symlink():
+        raise StorageError(f"{folder} is a link; remove it, then restore again")
+    # Within the folder, which may be a file system of its own.
+    fresh = folder / _UNPACKED
     try:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _remove_tree(fresh)
+        fresh.mkdir(mode=0o700)
         count = unpack(entries, fresh, keep_group=os.geteuid() == 0)
         for path in [fresh, *sorted(fresh.rglob("*"))]:
             target = folder / path.relative_to(fresh)
