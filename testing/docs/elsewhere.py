@@ -46,6 +46,9 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         f"{_CLUSTER}/test_consul.py::test_what_is_registered_arrives_at_once_with_what_is_known_of_it",
         f"{_CLUSTER}/test_consul.py::test_while_consul_is_away_the_last_known_set_stays",
     ),
+    # The playbook on three nodes, reached by ssh.
+    "cluster": ("testing/lab/test_cluster.py::test_three_nodes_converge_and_have_one_leader",),
+    "cluster-rotate": ("testing/lab/test_consul_role.py::test_secrets_and_certificates_turn_without_a_pause",),
     # A real cluster, where NOMAD_BIN names a Nomad.
     "nomad-jobs": ("testing/lab/test_nomad_role.py::test_the_command_line_works_as_the_pages_write_it",),
     "failover": ("testing/integration/experts/test_failover.py::test_answers_survive_what_happens_to_their_servers",),
