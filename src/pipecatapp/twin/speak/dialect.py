@@ -28,6 +28,8 @@ from pipecatapp.twin.understand.memory_intents import match_intent
 _SPOKEN_TOKENS = 512
 _THOUGHT_TOKENS = 1536
 _ANSWERS = {ApprovalState.APPROVED: "yes", ApprovalState.REFUSED: "no"}
+# Groups of tools that came after the starter model's training: told of their names, it takes others for missing.
+UNTRAINED = ("nodes.",)
 
 
 class Form(Enum):
@@ -176,7 +178,8 @@ class CompactDialect:
     ) -> list[ToolSpec]:
         """It knows the tools by name, and only those that it was trained on. Those that are off too: without them it
         would take the next best one, and so it is told why they are off."""
-        return [*(tool for tool in tools if tool.name in own), *off]
+        known = [*(tool for tool in tools if tool.name in own), *off]
+        return [tool for tool in known if not tool.name.startswith(UNTRAINED)]
 
     def system(
         self, persona: str, tools: Sequence[ToolSpec], experts: Sequence[Expert], added: str = "", *, more_tools: bool

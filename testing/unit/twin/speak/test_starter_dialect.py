@@ -10,6 +10,10 @@ from pipecatapp.domain import Fact, Risk, ToolSpec
 from pipecatapp.errors import (
     ToolError,
 )
+from pipecatapp.tools.registry import TOOLS
+from pipecatapp.twin.speak.dialect import UNTRAINED
+from pipecatapp.twin.understand.routing import ROUTE
+from starter_model.turns import TOOLS as TRAINED
 from testing.fakes.agent_harness import AgentHarness, ScriptedMemory, ScriptedTool
 from testing.fakes.chat_model import COMPACT
 
@@ -27,6 +31,18 @@ async def test_the_compact_model_gets_names_only_and_always_a_grammar(house: Cal
     assert request.messages[0].content == "tools: clock.now mcp.get_status\nexperts: none"
     assert request.grammar
     assert request.temperature == 0.0
+
+
+async def test_the_starter_is_not_told_of_tools_that_came_after_its_training(
+    house: Callable[..., AgentHarness],
+) -> None:
+    h = house("Hello.", tools=[ScriptedTool("mcp.get_status"), ScriptedTool("nodes.heal")], profile=COMPACT)
+    await h.ask("hi")
+    assert h.model.requests[0].messages[0].content == "tools: mcp.get_status\nexperts: none"
+
+
+def test_every_tool_was_trained_on_or_is_kept_from_the_starter() -> None:
+    assert {name for name in TOOLS if not name.startswith(UNTRAINED)} == set(TRAINED) - {ROUTE}
 
 
 async def test_the_starter_is_not_asked_what_a_plain_wish_means(house: Callable[..., AgentHarness]) -> None:
