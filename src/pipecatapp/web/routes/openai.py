@@ -59,11 +59,8 @@ def create_router(services: WebServices) -> APIRouter:
     async def complete_chat(body: ChatCompletionRequest, request: Request) -> Response:
         messages = read_messages(body, list_names())
         expert = "" if body.model == MODEL else body.model
-        for state in await services.health.fresh() if not expert else ():
-            if state.component == ENGINE and not state.ok:
-                return error_response(
-                    f"the engine is not ready: {state.reason}", Problem(503, SERVER, "engine_not_ready")
-                )
+        if not expert and (reason := await _why_not_ready(services)):
+            return error_response(f"the engine is not ready: {reason}", Problem(503, SERVER, "engine_not_ready"))
         options = read_options(body)
         if not expert and (unfit := await services.completions.find_unfit(options)):
             raise BadRequestError(f"{unfit} is not supported by the model server of this node", unfit)
@@ -75,6 +72,17 @@ def create_router(services: WebServices) -> APIRouter:
         return StreamingResponse(answer.chunks(include_usage), media_type="text/event-stream")
 
     return router
+
+
+async def _why_not_ready(services: WebServices) -> str:
+    """Why the engine cannot answer, empty when it can; what was a no a moment ago is looked at anew."""
+    reason = ""
+    for max_age_s in (1.0, 0.0):
+        seen = await services.health.fresh(max_age_s)
+        reason = next((state.reason for state in seen if state.component == ENGINE and not state.ok), "")
+        if not reason:
+            break
+    return reason
 
 
 class _Answer:
