@@ -7,6 +7,7 @@ from __future__ import annotations
 
 _SCRIPTS = "testing/integration/house/test_scripts.py"
 _ONE_PC = "testing/provision/test_bootstrap.py"
+_LAB = "testing/lab"
 _SETUP = "testing/lab/test_setup.py"
 _CLUSTER = "testing/integration/cluster"
 _MODELS = "testing/unit/cli/test_llm.py"
@@ -39,18 +40,26 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         f"{_SETUP}::test_a_change_that_is_confirmed_from_a_new_connection_is_kept",
         f"{_SETUP}::test_undo_brings_the_files_and_the_address_back",
     ),
-    "join": ("testing/lab/test_node_admin.py::test_a_machine_joins_by_its_own_account",),
+    "join": (f"{_LAB}/test_node_admin.py::test_a_machine_joins_by_its_own_account",),
     "prepare-key": (f"{_SETUP}::test_a_key_is_let_in_after_a_yes_to_its_fingerprint",),
     # Consul is Debian 11's package, in a tree of its own (scripts/setup consul).
     "consul": (
         f"{_CLUSTER}/test_consul.py::test_what_is_registered_arrives_at_once_with_what_is_known_of_it",
         f"{_CLUSTER}/test_consul.py::test_while_consul_is_away_the_last_known_set_stays",
     ),
-    # The playbook on three nodes, reached by ssh.
-    "cluster": ("testing/lab/test_cluster.py::test_three_nodes_converge_and_have_one_leader",),
-    "cluster-rotate": ("testing/lab/test_consul_role.py::test_secrets_and_certificates_turn_without_a_pause",),
+    # The playbooks on three nodes, reached by ssh; the lab's account needs no password for sudo.
+    "cluster": (f"{_LAB}/test_cluster.py::test_three_nodes_converge_and_have_one_leader",),
+    "cluster-add": (f"{_LAB}/test_cluster.py::test_a_fourth_node_joins",),
+    "cluster-look": (
+        f"{_LAB}/test_consul_role.py::test_the_command_for_people_needs_no_setting",
+        f"{_LAB}/test_nomad_role.py::test_the_command_line_works_as_the_pages_write_it",
+    ),
+    "cluster-rotate": (f"{_LAB}/test_consul_role.py::test_secrets_and_certificates_turn_without_a_pause",),
+    "cluster-upgrade": (f"{_LAB}/test_nomad_role.py::test_an_upgrade_restarts_one_server_at_a_time_and_no_job",),
+    "heal": (f"{_LAB}/test_heal.py::test_what_went_wrong_is_mended_on_each_machine_and_what_could_not_be_is_said",),
+    "heal-quorum": (f"{_LAB}/test_heal.py::test_a_lost_quorum_is_explained_and_recovered_only_with_a_yes",),
     # A real cluster, where NOMAD_BIN names a Nomad.
-    "nomad-jobs": ("testing/lab/test_nomad_role.py::test_the_command_line_works_as_the_pages_write_it",),
+    "nomad-jobs": (f"{_LAB}/test_nomad_role.py::test_the_command_line_works_as_the_pages_write_it",),
     "failover": ("testing/integration/experts/test_failover.py::test_answers_survive_what_happens_to_their_servers",),
     "benchmark": ("testing/integration/app/test_program.py::test_benchmark_mode_reports_each_turn",),
     "engine": ("testing/integration/house/test_benches.py::test_the_engine_is_measured_beside_memory_and_llama_bench",),

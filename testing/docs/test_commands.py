@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
+import shlex
 from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +49,48 @@ def test_named_tests_exist(name: str) -> None:
         functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
         assert function in functions, test
     assert name in {block.test for block in BLOCKS}, f"no page uses {name} any more"
+
+
+# Of a command in a cluster, what only says where it runs, who runs it and for which job: the tests have an inventory of
+# their own, root's shell on the nodes, an account that needs no password, and a small job.
+WHERE_AND_WHO = {"sudo", "--ask-become-pass", "-i", "inventory.yaml", "-e", "--tags"}
+JOB = {"pipecat-app", "/opt/nomad/jobs/pipecat-app.nomad"}
+IN_A_CLUSTER = [
+    pytest.param(line, block.test, id=f"{block.name}: {line}")
+    for block in BLOCKS
+    if block.test
+    for line in block.body.splitlines()
+    if re.match(r"(sudo )?(ansible-playbook|consul|nomad) ", line)
+]
+
+
+def definition(file: Path, function: str) -> str:
+    """The text of one function of a file."""
+    text = file.read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            return ast.get_source_segment(text, node) or ""
+    raise LookupError(f"{file} has no function {function}")
+
+
+def within_reach(file: Path) -> str:
+    """The text of a test's file and of what it takes from the lab, from which a test may call."""
+    text = file.read_text(encoding="utf-8")
+    helpers = {ROOT / f"{name.replace('.', '/')}.py" for name in re.findall(r"^from (testing\.lab\.\w+)", text, re.M)}
+    return "\n".join([text, *(helper.read_text(encoding="utf-8") for helper in sorted(helpers))])
+
+
+@pytest.mark.parametrize(("line", "name"), IN_A_CLUSTER)
+def test_command_of_a_cluster_is_what_its_test_runs(line: str, name: str) -> None:
+    """What a named test says itself are the options; the program or the playbook may stand in what it calls."""
+    said = ("--tags", "-e")
+    words = shlex.split(line)
+    options = [after for word, after in pairwise(words) if word in said]
+    rest = set(words) - WHERE_AND_WHO - JOB - set(options) - {"ansible-playbook"}
+    missing = {}
+    for test in ELSEWHERE[name]:
+        file, _, function = test.partition("::")
+        itself, reach = definition(ROOT / file, function), within_reach(ROOT / file)
+        missing[test] = [word for word in options if not re.search(rf"\b{re.escape(word)}\b", itself)]
+        missing[test] += [word for word in rest if not re.search(rf"[\"'/ ]{re.escape(word)}[\"' ]", reach)]
+    assert [] in missing.values(), missing
