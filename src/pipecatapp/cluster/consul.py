@@ -6,8 +6,9 @@ deprecated, reads the environment itself, and its other client would hold a thre
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -95,20 +96,50 @@ def next_index(before: int, header: str) -> int:
     return max(1, index)
 
 
+class Token(httpx.Auth):
+    """The token of each request; where it is refused, what ``renewed`` says now: a rotation replaces it."""
+
+    def __init__(self, value: str, renewed: Callable[[], str]) -> None:
+        self._value = value
+        self._renewed = renewed
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Ask once, and once more where there is another token by now."""
+        used = self._value
+        if used:
+            request.headers["X-Consul-Token"] = used
+        response = yield request
+        if response.status_code != httpx.codes.FORBIDDEN:
+            return
+        if self._value == used:
+            self._value = await asyncio.to_thread(self._renewed) or used
+        if self._value != used:
+            request.headers["X-Consul-Token"] = self._value
+            yield request
+
+
 class ConsulClient:
     """A Consul agent.
 
     Args:
         address: as in ``CONSUL_HTTP_ADDR``.
         token: ACL token, if it wants one.
+        renewed: the token as it is now, asked in a thread when one is refused.
         transport: what carries the requests, in place of the network.
     """
 
-    def __init__(self, address: str, token: str = "", transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        token: str = "",
+        transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        renewed: Callable[[], str] | None = None,
+    ) -> None:
         self.url = consul_url(address)
         self._http = httpx.AsyncClient(
             base_url=self.url,
-            headers={"X-Consul-Token": token} if token else {},
+            auth=Token(token, renewed or (lambda: token)),
             timeout=httpx.Timeout(WAIT_S * 17 / 16 + 5, connect=2.0, pool=None),
             limits=httpx.Limits(max_connections=None),
             trust_env=False,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pipecatapp.cluster.consul import ConsulClient
 from pipecatapp.cluster.discovery import Changed, Discovery
+from pipecatapp.errors import ConfigurationError
 from pipecatapp.parts import Part
-from pipecatapp.settings import Settings
+from pipecatapp.settings import Settings, load_settings
 
 
 class ClusterPart(Part):
@@ -31,5 +32,12 @@ def create(settings: Settings, changed: Changed) -> ClusterPart | None:
     """
     if not settings.consul:
         return None
-    client = ConsulClient(settings.consul, settings.consul_http_token)
+    client = ConsulClient(settings.consul, settings.consul_http_token, renewed=_token_now)
     return ClusterPart(Discovery(client, changed, settings.expert_api_key))
+
+
+def _token_now() -> str:
+    try:
+        return load_settings().consul_http_token
+    except ConfigurationError:  # a person is writing the file
+        return ""

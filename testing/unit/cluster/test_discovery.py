@@ -24,6 +24,7 @@ class ScriptedConsul(httpx.AsyncBaseTransport):
         self.index = 10
         self.services: dict[str, list[dict[str, Any]]] = {}
         self.failure: httpx.Response | Exception | None = None
+        self.token = "token"
         self.asked: list[httpx.Request] = []
         self._news = asyncio.Event()
 
@@ -48,6 +49,8 @@ class ScriptedConsul(httpx.AsyncBaseTransport):
         self.asked.append(request)
         while self.failure is None and request.url.params.get("index") == str(self.index):
             await self._news.wait()
+        if request.headers.get("X-Consul-Token") != self.token:
+            return httpx.Response(403, text="ACL not found")
         if isinstance(self.failure, Exception):
             raise self.failure
         if self.failure is not None:
@@ -62,7 +65,8 @@ class DiscoveryHarness:
     def __init__(self) -> None:
         self.consul = ScriptedConsul()
         self.told: list[tuple[list[str], bool]] = []
-        client = ConsulClient("consul:8500", "token", transport=self.consul)
+        self.token = "token"
+        client = ConsulClient("consul:8500", "token", transport=self.consul, renewed=lambda: self.token)
         self.discovery = Discovery(client, self._changed, api_key="key")
 
     def _changed(self, registrations: Sequence[Registration], names: Collection[str], stale: bool) -> None:
@@ -138,3 +142,31 @@ async def test_an_answer_that_is_none_does_no_harm(house: DiscoveryHarness) -> N
     house.consul.index += 1
     house.consul.wake()
     await house.until(([], False))
+
+
+async def test_a_token_that_was_replaced_is_taken_up_without_a_pause(house: DiscoveryHarness) -> None:
+    house.consul.change(coding=1)
+    house.discovery.start()
+    await house.until((["coding@10.0.0.0:8080"], False))
+
+    house.token = house.consul.token = "another"
+    house.consul.change(coding=2)
+
+    await house.until((["coding@10.0.0.0:8080", "coding@10.0.0.1:8080"], False))
+    assert not any(stale for _, stale in house.told)
+
+
+async def test_a_token_that_is_refused_and_has_no_other_is_stale_and_asked_for_again(house: DiscoveryHarness) -> None:
+    house.consul.change(coding=1)
+    house.discovery.start()
+    await house.until((["coding@10.0.0.0:8080"], False))
+
+    house.consul.token = "another"
+    house.consul.change(coding=1)
+    await house.until((["coding@10.0.0.0:8080"], True))
+    house.token = ""  # somebody writes the file: nobody asks without a token, who would see an empty house
+    await asyncio.sleep(0.1)
+    assert all(request.headers.get("X-Consul-Token") for request in house.consul.asked)
+
+    house.token = "another"
+    await house.until((["coding@10.0.0.0:8080"], False))
