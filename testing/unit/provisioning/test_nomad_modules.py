@@ -17,6 +17,7 @@ restart = load("modules/nomad_restart")
 acl = load("modules/nomad_acl")
 introduction = load("modules/nomad_introduction")
 keyring = load("modules/nomad_keyring")
+moved = load("modules/nomad_moved")
 NomadError = __import__("ansible.module_utils.nomad_http", fromlist=["NomadError"]).NomadError
 
 NAMES = ["n1", "n2", "n3"]
@@ -207,3 +208,33 @@ def test_an_introduction_is_for_one_name_and_for_root_alone(tmp_path: Path) -> N
     assert nomad.asked == [(ASK, {"NodeName": "n4", "NodePool": "default", "TTL": 900_000_000_000})]
     assert file.read_text() == "signed"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+# Machines with new addresses -----------------------------------------------------------------------------------------
+
+
+def instance(name: str, machine: str, *addresses: str, status: str = "running", wanted: str = "run") -> dict[str, Any]:
+    networks = [{"IP": address} for address in addresses]
+    return {
+        "ID": name, "JobID": name, "NodeID": machine, "ClientStatus": status, "DesiredStatus": wanted,
+        "AllocatedResources": {"Shared": {"Networks": networks or None}},
+    }  # fmt: skip
+
+
+def test_what_runs_under_an_address_that_its_machine_lost_is_placed_anew() -> None:
+    running = [
+        instance("stays", "m1", "10.0.0.1"),
+        instance("other card", "m1", "fd00::1"),
+        instance("left behind", "m2", "10.0.0.2"),
+        instance("no port", "m2"),
+        instance("over", "m2", "10.0.0.2", status="complete", wanted="stop"),
+        {**instance("bare", "m2"), "AllocatedResources": None},
+    ]
+    machines = {
+        "m1": {"Networks": [{"IP": "10.0.0.1"}], "NodeNetworks": [{"Addresses": [{"Address": "fd00::1"}]}]},
+        "m2": {"Networks": [{"IP": "10.0.0.102"}], "NodeNetworks": None},
+    }
+    asked: dict[str, list[Any]] = {"GET /v1/allocations?resources=true&namespace=*": [running]}
+    asked |= {f"GET /v1/node/{name}": [{"NodeResources": found}] for name, found in machines.items()}
+
+    assert [found["ID"] for found in moved.left_behind(ScriptedNomad(asked))] == ["left behind"]
