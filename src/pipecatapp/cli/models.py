@@ -13,8 +13,15 @@ from pipecatapp.cli.verb import FAILED, OK, SKIPPED, Verbs
 from pipecatapp.errors import DownloadError, SourceUnreachableError
 
 if TYPE_CHECKING:
-    from pipecatapp.llm.catalogue import Entry
+    from collections.abc import Sequence
+
+    from pipecatapp.llm.catalogue import Entry, Model, Purpose
+    from pipecatapp.llm.pull import ModelStore
     from pipecatapp.machine import Machine
+
+
+# In the order in which they are fetched; the catalogue has them, too, and is not imported for `--help`.
+_PURPOSES: tuple[Purpose, ...] = ("embedding", "stt", "tts", "main", "vision")
 
 
 @click.group(cls=Verbs, example="pipecatapp models list")
@@ -33,7 +40,7 @@ def list_models() -> int:
 
     settings, machine = load_settings(), detect()
     say(f"This PC: {machine.cpu}, {machine.cores} cores, {machine.ram_mb} MB. Models are in {settings.models}\n")
-    say(f"{'':2}{'NAME':26}{'FOR':11}{'SIZE':>8}{'RAM':>9}  {'LICENCE':22}")
+    say(f"{'':2}{'NAME':29}{'FOR':11}{'SIZE':>8}{'RAM':>9}  {'LICENCE':22}")
     catalogue = Catalogue.load(models_file(settings))
     taken = catalogue.for_machine(machine)
     for entry in catalogue:
@@ -45,14 +52,19 @@ def list_models() -> int:
 
 @models.command(example="pipecatapp models pull qwen2.5-0.5b-instruct")
 @click.argument("names", nargs=-1, metavar="[NAME]...", help="Models of the catalogue.")
-@click.option("--for-this-pc", is_flag=True, help="The best of each purpose that this PC can run.")
-def pull(names: tuple[str, ...], for_this_pc: bool) -> int:
+@click.option("--for-this-pc", is_flag=True, help="The best of each purpose that this PC can run and that can be had.")
+@click.option("--purpose", "purposes", multiple=True, type=click.Choice(_PURPOSES), help="Of these purposes alone.")
+@click.option("--from", "places", multiple=True, metavar="PATH", help="Look in this folder first.")
+def pull(names: tuple[str, ...], for_this_pc: bool, purposes: tuple[Purpose, ...], places: tuple[str, ...]) -> int:
     """Download models, going on where an interrupted download stopped.
 
-    The exit code is 3 where a source cannot be reached: the agent goes on with what is here.
+    Each file comes through the first door that has it: the folders named with --from, its publisher, the package
+    index. The exit code is 3 where a source cannot be reached: the agent goes on with what is here.
     """
     if bool(names) == for_this_pc:
         raise click.UsageError("name the models to pull, or say --for-this-pc")
+    if names and purposes:
+        raise click.UsageError("--purpose belongs to --for-this-pc")
     from pipecatapp.llm.catalogue import Catalogue
     from pipecatapp.llm.pull import ModelStore
     from pipecatapp.machine import detect
@@ -61,24 +73,50 @@ def pull(names: tuple[str, ...], for_this_pc: bool) -> int:
 
     settings, machine = load_settings(), detect()
     catalogue = Catalogue.load(models_file(settings))
-    entries = catalogue.for_machine(machine) if for_this_pc else [catalogue.find(name) for name in names]
-    store = ModelStore(settings.models, machine)
-    worst = OK
-    for entry in entries:
+    store = ModelStore(settings.models, machine, places=[Path(place) for place in places])
+    if for_this_pc:
+        # What is small first: the agent can use it while the rest is on its way.
+        choices = [(p, catalogue.suiting(p, machine)) for p in purposes or _PURPOSES]
+    else:
+        choices = [(entry.purpose, [entry.model]) for entry in map(catalogue.find, names)]
+    codes = [_pull_one_of(store, purpose, models) for purpose, models in choices if models]
+    return max(codes, default=OK, key=[OK, SKIPPED, FAILED].index)
+
+
+@models.command("import", example="pipecatapp models import /media/usb")
+@click.argument("place", metavar="PATH", help="A folder, at any depth, or one file.")
+def import_models(place: str) -> int:
+    """Take models from a folder or USB stick; files are known by their checksums, whatever they are called."""
+    from pipecatapp.llm.catalogue import Catalogue
+    from pipecatapp.llm.model_doors import FolderDoor
+    from pipecatapp.llm.pull import ModelStore
+    from pipecatapp.machine import detect
+    from pipecatapp.paths import models_file
+    from pipecatapp.settings import load_settings
+
+    settings = load_settings()
+    catalogue = Catalogue.load(models_file(settings))
+    door = FolderDoor(Path(place))
+    door.check()
+    store = ModelStore(settings.models, detect(), doors=[door])
+    shared = catalogue.shared_files()
+    found, worst = 0, OK
+    for entry in catalogue:
         model = entry.model
+        if (variant := store.recognise(model, door, shared)) is None:
+            continue
+        found += 1
         say(f"{model.name} ({entry.purpose}, {model.licence})")
-        bar = Bar()
         try:
-            folder = store.pull(model, bar)
-        except SourceUnreachableError as error:
-            say(f"  skipped: {error}; the starter set goes on")
-            worst = worst or SKIPPED
+            store.pull(model, Bar(), _arrived, variant)
         except DownloadError as error:
-            say(f"  failed: {error}", to_stderr=True)
+            say(f"  not whole: {error}; the rest: pipecatapp models pull {model.name}", to_stderr=True)
             worst = FAILED
         else:
-            say(f"  {'downloaded to' if bar.used else 'is in'} {folder}")
-    return worst
+            say(f"  is in {store.folder / model.name}")
+    if not found:
+        say(f"no file in {place} is one of the catalogue's", to_stderr=True)
+    return worst if found else FAILED
 
 
 @models.command(example="pipecatapp models verify")
@@ -107,6 +145,33 @@ def verify(names: tuple[str, ...]) -> int:
     return worst
 
 
+def _pull_one_of(store: ModelStore, purpose: Purpose, models: Sequence[Model]) -> int:
+    """Pull the best of these that can be had; the exit code."""
+    code = OK
+    for model in models:
+        say(f"{model.name} ({purpose}, {model.licence})")
+        bar = Bar()
+        try:
+            folder = store.pull(model, bar, _arrived)
+        except SourceUnreachableError as error:
+            say(f"  skipped: {error}; the starter set goes on")
+            code = SKIPPED
+        except DownloadError as error:
+            say(f"  failed: {error}", to_stderr=True)
+            code = FAILED
+        except KeyboardInterrupt:
+            say("  stopped; the same command goes on where it stopped", to_stderr=True)
+            raise
+        else:
+            say(f"  {'downloaded to' if bar.used else 'is in'} {folder}")
+            return OK
+    return code
+
+
+def _arrived(file: str, door: str) -> None:
+    say(f"  {file}: from {door}; the checksum is right")
+
+
 def _line(entry: Entry, machine: Machine, models: Path, taken: bool) -> str:
     from pipecatapp.llm.catalogue import installed_variant
 
@@ -115,5 +180,5 @@ def _line(entry: Entry, machine: Machine, models: Path, taken: bool) -> str:
     mark = "*" if installed_variant(models, model) else "+" if taken else " "
     mark = mark if model.fits(machine) or mark == "*" else "-"
     size = f"{variant.size_mb} MB" if variant else "-"
-    name = f"{model.name:26}{entry.purpose:11}"
+    name = f"{model.name:29}{entry.purpose:11}"
     return f"{mark:2}{name}{size:>8}{model.ram_mb:>6} MB  {model.licence}"

@@ -40,4 +40,5 @@ class Bar:
         self._at = now
         share = f"{here / total:4.0%}" if total else "    "
         end = "\r" if sys.stdout.isatty() and not done else "\n"
-        say(f"  {share} {name} {here >> 20} MB", end=end)
+        left = f", {(total - here) >> 20} MB left" if total and not done else ""
+        say(f"  {share} {name} {here >> 20} MB{left}", end=end)

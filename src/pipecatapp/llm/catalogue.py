@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,26 +28,53 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Piece(_Strict):
+    """A member of a wheel of the package index, that is a file of a model or a stretch of one.
+
+    Attributes:
+        wheel: project and exact version.
+        sha256: of the wheel.
+        member: its name in the archive; nothing is ever written to a path of that name.
+    """
+
+    wheel: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.]*$")]
+    sha256: Sha256
+    member: str
+
+    @property
+    def project(self) -> str:
+        """The project's name."""
+        return self.wheel.partition("==")[0]
+
+    @property
+    def file(self) -> str:
+        """The wheel's file name."""
+        project, _, version = self.wheel.partition("==")
+        return f"{re.sub(r'[-_.]+', '_', project).lower()}-{version}-py3-none-any.whl"
+
+
 class ModelPart(_Strict):
-    """One file of a model: from a URL, or a member of the variant's package."""
+    """One file of a model. Its checksum is what it is; the rest says where it may be had.
+
+    Attributes:
+        size: in bytes, where it is known.
+        url: at its publisher's.
+        pieces: in the package index, joined in this order.
+    """
 
     name: FileName
-    url: Annotated[str, Field(pattern=r"^https?://")] | None = None
-    member: str | None = None
     sha256: Sha256
+    size: int | None = Field(None, gt=0)
+    url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    pieces: tuple[Piece, ...] = ()
 
     @model_validator(mode="after")
-    def _has_one_source(self) -> ModelPart:
-        if (self.url is None) == (self.member is None):
-            raise ValueError(f"{self.name} needs either url or member")
+    def _can_be_had(self) -> ModelPart:
+        if self.url is None and not self.pieces:
+            raise ValueError(f"{self.name} needs url or pieces")
+        if self.pieces and self.size is None:
+            raise ValueError(f"{self.name} has pieces and needs its size in bytes")
         return self
-
-
-class Package(_Strict):
-    """A wheel of the package registry that carries model files."""
-
-    requirement: str
-    sha256: Sha256
 
 
 class Variant(_Strict):
@@ -55,7 +84,6 @@ class Variant(_Strict):
     cpu: CpuClass
     size_mb: int
     files: tuple[ModelPart, ...] = Field(min_length=1)
-    package: Package | None = None
 
 
 class Automatic(_Strict):
@@ -150,10 +178,18 @@ class Catalogue:
         """The models for a purpose, best first."""
         return list(self._models.get(purpose, []))
 
+    def shared_files(self) -> set[str]:
+        """The checksums of files that more than one model has."""
+        sums = Counter(sha for entry in self for sha in {part.sha256 for v in entry.model.variants for part in v.files})
+        return {sha for sha, models in sums.items() if models > 1}
+
     def for_machine(self, machine: Machine) -> list[Entry]:
         """The best model for each purpose that this PC takes without being asked."""
-        best = ((purpose, next((m for m in self.of(purpose) if m.suits(machine)), None)) for purpose in PURPOSES)
-        return [Entry(purpose, model) for purpose, model in best if model is not None]
+        return [Entry(purpose, models[0]) for purpose in PURPOSES if (models := self.suiting(purpose, machine))]
+
+    def suiting(self, purpose: Purpose, machine: Machine) -> list[Model]:
+        """The models for a purpose that this PC takes without being asked, best first."""
+        return [model for model in self.of(purpose) if model.suits(machine)]
 
 
 def installed_variant(models: Path, model: Model) -> Variant | None:

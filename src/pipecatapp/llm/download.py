@@ -38,7 +38,7 @@ class Downloader:
         self._given = http
         self._clients: dict[bool, httpx.Client] = {}
         self._wait = wait
-        self._unreachable: set[str] = set()
+        self._unreachable: set[bytes] = set()
 
     def _client(self, url: str) -> httpx.Client:
         """The given client; else one for what leaves the house, by a proxy where one is set, and one for the rest."""
@@ -77,8 +77,8 @@ class Downloader:
         _forget(part)
 
     def _bring(self, url: str, part: Path, progress: ByteProgress, size: int) -> None:
-        fruitless, host = 0, httpx.URL(url).host
-        if host in self._unreachable:
+        fruitless, host, server = 0, httpx.URL(url).host, httpx.URL(url).netloc
+        if server in self._unreachable:
             raise SourceUnreachableError(f"{host} cannot be reached")
         while True:
             before = _length(part)
@@ -90,7 +90,7 @@ class Downloader:
                 reason = str(error) or type(error).__name__
             fruitless = 0 if _length(part) > before else fruitless + 1
             if fruitless >= FRUITLESS_TRIES:
-                self._unreachable.add(host)
+                self._unreachable.add(server)
                 raise SourceUnreachableError(f"{host} cannot be reached: {reason}")
             logger.info("%s: %s, going on at %d bytes", part.name, reason, _length(part))
             self._wait(min(2.0**fruitless, 10.0))
@@ -124,7 +124,7 @@ class Downloader:
             _keep_etag(etag, response.headers.get("etag", ""))
             length = response.headers.get("content-length")
             total = start + int(length) if length and length.isdigit() else None
-            _check_disk(part, (total or size) - start)
+            check_disk(part, (total or size) - start)
             with part.open("ab" if resuming else "wb") as file:
                 for chunk in response.iter_raw():
                     file.write(chunk)
@@ -159,7 +159,12 @@ def _forget(part: Path) -> None:
     _etag_file(part).unlink(missing_ok=True)
 
 
-def _check_disk(part: Path, needed: int) -> None:
+def check_disk(part: Path, needed: int) -> None:
+    """Make sure that so many bytes more fit where the file will be.
+
+    Raises:
+        DownloadError: they do not.
+    """
     with contextlib.suppress(FileNotFoundError):
         free = shutil.disk_usage(part.parent).free
         if free < needed + DISK_MARGIN:

@@ -37,7 +37,7 @@ def main_models(wanted: str, catalogue: Catalogue, models: Path, machine: Machin
     if wanted == STARTER:
         chosen = []
     elif wanted == "auto":
-        suiting = [model for model in catalogue.of("main") if model.suits(machine)]
+        suiting = catalogue.suiting("main", machine)
         asked = [model for model in catalogue.of("main") if model.fits(machine) and model not in suiting]
         chosen = [file for model in [*suiting, *asked] if (file := _installed(models, model))]
     elif wanted.endswith(".gguf"):

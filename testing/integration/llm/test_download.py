@@ -220,4 +220,4 @@ class TestPull:
             store.pull(model, lambda *at: None)
 
         assert installed_variant(store.folder, model) is None
-        assert names(store.folder) == []
+        assert names(store.folder) == [".pull.lock"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ class Outcomes:
         self.next: dict[str, Exception | bool] = {}
         self.pulled: list[str] = []
 
-    def pull(self, store: ModelStore, wanted: Any, progress: FileProgress, **options: bool) -> Path:
+    def pull(self, store: ModelStore, wanted: Any, progress: FileProgress) -> Path:
         self.pulled.append(wanted.name)
         outcome = self.next.get(wanted.name, True)
         if isinstance(outcome, Exception):
@@ -61,8 +62,8 @@ class Outcomes:
 def outcomes(monkeypatch: pytest.MonkeyPatch) -> Outcomes:
     outcomes = Outcomes()
 
-    def pull(store: ModelStore, wanted: Any, progress: FileProgress, **options: bool) -> Path:
-        return outcomes.pull(store, wanted, progress, **options)
+    def pull(store: ModelStore, wanted: Any, progress: FileProgress, *more: Any) -> Path:
+        return outcomes.pull(store, wanted, progress)
 
     monkeypatch.setattr(ModelStore, "pull", pull)
     return outcomes
@@ -88,6 +89,89 @@ def test_for_this_pc_pulls_what_suits_it(run: Run, outcomes: Outcomes, capsys: p
 
     assert outcomes.pulled == ["small"]
     assert "downloaded to" in capsys.readouterr().out
+
+
+def test_for_this_pc_takes_the_next_best_where_the_best_cannot_be_had(
+    run: Run, outcomes: Outcomes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = [model(name, auto={"cpu": "core2"}) for name in ("best", "second", "third")]
+    write(tmp_path, main_models=models, stt_models=[model("ears", auto={"cpu": "core2"})])
+    outcomes.next["best"] = SourceUnreachableError("hub cannot be reached")
+
+    assert run("models", "pull", "--for-this-pc") == OK
+
+    assert outcomes.pulled == ["ears", "best", "second"], "the small ones first, and no more than needed"
+    assert "skipped: hub cannot be reached" in capsys.readouterr().out
+
+
+def test_of_one_purpose_alone(run: Run, outcomes: Outcomes, tmp_path: Path) -> None:
+    write(tmp_path, main_models=[model("m", auto={"cpu": "core2"})], stt_models=[model("e", auto={"cpu": "core2"})])
+
+    assert run("models", "pull", "--for-this-pc", "--purpose", "stt") == OK
+
+    assert outcomes.pulled == ["e"]
+
+
+class TestImport:
+    """What a USB stick has."""
+
+    @pytest.fixture
+    def stick(self, tmp_path: Path) -> Path:
+        (tmp_path / "stick").mkdir()
+        return tmp_path / "stick"
+
+    def put(self, folder: Path, *names: str) -> None:
+        """A catalogue of models that consist of these files and one that they share."""
+        entries = []
+        for name in names:
+            entry = model(name)
+            files = [(f"{name}.gguf", name.encode()), ("shared.json", b"{}")]
+            sums = [{"name": n, "url": "https://hub/x", "sha256": hashlib.sha256(c).hexdigest()} for n, c in files]
+            entry["variants"][0]["files"] = sums
+            entries.append(entry)
+        write(folder, main_models=entries)
+
+    def test_files_are_known_by_their_checksums_whatever_they_are_called(
+        self, run: Run, tmp_path: Path, stick: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.put(tmp_path, "one", "two")
+        (stick / "some file").write_bytes(b"one")
+        (stick / "deep").mkdir()
+        (stick / "deep/other").write_bytes(b"{}")
+        (stick / "two.gguf").write_bytes(b"something else")
+
+        assert run("models", "import", str(stick)) == OK
+
+        assert (run.models / "one/one.gguf").read_bytes() == b"one"
+        assert (run.models / "one/shared.json").read_bytes() == b"{}"
+        assert not (run.models / "two").exists()
+        assert f"one.gguf: from {stick}; the checksum is right" in capsys.readouterr().out
+
+    def test_what_is_missing_is_named_and_can_come_later(
+        self, run: Run, tmp_path: Path, stick: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.put(tmp_path, "one", "two")
+        (stick / "one.gguf").write_bytes(b"one")
+
+        assert run("models", "import", str(stick)) == FAILED
+        assert "shared.json is not there" in capsys.readouterr().err
+
+        (stick / "one.gguf").unlink()
+        (stick / "shared.json").write_bytes(b"{}")
+        assert run("models", "import", str(stick / "shared.json")) == OK
+        assert run("models", "verify", "one") == OK
+
+    def test_a_stick_with_nothing_of_the_catalogue_or_none_at_all_is_told(
+        self, run: Run, stick: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (stick / "holiday.jpg").write_bytes(b"sun")
+
+        assert run("models", "import", str(stick)) == FAILED
+        assert run("models", "import", str(stick / "none")) == FAILED
+
+        said = capsys.readouterr().err
+        assert "no file in" in said
+        assert "cannot be read" in said
 
 
 def test_a_second_pull_downloads_nothing_and_says_so(

@@ -130,7 +130,34 @@ def test_a_file_without_a_checksum_is_no_entry(tmp_path: Path) -> None:
 
 
 def test_licences_that_matter_are_named(shipped: Catalogue) -> None:
-    assert "GPL" in shipped.find("piper-en-us-lessac-medium").model.licence
+    assert shipped.find("qwen2.5-3b-instruct").model.licence == "Qwen Research"
+
+
+def test_no_voice_is_for_research_alone(shipped: Catalogue) -> None:
+    assert not [model.name for model in shipped.of("tts") if "research" in model.licence.lower()]
+
+
+def test_every_pc_can_have_ears_a_voice_a_memory_and_a_mind_from_the_package_index(shipped: Catalogue) -> None:
+    pc = machine(CpuClass.AVX2, 2, 8000)
+    for purpose in ("stt", "tts", "embedding", "main"):
+        by_index = [m for m in shipped.suiting(purpose, pc) if all(p.pieces for v in m.variants for p in v.files)]
+        assert by_index, purpose
+
+
+def test_a_file_in_pieces_has_its_size(tmp_path: Path) -> None:
+    piece = {"wheel": "m==1.0", "sha256": SHA, "member": "m/part"}
+    without = model()
+    without["variants"][0]["files"][0] |= {"pieces": [piece]}
+
+    with pytest.raises(ConfigurationError, match="size in bytes"):
+        Catalogue.load(write(tmp_path, main_models=[without]))
+
+
+def test_files_of_several_models_are_known(tmp_path: Path) -> None:
+    one, two = model("one"), model("two")
+    two["variants"][0]["files"].append({"name": "own.json", "url": "https://hub/own.json", "sha256": "b" * 64})
+
+    assert Catalogue.load(write(tmp_path, main_models=[one, two])).shared_files() == {SHA}
 
 
 def test_names_are_unique(shipped: Catalogue) -> None:
