@@ -22,7 +22,7 @@ main() {
   esac
   local names=("$@") name
   [[ ${#names[@]} -gt 0 ]] ||
-    names=(default whisper piper kokoro realtimestt llama-cpp browser vision sentence-transformers build engine-tools dev provision-min provision)
+    names=(default whisper kokoro realtimestt llama-cpp browser vision sentence-transformers build engine-tools dev provision-min provision)
   for name in "${names[@]}"; do
     case $name in
       default) lock default pyproject.toml ;;

@@ -25,7 +25,6 @@ EXTRAS: dict[str, Extra] = {
     "browser": Extra("playwright", "web_browser.*; needs Debian's chromium too"),
     "kokoro": Extra("kokoro_onnx", "the Kokoro voice"),
     "llama-cpp": Extra("llama_cpp", "RUN_LOCAL_LLM=true; compiles, needs cmake and a C++ compiler"),
-    "piper": Extra("piper", "the Piper voices (GPL-3)"),
     "realtimestt": Extra("RealtimeSTT", "STT_SERVICE=realtimestt (2 GB with torch)", closed=True),
     "sentence-transformers": Extra("sentence_transformers", "EMBEDDING_SERVICE=sentence-transformers (torch)"),
     "vision": Extra("cv2", "the camera (VISION_SERVICE)"),

@@ -23,7 +23,7 @@ def list_extras() -> int:
     return OK
 
 
-@extras.command(example="pipecatapp extras install piper", keeps_root=True)
+@extras.command(example="pipecatapp extras install whisper", keeps_root=True)
 @click.argument("name", help="Its name in `pipecatapp extras list`.")
 def install(name: str) -> int:
     """Install an extra with its locked versions."""

@@ -10,7 +10,7 @@
 | TTS | needs |
 |---|---|
 | `kokoro` | extra `kokoro`, its model and voices in `MODELS_DIR` |
-| `piper` | extra `piper` (GPL-3), a voice in `MODELS_DIR` |
+| `piper` | Debian's `espeak-ng`, a voice in `MODELS_DIR` |
 | `piper-http` | `PIPER_URL` (Piper stays a program of its own) |
 | `melotts` | `MELOTTS_URL` |
 | `flite`, `espeak-ng` | Debian's packages of these names |
@@ -132,7 +132,7 @@ def _need_program(where: Environment, program: str) -> None:
 def _whisper(name: str) -> Callable[[Environment], Sequence[object]]:
     def arguments(where: Environment) -> Sequence[object]:
         found = where.find("model.bin", "config.json", "tokenizer.json")
-        return [_need_model(found, name, "faster-whisper-tiny").parent]
+        return [_need_model(found, name, "faster-whisper-tiny.en").parent]
 
     return arguments
 
@@ -156,7 +156,8 @@ def _kokoro(where: Environment) -> Sequence[object]:
 
 
 def _piper(where: Environment) -> Sequence[object]:
-    return [_need_model(where.find(f"{where.voice or '*'}.onnx", "{name}.json"), "piper", "piper-en-us-lessac-medium")]
+    _need_program(where, "espeak-ng")
+    return [_need_model(where.find(f"{where.voice or '*'}.onnx", "{name}.json"), "piper", "piper-en-us-joe-medium")]
 
 
 def _piper_http(where: Environment) -> Sequence[object]:
@@ -192,7 +193,7 @@ _STT: Mapping[str, SpeechChoice] = {
 }
 _TTS: Mapping[str, SpeechChoice] = {
     "kokoro": SpeechChoice("pipecatapp.voice.tts_kokoro:KokoroSynthesizer", "kokoro", _kokoro),
-    "piper": SpeechChoice("pipecatapp.voice.tts_piper:PiperSynthesizer", "piper", _piper),
+    "piper": SpeechChoice("pipecatapp.voice.tts_piper:PiperSynthesizer", arguments=_piper),
     "piper-http": SpeechChoice("pipecatapp.voice.tts_http:PiperHttpSynthesizer", arguments=_piper_http),
     "melotts": SpeechChoice("pipecatapp.voice.tts_http:MeloSynthesizer", arguments=_melotts),
     "flite": SpeechChoice("pipecatapp.voice.tts_programs:FliteSynthesizer", arguments=_program("flite")),

@@ -50,7 +50,6 @@ MODULES = {
     "opencv-python-headless": ["cv2"],
     "sentence-transformers": ["sentence_transformers"],
     "faster-whisper": ["faster_whisper"],
-    "piper-tts": ["piper"],
     "kokoro-onnx": ["kokoro_onnx"],
     "RealtimeSTT": ["RealtimeSTT"],
     "torch": ["torch"],

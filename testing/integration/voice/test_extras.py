@@ -1,6 +1,6 @@
 """The optional speech engines, loaded for real from tiny models without meaning (testing/fixtures/speech/make.py).
 
-Skipped where the extra is not installed: `pipecatapp extras install whisper|piper|kokoro`.
+Skipped where the extra is not installed: `pipecatapp extras install whisper|kokoro`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pipecatapp.voice.registry import Environment, create_recognizer, create_syn
 from pipecatapp.voice.stt_faster_whisper import FasterWhisperRecognizer
 from pipecatapp.voice.synthesis import SAMPLE_RATE
 from pipecatapp.voice.tts_kokoro import KokoroSynthesizer
-from pipecatapp.voice.tts_piper import PiperSynthesizer
 from testing.fakes.caller import spoken
 
 pytestmark = pytest.mark.integration
@@ -47,24 +46,6 @@ async def test_a_broken_whisper_model_is_a_speech_error(tmp_path: Path) -> None:
     (tmp_path / "broken" / "model.bin").write_bytes(b"nothing")
     with pytest.raises(SpeechError, match="could not be loaded"):
         await FasterWhisperRecognizer(tmp_path / "broken").load()
-
-
-async def test_piper_speaks_at_the_pipelines_rate() -> None:
-    pytest.importorskip("piper", reason="the extra `piper` is not installed")
-    synthesizer = create_synthesizer("piper", Environment(MODELS))
-    await synthesizer.load()
-    assert synthesizer.speaking_name == "piper"
-    sound = await synthesizer.say("Hello there, this is a test.")
-    assert pitch(sound) == pytest.approx(220, abs=5)
-    await synthesizer.aclose()
-
-
-async def test_a_broken_piper_voice_is_a_speech_error(tmp_path: Path) -> None:
-    pytest.importorskip("piper", reason="the extra `piper` is not installed")
-    (tmp_path / "hum.onnx").write_bytes(b"nothing")
-    shutil.copy(MODELS / "hum.onnx.json", tmp_path)
-    with pytest.raises(SpeechError, match="could not be loaded"):
-        await PiperSynthesizer(tmp_path / "hum.onnx").load()
 
 
 async def test_kokoro_speaks() -> None:

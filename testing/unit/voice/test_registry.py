@@ -51,11 +51,11 @@ def test_auto_takes_what_needs_nothing_on_a_bare_pc(tmp_path: Path) -> None:
 
 
 def test_auto_takes_the_best_whose_model_is_there(tmp_path: Path) -> None:
-    modules = ["faster_whisper", "piper", "kokoro_onnx"]
+    modules = ["faster_whisper", "kokoro_onnx"]
     where = here(tmp_path, modules=modules)
     assert create_recognizer("auto", where).name == "pocketsphinx"
     put(tmp_path / "stt" / "faster-whisper-base", "model.bin", "config.json", "tokenizer.json")
-    put(tmp_path / "tts" / "lessac", "en_US-lessac-medium.onnx", "en_US-lessac-medium.onnx.json")
+    put(tmp_path / "tts" / "joe", "en_US-joe-medium.onnx", "en_US-joe-medium.onnx.json")
     assert create_recognizer("auto", where).name == "faster-whisper"
     assert create_synthesizer("auto", where).name == "piper"
     put(tmp_path / "tts" / "kokoro", "kokoro-v1.0.onnx", "voices-v1.0.bin")
@@ -100,10 +100,18 @@ def test_a_missing_extra_prints_the_command(tmp_path: Path, name: str, extra: st
         create_recognizer(name, here(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["piper", "kokoro"])
-def test_a_missing_voice_extra_prints_the_command(tmp_path: Path, name: str) -> None:
-    with pytest.raises(MissingExtraError, match=f"pipecatapp extras install {name}"):
-        create_synthesizer(name, here(tmp_path))
+def test_a_missing_voice_extra_prints_the_command(tmp_path: Path) -> None:
+    with pytest.raises(MissingExtraError, match="pipecatapp extras install kokoro"):
+        create_synthesizer("kokoro", here(tmp_path))
+
+
+def test_piper_needs_a_voice_and_the_program_that_knows_how_words_sound(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="pipecatapp models pull piper-en-us-joe-medium"):
+        create_synthesizer("piper", here(tmp_path))
+    put(tmp_path, "joe.onnx", "joe.onnx.json")
+    with pytest.raises(ConfigurationError, match="apt install espeak-ng"):
+        create_synthesizer("piper", here(tmp_path, programs=["flite"]))
+    assert create_synthesizer("auto", here(tmp_path)).name == "piper"
 
 
 def test_a_missing_model_names_the_command(tmp_path: Path) -> None:
