@@ -92,7 +92,7 @@ get_ansible() {
     say "[0] Get Ansible"
     quietly "making a Python environment" "check the free disk with df" /usr/bin/python3 -m venv --clear "$HOME_DIR/ansible"
     quietly "downloading Ansible" "check that the Python package index can be reached (or set PIP_INDEX_URL, https_proxy)" \
-      "$python" -m pip install --no-cache-dir --disable-pip-version-check --require-hashes --requirement "$lock"
+      "$python" -m pip install --no-cache-dir --disable-pip-version-check --only-binary=:all: --require-hashes --requirement "$lock"
     sha256sum "$lock" >"$HOME_DIR/ansible/lock.sha256"
   fi
   PLAYBOOK=("$python" -m ansible playbook)
@@ -133,7 +133,7 @@ get_ansible_for_a_moment() {
   local wheels=("$tree"/usr/share/python-wheels/pip-*.whl /usr/share/python-wheels/pip-*.whl)
   for deb in "${wheels[@]}"; do [[ ! -e $deb ]] || break; done
   quietly "downloading Ansible" "check that the Python package index can be reached (or set PIP_INDEX_URL, https_proxy)" \
-    "$python" "$deb/pip" install --no-cache-dir --disable-pip-version-check --require-hashes \
+    "$python" "$deb/pip" install --no-cache-dir --disable-pip-version-check --only-binary=:all: --require-hashes \
     --requirement "$REPO/requirements/provision-min.txt" --target "$SCRATCH/ansible"
   PLAYBOOK=("$python" -m ansible playbook --extra-vars "ansible_python_interpreter=$python")
 }

@@ -22,13 +22,13 @@ main() {
   esac
   local names=("$@") name
   [[ ${#names[@]} -gt 0 ]] ||
-    names=(default whisper kokoro realtimestt llama-cpp browser vision sentence-transformers build engine-tools dev provision-min provision)
+    names=(default whisper kokoro realtimestt llama-cpp browser vision sentence-transformers build engine-tools llama-cpp-build dev provision-min provision)
   for name in "${names[@]}"; do
     case $name in
       default) lock default pyproject.toml ;;
       dev) lock dev pyproject.toml --group dev -c requirements/default.txt ;;
       # Tools with an environment of their own: the app is not in it.
-      build | engine-tools | provision | provision-min) lock "$name" --group "$name" ;;
+      build | engine-tools | llama-cpp-build | provision | provision-min) lock "$name" --group "$name" ;;
       *) lock "$name" pyproject.toml --extra "$name" -c requirements/default.txt ;;
     esac
   done

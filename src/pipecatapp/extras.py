@@ -9,22 +9,25 @@ import sys
 from dataclasses import dataclass
 
 from pipecatapp.errors import ConfigurationError, UnknownChoiceError
-from pipecatapp.locks import lock_file
+from pipecatapp.locks import WHEELS_ONLY, lock_file
 
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """``module`` is what it brings; ``closed`` says that its lock names every package, also those pip would refuse."""
+    """``module`` is what it brings; ``closed`` says that its lock names every package, also those pip would refuse;
+    ``built_by`` are the locks of what builds those of its packages that have no wheel."""
 
     module: str
     purpose: str
     closed: bool = False
+    built_by: tuple[str, ...] = ("build",)
 
 
+_LLAMA_CPP = ("build", "llama-cpp-build")
 EXTRAS: dict[str, Extra] = {
     "browser": Extra("playwright", "web_browser.*; needs Debian's chromium too"),
     "kokoro": Extra("kokoro_onnx", "the Kokoro voice"),
-    "llama-cpp": Extra("llama_cpp", "RUN_LOCAL_LLM=true; compiles, needs cmake and a C++ compiler"),
+    "llama-cpp": Extra("llama_cpp", "RUN_LOCAL_LLM=true; compiles, needs a C++ compiler", built_by=_LLAMA_CPP),
     "realtimestt": Extra("RealtimeSTT", "STT_SERVICE=realtimestt (2 GB with torch)", closed=True),
     "sentence-transformers": Extra("sentence_transformers", "EMBEDDING_SERVICE=sentence-transformers (torch)"),
     "vision": Extra("cv2", "the camera (VISION_SERVICE)"),
@@ -57,12 +60,18 @@ def install(name: str) -> int:
         raise UnknownChoiceError("extra", name, list(EXTRAS))
     if not os.access(sys.prefix, os.W_OK):
         raise ConfigurationError(f"{sys.prefix} cannot be written; run: sudo pipecatapp extras install {name}")
-    # Isolated: root runs this, and the folder it is typed in may be anybody's.
-    command = [sys.executable, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes"]
-    command += ["--no-deps"] if EXTRAS[name].closed else []
-    done = subprocess.run([*command, "--requirement", str(lock_file(name))], check=False)
-    if done.returncode == 0:
+    extra = EXTRAS[name]
+    # What pip would fetch to build with has no checksum: what builds is installed first, from a lock.
+    building = ["--no-build-isolation", "--use-pep517", *(["--no-deps"] if extra.closed else [])]
+    if _pip_installs([], *extra.built_by) and _pip_installs(building, name):
         print(f"{name} is installed; restart the agent to use it")
         return 0
     print(f"pipecatapp: {name} could not be installed; the reason stands above", file=sys.stderr)
     return 1
+
+
+def _pip_installs(options: list[str], *locks: str) -> bool:
+    # Isolated: root runs this, and the folder it is typed in may be anybody's.
+    command = [sys.executable, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes"]
+    files = [f"--requirement={lock_file(lock)}" for lock in (WHEELS_ONLY, *locks)]
+    return subprocess.run([*command, *options, *files], check=False).returncode == 0

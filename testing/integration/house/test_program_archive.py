@@ -113,6 +113,7 @@ def test_this_repository_brings_all_that_its_playbook_copies(tmp_path: Path) -> 
         "group_vars/models.yaml",
         "models/starter.gguf",
         "requirements/default.txt",
+        "requirements/wheels-only.in",
         "requirements/provision-min.txt",
         "src/pipecatapp/__main__.py",
         "ansible/roles/service/templates/unit.j2",

@@ -21,7 +21,7 @@ GROUPS: dict[str, list[Any]] = PYPROJECT["dependency-groups"]
 # The environment that trains the starter model is made by hand: torch comes from where the machine can get it.
 UNLOCKED = {"train"}
 # Groups that live beside the app, without its dependencies.
-ALONE = {"build", "engine-tools", "provision", "provision-min"}
+ALONE = {"build", "engine-tools", "llama-cpp-build", "provision", "provision-min"}
 
 
 def group(name: str) -> list[str]:
