@@ -23,6 +23,7 @@ pytestmark = pytest.mark.integration
 acl = load("modules/consul_acl")
 keyring = load("modules/consul_keyring")
 restarts = load("modules/consul_restart")
+retoken = load("modules/consul_retoken")
 http = __import__("ansible.module_utils.consul_http", fromlist=["Consul"])
 
 APP = 'key_prefix "experts/" { policy = "write" }\n'
@@ -68,6 +69,10 @@ class Server:
         if self._process is not None:
             self._process.send_signal(how)
             self._process.wait(timeout=20)
+
+    def reload(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
 
     def consul(self, *tokens: str) -> Any:
         return http.Consul(tokens or [self.management], self.address)
@@ -181,6 +186,41 @@ def test_a_dry_run_only_says(server: Server) -> None:
 
     assert said["made"] == ["policy app", "token app"]
     assert server.consul().knows(app) is None
+
+
+JOBS = 'node_prefix "" { policy = "write" }\nservice_prefix "" { policy = "write" }\n'
+
+
+def test_a_service_is_watched_on_when_the_token_that_registered_it_has_gone(server: Server) -> None:
+    old, new = token(), token()
+
+    def allow(*secrets: str, tidy: bool) -> None:
+        tokens = [{"name": "jobs", "secret": secret, "policies": ["jobs"]} for secret in secrets]
+        settle(server, tokens=tokens, policies={"jobs": JOBS}, tidy=tidy)
+
+    def passing() -> list[str]:
+        return [each["Service"]["Service"] for each in server.consul().ask("GET", "health/service/web?passing")]
+
+    allow(old, tidy=True)
+    web = {"Name": "web", "Check": {"TTL": "1h", "Status": "passing"}}
+    server.consul(old).ask("PUT", "agent/service/register", web)
+    assert not http.wait_until(60, lambda: "" if passing() else "not in the catalogue")
+    allow(new, tidy=False)
+
+    names = ({"jobs": old, "other": token(), "agents": {"n1": token()}}, {"jobs": new, "agents": {}})
+    data = server.folder / "data"
+    assert retoken.replace_tokens(data, retoken.pairs(*names), dry=True) == 2
+    assert retoken.replace_tokens(data, retoken.pairs(*names)) == 2
+    assert retoken.replace_tokens(data, retoken.pairs(*names)) == 0
+    assert {path.stat().st_mode & 0o777 for path in (data / "checks").iterdir()} == {0o600}
+    server.reload()
+    allow(new, tidy=True)
+
+    assert passing() == ["web"]
+    server.consul(new).ask("PUT", "agent/check/fail/service:web")
+    assert not http.wait_until(60, lambda: "still passing" if passing() else "")
+    server.consul(new).ask("PUT", "agent/service/deregister/web")
+    assert not http.wait_until(60, lambda: "there" if server.consul().ask("GET", "catalog/service/web") else "")
 
 
 def test_the_gossip_key_turns_while_everybody_lives(server: Server) -> None:
