@@ -88,6 +88,43 @@ class Speech:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Aloud:
+    """How what is written in short is said.
+
+    Attributes:
+        on_the_page: said in place of code.
+        abbreviations: without the full stop at the end ("e.g") -> what they stand for.
+        before_names: those of them behind which no sentence ends ("dr"), with a capital behind them.
+        behind_names: those that mean something else behind a name ("Baker St.").
+        before_numbers: those that are what they stand for only in front of a number ("no. 5").
+        as_words: capitals that are a word -> how it is written.
+        spelled: capitals with vowels that are read letter by letter.
+        signs: a sign -> its word; silent: "".
+        units: as written behind a number -> for one, for more; beyond those that pipecat has.
+        close_units: units that count only where they touch the number ("in" is a word).
+        currencies: signs and codes -> for one, for more.
+        versions: words behind which a number is a version ("Python 3.11").
+        years: words behind which a number of four digits is a year.
+        perhaps_years: words behind which it is one where it can be one of our time.
+    """
+
+    on_the_page: str
+    abbreviations: Mapping[str, str]
+    before_names: frozenset[str]
+    behind_names: Mapping[str, str]
+    before_numbers: Mapping[str, str]
+    as_words: Mapping[str, str]
+    spelled: frozenset[str]
+    signs: Mapping[str, str]
+    units: Mapping[str, tuple[str, str]]
+    close_units: frozenset[str]
+    currencies: Mapping[str, tuple[str, str]]
+    versions: frozenset[str]
+    years: frozenset[str]
+    perhaps_years: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryRequests:
     """Whole requests about memory that are as plain as a command.
 
@@ -209,6 +246,7 @@ class Language:
     stop_words: StopWords
     numbers: Numbers
     speech: Speech
+    aloud: Aloud
     things: Things
     memory_requests: MemoryRequests
     statements: Statements

@@ -14,6 +14,7 @@ from pipecatapp.languages import language
 
 _LONGEST_PIECE = 1000  # characters; without any place to cut it is cut between words
 _WORD = re.compile(r"\S{1,1000}")
+_FIRST = re.compile("[-\u2060]")  # between the words of one number
 _CLOSERS = "\"')]}»\u201d\u2019*_`"
 _OPENERS = "\"'([«\u201c\u2018*_`"
 _SENTENCE_ENDS = ".!?…"
@@ -34,7 +35,7 @@ class _Word:
 
     @property
     def number_like(self) -> bool:
-        return any(c.isdigit() for c in self.text) or self.bare.split("-")[0] in _LANGUAGE.numbers.words
+        return any(c.isdigit() for c in self.text) or _FIRST.split(self.bare)[0] in _LANGUAGE.numbers.words
 
 
 class ClauseSplitter:

@@ -7,10 +7,13 @@ alarm resumes where the sound stopped. A player that never acknowledges is assum
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+
+from pipecatapp.voice.aloud.pieces import Piece as Words
 
 PIECE_S = 0.5
 _SEARCH_S = 0.12
@@ -19,7 +22,7 @@ _WINDOW_S = 0.01
 
 @dataclass(slots=True)
 class Piece:
-    """Some audio, the text that it says, and the id of the mark that follows it."""
+    """Some audio, the text that it says as it was written, and the id of the mark that follows it."""
 
     mark: int
     text: str
@@ -52,14 +55,19 @@ class Playback:
         """The first id that is still free."""
         return self._next_mark
 
-    def add(self, text: str, pcm: bytes) -> list[Piece]:
+    def add(self, words: Sequence[Words], pcm: bytes) -> list[Piece]:
         """A clause with its audio; returns its pieces, ready to be sent."""
         pieces = []
-        for part, audio in _cut(text, pcm, self._rate):
+        for part, audio in _cut(words, pcm, self._rate):
             pieces.append(Piece(self._next_mark, part, audio, len(audio) / 2 / self._rate))
             self._next_mark += 1
         self._pieces += pieces
         return pieces
+
+    def add_silent(self, text: str) -> None:
+        """What was written at the end and has no sound: heard with what stands before it."""
+        if self._pieces:
+            self._pieces[-1].text += text
 
     def sent(self, piece: Piece) -> None:
         """The piece went to the player."""
@@ -124,38 +132,41 @@ class Playback:
             self._heard += 1
 
 
-def _cut(text: str, pcm: bytes, rate: int) -> list[tuple[str, bytes]]:
-    """Cut a clause at word ends, estimated by letters, moved to the quietest place nearby."""
+def _cut(clause: Sequence[Words], pcm: bytes, rate: int) -> list[tuple[str, bytes]]:
+    """Cut a clause at word ends, estimated by the letters that are spoken, moved to the quietest place nearby."""
     samples = np.frombuffer(pcm, dtype=np.int16)
-    words = _words_with_space(text)
-    if len(words) < 2 or len(samples) < 2 * PIECE_S * rate:
-        return [(text, pcm)]
-    letters = sum(len(word) for word in words)
+    words = [word for piece in clause for word in _words_with_space(piece)]
+    letters = sum(len(word.spoken) for word in words)
+    if len(words) < 2 or not letters or len(samples) < 2 * PIECE_S * rate:
+        return [("".join(word.written for word in words), pcm)]
     pieces: list[tuple[str, bytes]] = []
     start, part, seen = 0, "", 0
-    for word in words[:-1]:
-        part += word
-        seen += len(word)
+    for word, after in pairwise(words):
+        part += word.written
+        seen += len(word.spoken)
         cut = len(samples) * seen // letters
-        if cut - start >= PIECE_S * rate and len(samples) - cut >= PIECE_S * rate / 2:
+        if after.spoken and cut - start >= PIECE_S * rate and len(samples) - cut >= PIECE_S * rate / 2:
             cut = _quietest(samples, cut, rate)
             if cut > start:
                 pieces.append((part, samples[start:cut].tobytes()))
                 start, part = cut, ""
-    pieces.append((part + words[-1], samples[start:].tobytes()))
+    pieces.append((part + words[-1].written, samples[start:].tobytes()))
     return pieces
 
 
-def _words_with_space(text: str) -> list[str]:
-    """The words, each with the white space behind it (leading space goes with the first)."""
+def _words_with_space(piece: Words) -> list[Words]:
+    """The words, each with the white space behind it (leading space goes with the first); what is written otherwise
+    than it is spoken stays whole."""
+    text = piece.spoken
+    if text != piece.written:
+        return [piece]
     words: list[str] = []
     lead = text[: len(text) - len(text.lstrip())]
     for word in text[len(lead) :].split(" "):
         words.append(word + " ")
-    if words:
-        words[-1] = words[-1][:-1]
-        words[0] = lead + words[0]
-    return [word for word in words if word]
+    words[-1] = words[-1][:-1]
+    words[0] = lead + words[0]
+    return [Words(word, word) for word in words if word]
 
 
 def _quietest(samples: np.ndarray, around: int, rate: int) -> int:

@@ -20,8 +20,9 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipecatapp.errors import SpeechError
+from pipecatapp.voice.aloud.pieces import Clause
+from pipecatapp.voice.aloud.pieces import Piece as Words
 from pipecatapp.voice.playback import Piece, Playback
-from pipecatapp.voice.spoken_copy import SpokenCopy
 from pipecatapp.voice.synthesis import SAMPLE_RATE, Synthesizer, speakable
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class TtsProcessor(FrameProcessor):
         self._on_failure = on_failure
         self._on_heard = on_heard
         self._playback = Playback(SAMPLE_RATE, 1, time.monotonic)
-        self._clauses: asyncio.Queue[str | None] = asyncio.Queue()
+        self._clauses: asyncio.Queue[Clause | None] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
         self._sender: asyncio.Task[None] | None = None
         self._more = asyncio.Event()
@@ -102,7 +103,7 @@ class TtsProcessor(FrameProcessor):
         self._clauses = asyncio.Queue()
         self._worker = self.create_task(self._synthesize(self._clauses, self._playback), "synthesize")
 
-    def say(self, clause: str) -> None:
+    def say(self, clause: Clause) -> None:
         """Speak this after what was said before."""
         if self.first_clause_at is None:
             self.first_clause_at = time.monotonic()
@@ -159,20 +160,20 @@ class TtsProcessor(FrameProcessor):
             self._on_heard(self._playback.heard_text())
             self._progressed.set()
 
-    async def _synthesize(self, clauses: asyncio.Queue[str | None], playback: Playback) -> None:
-        copy, silent = SpokenCopy(), ""
+    async def _synthesize(self, clauses: asyncio.Queue[Clause | None], playback: Playback) -> None:
+        silent: tuple[Words, ...] = ()
         while (clause := await clauses.get()) is not None:
             self._speaking = True
             try:
-                text = speakable(copy.feed(clause))
+                text = speakable(clause.spoken)
                 sound = await self._synthesizer.say(text) if text else b""
                 if sound:
                     # What is heard is written down as it was written, signs without a sound included.
-                    playback.add(silent + clause, sound + bytes(-len(sound) % _CHUNK))
-                    silent = ""
+                    playback.add(silent + clause.pieces, sound + bytes(-len(sound) % _CHUNK))
+                    silent = ()
                     self._more.set()
                 else:
-                    silent += clause
+                    silent += (Words("", clause.written),)
             except SpeechError as error:
                 logger.warning("speech synthesis failed: %s", error)
                 if not self._failed:
@@ -180,6 +181,7 @@ class TtsProcessor(FrameProcessor):
                     self._on_failure(str(error))
             finally:
                 self._speaking = False
+        playback.add_silent("".join(words.written for words in silent))
         self._whole = True
         self._more.set()
         self._progressed.set()

@@ -31,8 +31,9 @@ from pipecatapp.events import AssistantSpoke, ErrorSpoken, PartialTranscript, St
 from pipecatapp.ports import EventSink
 from pipecatapp.twin.turn_progress import TurnProgress, benchmark_block
 from pipecatapp.twin.turn_queue import QueuedTurn
+from pipecatapp.voice.aloud.pieces import Clause
+from pipecatapp.voice.aloud.spoken_clauses import SpokenClauses, clauses_of
 from pipecatapp.voice.brain import Brain
-from pipecatapp.voice.clauses import ClauseSplitter
 from pipecatapp.voice.false_alarms import ALARMS_TOLERATED, means_interruption
 from pipecatapp.voice.frames import HearingFailedFrame, NothingHeardFrame, TurnEndedFrame
 from pipecatapp.voice.request_words import RequestWords
@@ -261,7 +262,7 @@ class TwinService(FrameProcessor):
                     await self._person_done.wait()
 
     async def _answer(self, text: str, progress: TurnProgress, approval: str) -> None:
-        splitter = ClauseSplitter()
+        splitter = SpokenClauses()
         waiting_since = time.monotonic()
         if approval:
             answer = self._agent.resume(self._conversation, approval, progress)
@@ -284,13 +285,14 @@ class TwinService(FrameProcessor):
         await self.tts.finish()
         self._report(progress)
 
-    def _say(self, clause: str) -> None:
+    def _say(self, clause: Clause) -> None:
         self.tts.say(clause)
         self._tell_state("listening" if self._held else "speaking")
 
     async def _say_only(self, text: str) -> None:
         self.tts.begin()
-        self._say(text)
+        for clause in clauses_of(text):
+            self._say(clause)
         try:
             await self.tts.finish()
         finally:

@@ -45,9 +45,10 @@ from pipecatapp.twin.speak.grammar import turn_grammar
 from pipecatapp.twin.speak.message_parser import MessageParser
 from pipecatapp.twin.speak.protocol import last_observation, recalls, request_text, strip_tools, tool_line
 from pipecatapp.twin.understand.memory_intents import match_intent
+from pipecatapp.voice.aloud.pieces import Clause
+from pipecatapp.voice.aloud.spoken_copy import SpokenCopy
 from pipecatapp.voice.clauses import ClauseSplitter
 from pipecatapp.voice.false_alarms import means_interruption
-from pipecatapp.voice.spoken_copy import SpokenCopy
 from pipecatapp.voice.stable import StableTranscript
 from pipecatapp.voice.synthesis import speakable
 
@@ -150,7 +151,7 @@ def split(text: str, step: int) -> None:
 def copy(text: str, step: int) -> None:
     spoken = SpokenCopy()
     for piece in pieces(text, step):
-        speakable(spoken.feed(piece))
+        speakable(Clause(tuple(spoken.feed(piece))).spoken)
     spoken.finish()
 
 

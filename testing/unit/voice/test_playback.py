@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipecatapp.voice.aloud.pieces import Piece
 from pipecatapp.voice.playback import Playback
 
 pytestmark = pytest.mark.unit
 
 RATE = 1000
 TEXT = "one two three four five six "
+WORDS = [Piece(TEXT, TEXT)]
 
 
 class Clock:
@@ -27,7 +29,7 @@ def sound(seconds: float) -> bytes:
 
 def playing(clock: Clock, seconds: float = 3.0) -> Playback:
     playback = Playback(RATE, 1, clock)
-    playback.add(TEXT, sound(seconds))
+    playback.add(WORDS, sound(seconds))
     while (piece := playback.next_unsent()) is not None:
         playback.sent(piece)
     return playback
@@ -35,7 +37,7 @@ def playing(clock: Clock, seconds: float = 3.0) -> Playback:
 
 def test_a_clause_is_cut_into_pieces_that_join_to_the_whole() -> None:
     playback = Playback(RATE, 7, Clock())
-    pieces = playback.add(TEXT, sound(3.0))
+    pieces = playback.add(WORDS, sound(3.0))
     assert len(pieces) > 2
     assert "".join(piece.text for piece in pieces) == TEXT
     assert b"".join(piece.pcm for piece in pieces) == sound(3.0)
@@ -46,7 +48,7 @@ def test_a_clause_is_cut_into_pieces_that_join_to_the_whole() -> None:
 def test_the_cut_moves_to_the_quiet_place_between_words() -> None:
     samples = np.ones(1200, dtype=np.int16) * 1000
     samples[560:580] = 0
-    pieces = Playback(RATE, 1, Clock()).add("aaaaa bbbbb", samples.tobytes())
+    pieces = Playback(RATE, 1, Clock()).add([Piece("aaaaa bbbbb", "aaaaa bbbbb")], samples.tobytes())
     assert len(pieces) == 2
     assert 560 <= len(pieces[0].pcm) // 2 <= 580
 

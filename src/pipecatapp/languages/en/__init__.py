@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipecatapp.languages.en import things
 from pipecatapp.languages.en.abbreviations import UNITS, is_abbreviation
+from pipecatapp.languages.en.aloud import ALOUD
 from pipecatapp.languages.en.answers import means_go_on, yes_or_no
 from pipecatapp.languages.en.memory_requests import MEMORY_REQUESTS
 from pipecatapp.languages.en.numbers import NUMBERS
@@ -27,6 +28,7 @@ LANGUAGE = Language(
     stop_words=STOP_WORDS,
     numbers=NUMBERS,
     speech=SPEECH,
+    aloud=ALOUD,
     things=things,
     memory_requests=MEMORY_REQUESTS,
     statements=STATEMENTS,
