@@ -85,13 +85,15 @@ _AMOUNT = re.compile(rf"(?P<amount>[-\u2212+]?{_N})[ -]?(?P<unit>.*)")
 _VULGAR = re.compile(r"(\d*) ?([^\w\s]|[^\W\d_]|\w)(?: ?(.+))?")
 _SIZE = re.compile(r"([\d.]+|[x\u00d7]|[^\d.x\u00d7 ]+)")
 _KEPT = frozenset(".,;:!?'\"()\u2019\u2018\u201c\u201d\u2026\u2013\u2014-")
-_DASH = frozenset("-\u2013\u2014")
+_LONGEST_SIGN = 4  # characters, with the space behind it; more signs in a row are a drawing
 _EDGE = re.compile(r"(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])|(?<![\w)\"'!?])[!?]+(?=\w)")
 _BEFORE_SIGNS = re.compile(r"\s+([.,;:!?])(?=\s|$)")
 
 
 def read(text: str, around: Around) -> str:
     """The words for ``text``; its white space stays, and the words of one thing are joined by ``JOINED``."""
+    if len(text) > _LONGEST_SIGN and not any(char.isalnum() for char in text):
+        return _residue(text)
     said: list[str] = []
     at = 0
     for match in _ANY.finditer(text):
