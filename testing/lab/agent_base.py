@@ -9,7 +9,7 @@ from pathlib import Path
 
 from testing.lab import bases
 from testing.lab.play import REPOSITORY
-from testing.provision.entered import CACHE, cached, house_environment
+from testing.provision.entered import house_environment
 
 # What takes minutes to get. The program itself is not among it: a play brings it up to date, as on any PC.
 DEPENDS_ON = (
@@ -30,7 +30,7 @@ def layers(suite: str) -> list[Path]:
     digest = hashlib.sha256(plain.name.encode())
     for name in DEPENDS_ON:
         digest.update((REPOSITORY / name).read_bytes())
-    return [cached(CACHE / f"{suite}-agent-{digest.hexdigest()[:8]}", lambda fresh: _make(suite, fresh)), plain]
+    return [bases.current(f"{suite}-agent", digest.hexdigest()[:8], lambda fresh: _make(suite, fresh)), plain]
 
 
 def _make(suite: str, fresh: Path) -> None:

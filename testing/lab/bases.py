@@ -5,9 +5,14 @@ A base is never written to: each node sees it through an overlay of its own.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import inspect
+import json
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from testing.provision.debian_tree import prepare, prepare_pip
@@ -20,12 +25,47 @@ PACKAGES = (
     "openssh-server", "python3", "python3-apt", "sudo", "iproute2", "iputils-ping", "curl", "procps", "kmod", "udev",
     "nftables", "netbase", "linux-sysctl-defaults",
 )  # fmt: skip
+# A base that nobody has asked for that long is an older version's. With less, two checkouts would take turns.
+KEPT_S = 24 * 3600
 
 
 def plain(suite: str) -> Path:
     """The tree of a node as Debian's installer leaves it, with a user who may use sudo."""
     key = hashlib.sha256(inspect.getsource(_make_plain).encode() + " ".join(PACKAGES).encode()).hexdigest()[:8]
-    return cached(CACHE / f"{suite}-lab-{key}", lambda fresh: _make_plain(suite, fresh))
+    return current(f"{suite}-lab", key, lambda fresh: _make_plain(suite, fresh))
+
+
+def current(kind: str, key: str, make: Callable[[Path], None], cache: Path = CACHE) -> Path:
+    """The base of this kind and version, made when it is first asked for; those of older versions go."""
+    base = cached(cache / f"{kind}-{key}", make)
+    for old in outdated(kind, base):
+        _remove(old)
+    return base
+
+
+def outdated(kind: str, base: Path) -> list[Path]:
+    """The bases of a kind beside this one that no lab stands on and nobody has asked for in a day."""
+    used = set()
+    for state in base.parent.glob("labs/*/lab.json"):
+        with contextlib.suppress(FileNotFoundError):  # that lab has just gone
+            used |= {layer for node in json.loads(state.read_text())["nodes"].values() for layer in node["layers"]}
+    others = [lock.with_suffix("") for lock in base.parent.glob(f"{kind}-*.lock")]
+    return sorted(other for other in others if other != base and str(other) not in used and _forgotten(other))
+
+
+def _forgotten(base: Path) -> bool:
+    # Each who asks for a base opens its lock for writing.
+    return base.exists() and time.time() - Path(f"{base}.lock").stat().st_mtime > KEPT_S
+
+
+def _remove(base: Path) -> None:
+    with Path(f"{base}.lock").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # somebody asks for it just now
+            return
+        if _forgotten(base):
+            subprocess.run(["rm", "-rf", "--one-file-system", str(base)], check=True)
 
 
 def _make_plain(suite: str, fresh: Path) -> None:

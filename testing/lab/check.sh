@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Says whether every node of the lab runs and whether ssh and Ansible reach it; 1 if one does not.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source-path=SCRIPTDIR
+# shellcheck source=command.sh
+source "$(dirname "${BASH_SOURCE[0]}")/command.sh"
 
 usage() {
   cat <<'END'
@@ -11,10 +13,4 @@ Example: testing/lab/check.sh
 END
 }
 
-main() {
-  case ${1:-} in
-    -h | --help) usage; return ;;
-  esac
-  PYTHONPATH=src:. exec .venv/bin/python -m testing.lab --name "${LAB:-lab}" check "$@"
-}
-main "$@"
+lab check "$@"

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Removes the lab, also what a killed one left behind.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source-path=SCRIPTDIR
+# shellcheck source=command.sh
+source "$(dirname "${BASH_SOURCE[0]}")/command.sh"
 
 usage() {
   cat <<'END'
@@ -11,10 +13,4 @@ Example: testing/lab/down.sh
 END
 }
 
-main() {
-  case ${1:-} in
-    -h | --help) usage; return ;;
-  esac
-  PYTHONPATH=src:. exec .venv/bin/python -m testing.lab --name "${LAB:-lab}" down "$@"
-}
-main "$@"
+lab down "$@"

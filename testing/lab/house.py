@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from testing.lab.agents import Agents, vault_of
 from testing.lab.lab import Lab
 from testing.lab.node import wait_until
 from testing.lab.play import Play
@@ -26,6 +25,7 @@ class House:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
+        self._agents = {"consul": Agents(lab, "consul"), "nomad": Agents(lab, "nomad")}
         self.nomad = bool(os.environ.get("NOMAD_BIN"))
 
     @property
@@ -36,8 +36,7 @@ class House:
     @property
     def vault(self) -> dict[str, Any]:
         """The cluster's secrets."""
-        found: dict[str, Any] = yaml.safe_load((self.lab.path / "vault/secrets.yaml").read_text())
-        return found
+        return vault_of(self.lab)
 
     def play(self, *options: str, **more: Any) -> Play:
         """Make the cluster, or bring it up to date."""
@@ -50,37 +49,19 @@ class House:
 
     def ask(self, program: str, node: str, path: str, body: Any = None) -> Any:
         """Ask a node's agent with the management token; with a body, tell it."""
-        address, header = {
-            "consul": ("http://127.0.0.1:8500", "X-Consul-Token"),
-            "nomad": ("https://127.0.0.1:4646", "X-Nomad-Token"),
-        }[program]
-        # curl reads what it is to do: a token does not belong on a command line.
-        lines = [f'url = "{address}{path}"', f'header = "{header}: {self.vault[program]["management_token"]}"']
-        lines += ["silent", "fail", "max-time = 10", 'cacert = "/etc/nomad.d/tls/ca.pem"' if program == "nomad" else ""]
-        if body is not None:
-            lines += ['request = "PUT"', f"data = {json.dumps(json.dumps(body))}"]
-        try:
-            done = self.lab.run(node, "curl", "--config", "-", text="\n".join(lines), limit_s=60)
-        except RuntimeError:  # the node is off
-            return None
-        if done.code:
-            return None
-        return json.loads(done.output) if done.output.strip() else {}
+        return self._agents[program].ask(node, path, body)
 
     def leader(self, program: str, node: str) -> str:
         """The name of the leader that a node knows; empty: none."""
-        address = (self.ask(program, node, "/v1/status/leader") or "").rpartition(":")[0]
-        return next((each.name for each in self.lab if each.address == address), "")
+        return self._agents[program].leader(node)
 
     def voters(self, program: str, node: str) -> set[str]:
         """The names of the servers that vote, as a node knows them."""
-        known = self.ask(program, node, "/v1/operator/raft/configuration") or {"Servers": []}
-        return {server["Node"].split(".")[0] for server in known["Servers"] if server["Voter"]}
+        return self._agents[program].voters(node)
 
     def addresses(self, program: str, node: str) -> dict[str, str]:
         """By which addresses the servers know each other."""
-        known = self.ask(program, node, "/v1/operator/raft/configuration") or {"Servers": []}
-        return {server["Node"].split(".")[0]: server["Address"].rpartition(":")[0] for server in known["Servers"]}
+        return self._agents[program].addresses(node)
 
     def whole(self, program: str, *nodes: str) -> bool:
         """Whether these nodes, all where none is named, see the same leader and all three voters."""

@@ -199,7 +199,7 @@ def test_a_machine_without_an_introduction_is_refused(lab: Lab) -> None:
     assert ready(lab, "n1") == {"n1", "n2", "n3"}
 
 
-def test_another_server_leads_when_the_leader_is_killed(lab: Lab) -> None:
+def test_another_server_leads_when_the_leader_is_cut_off(lab: Lab) -> None:
     first = leader(lab, "n1")
     watcher = others(first)[0]
     lab[first].cut_off()

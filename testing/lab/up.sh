@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Makes a lab of Debian nodes: those of an inventory (testing/lab/inventories), or adds what a running one lacks.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source-path=SCRIPTDIR
+# shellcheck source=command.sh
+source "$(dirname "${BASH_SOURCE[0]}")/command.sh"
 
 usage() {
   cat <<'END'
@@ -11,10 +13,4 @@ Example: testing/lab/up.sh testing/lab/inventories/three_controllers.yaml
 END
 }
 
-main() {
-  case ${1:-} in
-    -h | --help) usage; return ;;
-  esac
-  PYTHONPATH=src:. exec .venv/bin/python -m testing.lab --name "${LAB:-lab}" up "$@"
-}
-main "$@"
+lab up "$@"

@@ -13,20 +13,9 @@ short_description: Makes the first management token, policies and tokens of a No
 description:
   - The secrets are given, not taken from Nomad, so that they can be kept before they are used. A second run changes
     nothing; another secret for a token replaces the token, the new one first.
+  - The token is the one that the first management token has or gets.
+extends_documentation_fragment: [nomad_api]
 options:
-  addresses:
-    description: Where agents answer.
-    type: list
-    elements: str
-    required: true
-  ca_file:
-    description: The authority of their certificates.
-    type: path
-    default: ''
-  token:
-    description: The SecretID that the first management token has or gets.
-    type: str
-    default: ''
   policies:
     description: The rules (HCL) by the policy's name.
     type: dict

@@ -12,20 +12,9 @@ short_description: Fetches the token with which a new client enters a Nomad clus
 description:
   - Servers that enforce introductions take a client they do not know with such a token only. It is for one node name
     and some minutes. A client that they know keeps its own identity and needs none.
+  - The token may write nodes.
+extends_documentation_fragment: [nomad_api]
 options:
-  addresses:
-    description: Where servers answer.
-    type: list
-    elements: str
-    required: true
-  ca_file:
-    description: The authority of their certificates.
-    type: path
-    default: ''
-  token:
-    description: An ACL token that may write nodes.
-    type: str
-    default: ''
   node:
     description: The node's name.
     type: str

@@ -16,20 +16,9 @@ description:
   - What runs is compared with the file by Nomad's own plan, so a second run changes nothing.
   - Counts that somebody scaled stay (`preserve_counts`); a job that was stopped starts again.
   - It waits with a limit. A job that finds no place stays registered, and the error says which nodes refused it, why.
+  - The token may submit jobs.
+extends_documentation_fragment: [nomad_api]
 options:
-  addresses:
-    description: Where agents answer.
-    type: list
-    elements: str
-    required: true
-  ca_file:
-    description: The authority of their certificates.
-    type: path
-    default: ''
-  token:
-    description: An ACL token that may submit jobs.
-    type: str
-    default: ''
   name:
     description: The job's ID.
     type: str

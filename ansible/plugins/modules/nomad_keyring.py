@@ -7,21 +7,11 @@ from ansible.module_utils.nomad_http import ARGUMENTS, Nomad, NomadError, from_p
 DOCUMENTATION = """
 module: nomad_keyring
 short_description: Makes one key the only one of the gossip between Nomad's servers
-description: A new key is known to all servers before one uses it, and the old ones go last, so that nobody is cut off.
+description:
+  - A new key is known to all servers before one uses it, and the old ones go last, so that nobody is cut off.
+  - The token may write agents.
+extends_documentation_fragment: [nomad_api]
 options:
-  addresses:
-    description: Where servers answer.
-    type: list
-    elements: str
-    required: true
-  ca_file:
-    description: The authority of their certificates.
-    type: path
-    default: ''
-  token:
-    description: An ACL token that may write agents.
-    type: str
-    default: ''
   key:
     description: The key, base64.
     type: str

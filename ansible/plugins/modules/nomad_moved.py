@@ -14,20 +14,8 @@ description:
   - An instance keeps the address that it was placed with. Where its machine comes back with another one before Nomad
     missed it, the instance runs on, Consul looks for it where nobody is, and it is never well again. It is stopped,
     so that Nomad places it anew.
-options:
-  addresses:
-    description: Where servers answer.
-    type: list
-    elements: str
-    required: true
-  ca_file:
-    description: The authority of their certificates.
-    type: path
-    default: ''
-  token:
-    description: An ACL token that may stop instances.
-    type: str
-    default: ''
+  - The token may stop instances.
+extends_documentation_fragment: [nomad_api]
 """
 
 RETURN = """

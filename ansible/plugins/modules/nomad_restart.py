@@ -18,20 +18,9 @@ description:
   - A server goes only while all the other voters are healthy, or where there is no leader anyway. It is waited for
     until there is a leader and every voter is healthy and in touch.
   - An agent that does not run is left alone; whoever starts the service starts it with the new files.
+  - The token may read the state of the servers. The first address is this node's own agent's.
+extends_documentation_fragment: [nomad_api]
 options:
-  addresses:
-    description: Where this node's agent answers, then other servers' addresses.
-    type: list
-    elements: str
-    required: true
-  ca_file:
-    description: The authority of their certificates.
-    type: path
-    default: ''
-  token:
-    description: An ACL token that may read the state of the servers.
-    type: str
-    default: ''
   name:
     description: This server's node name, empty for a client.
     type: str
