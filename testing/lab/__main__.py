@@ -20,6 +20,7 @@ def main() -> int:
     up = commands.add_parser("up", help="make the nodes of an inventory, or add those that are missing and start all")
     up.add_argument("inventory", nargs="?", type=Path, default=HERE / "inventories/single.yaml")
     up.add_argument("--subnet", help="a network of 254 addresses, 10.77.5.0/24; a free one by default")
+    up.add_argument("--suite", default="trixie", help="the Debian of a new lab's nodes (default: trixie)")
     up.add_argument("--agent", action="store_true", help="new nodes have the agent installed")
     commands.add_parser("check", help="say whether every node runs and whether ssh and Ansible reach it")
     commands.add_parser("down", help="remove the lab, whatever is left of it")
@@ -46,7 +47,7 @@ def _up(chosen: argparse.Namespace) -> int:
     try:
         lab = Lab.of_name(chosen.name)
     except LookupError:
-        lab = Lab(chosen.name, chosen.subnet)
+        lab = Lab(chosen.name, chosen.subnet, chosen.suite)
         lab.up()
     lab.start()
     lab.add(*(name for name in names if name not in lab.nodes), agent=chosen.agent)

@@ -23,15 +23,22 @@ USER = "deploy"
 # What the installer's smallest Debian has beside systemd, and a server of ssh.
 PACKAGES = (
     "openssh-server", "python3", "python3-apt", "sudo", "iproute2", "iputils-ping", "curl", "procps", "kmod", "udev",
-    "nftables", "netbase", "linux-sysctl-defaults",
+    "nftables", "netbase",
 )  # fmt: skip
+# Before trixie these settings are part of another package.
+SINCE_TRIXIE = ("linux-sysctl-defaults",)
 # A base that nobody has asked for that long is an older version's. With less, two checkouts would take turns.
 KEPT_S = 24 * 3600
 
 
+def packages(suite: str) -> tuple[str, ...]:
+    """What is installed in the node of a release."""
+    return PACKAGES if suite == "bookworm" else (*PACKAGES, *SINCE_TRIXIE)
+
+
 def plain(suite: str) -> Path:
     """The tree of a node as Debian's installer leaves it, with a user who may use sudo."""
-    key = hashlib.sha256(inspect.getsource(_make_plain).encode() + " ".join(PACKAGES).encode()).hexdigest()[:8]
+    key = hashlib.sha256(inspect.getsource(_make_plain).encode() + " ".join(packages(suite)).encode()).hexdigest()[:8]
     return current(f"{suite}-lab", key, lambda fresh: _make_plain(suite, fresh))
 
 
@@ -71,7 +78,7 @@ def _remove(base: Path) -> None:
 def _make_plain(suite: str, fresh: Path) -> None:
     subprocess.run(["cp", "-a", "--reflink=auto", str(bootable_tree(suite)), str(fresh)], check=True)
     prepare(fresh)
-    install(fresh, *PACKAGES)
+    install(fresh, *packages(suite))
     prepare_pip(fresh)
     subprocess.run(["chroot", str(fresh), "useradd", "--create-home", "--shell=/bin/bash", USER], check=True)
     rule = fresh / "etc/sudoers.d/deploy"

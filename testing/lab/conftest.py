@@ -11,6 +11,8 @@ import pytest
 from testing.lab import machine
 from testing.lab.lab import Lab
 
+# The Debian of the nodes.
+SUITE = os.environ.get("PIPECATAPP_LAB_SUITE", "trixie")
 # What is told beside all other tests, where PIPECATAPP_LAB=short; the rest takes an hour and more.
 SHORT = ("test_lab.py", "test_cluster.py")
 
@@ -28,5 +30,5 @@ def lab() -> Iterator[Lab]:
     """An empty lab of this module's own; it and its nodes go when the module's tests are done."""
     if why := machine.missing():
         pytest.skip(why)
-    with Lab(f"t{os.getpid()}") as made:
+    with Lab(f"t{os.getpid()}", suite=SUITE) as made:
         yield made

@@ -7,7 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/command.sh"
 
 usage() {
   cat <<'END'
-Usage: testing/lab/up.sh [INVENTORY]        LAB=NAME names the lab, where several run at once
+Usage: testing/lab/up.sh [--suite bookworm] [INVENTORY]        LAB=NAME names the lab, where several run at once
 
 Example: testing/lab/up.sh testing/lab/inventories/three_controllers.yaml
 END

@@ -60,3 +60,10 @@ def test_what_somebody_asks_for_just_now_stays(cache: Path) -> None:
         bases.current("trixie-lab", "new", lambda fresh: pytest.fail("it is there"), cache)
 
     assert (cache / "trixie-lab-old").exists()
+
+
+def test_each_release_has_a_base_of_its_own_with_packages_that_it_knows() -> None:
+    assert "linux-sysctl-defaults" in bases.packages("trixie")
+    # apt would refuse all of them for one that it does not know.
+    assert "linux-sysctl-defaults" not in bases.packages("bookworm")
+    assert set(bases.packages("bookworm")) < set(bases.packages("trixie"))
