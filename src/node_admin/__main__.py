@@ -42,7 +42,7 @@ def main() -> int:
         settings,
         Decisions(settings.journal, settings.folder / "tmp"),
         State(settings.folder),
-        NodeAdmin(settings, Inventory(settings.folder / "inventory.json")),
+        NodeAdmin(settings, Inventory(settings.folder)),
     )
     with socket.socket(fileno=_FIRST) as listening:
         listening.setblocking(False)

@@ -100,13 +100,10 @@ class NodeAdmin:
         known = self._known(name)
         if self._inventory.is_controller(name):
             raise RefusedError(f"{name} is a controller: removing one of those is done by hand, see docs/operations")
-        if (self._settings.playbooks / "remove_node.yaml").is_file():
-            options = (f'--extra-vars={{"removed_node": "{name}"}}',)
-            await self._play("remove_node.yaml", options, show, f"{name} is still in the inventory")
+        options = (f'--extra-vars={{"removed_node": "{name}"}}',)
+        await self._play("remove_node.yaml", options, show, f"{name} is still in the inventory")
         self._inventory.drop(name)
         self._distrust(str(known.get("ansible_host", "")))
-        # The others close their ports to it.
-        await self._play("playbook.yaml", (), show, f"{name} is out of the inventory, and not all others know it; heal")
         return f"{name} is not one of ours any more."
 
     async def _heal(self, name: str, show: Show) -> str:
@@ -135,7 +132,7 @@ class NodeAdmin:
 
     async def _play(self, playbook: str, options: Sequence[str], show: Show, otherwise: str) -> Ended:
         settings = self._settings
-        command = [*settings.prefix, str(settings.ansible), f"--inventory={self._inventory.path}", *options]
+        command = [*settings.prefix, str(settings.ansible), f"--inventory={self._inventory.write()}", *options]
         password = settings.folder / "become-password"
         if password.is_file():
             command.append(f"--become-password-file={password}")

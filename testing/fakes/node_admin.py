@@ -112,14 +112,17 @@ class Unit:
 
     def write_inventory(self, controllers: Mapping[str, Any], workers: Mapping[str, Any]) -> None:
         """The house's machines."""
-        groups = {"controller_nodes": {"hosts": controllers}, "worker_nodes": {"hosts": workers}}
-        (self.state / "inventory.json").write_text(json.dumps({"all": {"children": groups}}))
+        groups = {"controller_nodes": controllers, "worker_nodes": workers}
+        (self.state / "machines.json").write_text(json.dumps(groups))
 
     @property
     def workers(self) -> dict[str, Any]:
-        """The inventory's workers."""
-        groups = json.loads((self.state / "inventory.json").read_text())["all"]["children"]
-        found: dict[str, Any] = groups["worker_nodes"]["hosts"]
+        """The workers in what Ansible read last, else those of a person's inventory."""
+        written = self.state / "inventory.json"
+        if not written.exists():
+            found: dict[str, Any] = json.loads((self.state / "machines.json").read_text())["worker_nodes"]
+            return found
+        found = json.loads(written.read_text())["all"]["children"]["worker_nodes"]["hosts"]
         return found
 
     @property

@@ -77,11 +77,14 @@ class PrivateFolder:
         _sync(path.parent)
 
     def remove(self, name: str) -> None:
-        """Remove a file that need not be there."""
+        """Remove a file that need not be there, and with the last one its folder."""
         path = self.path / name
         if path.exists() and not self._dry:
             path.unlink()
             _sync(path.parent)
+            if path.parent != self.path and not any(path.parent.iterdir()):
+                path.parent.rmdir()
+                _sync(path.parent.parent)
 
     def _sweep(self) -> None:
         """Remove what a crash left half written."""

@@ -58,6 +58,11 @@ options:
     description: Secrets that a program made itself, put beside the others, such as C({nomad {app_token ...}}).
     type: dict
     default: {}
+  adopt:
+    description: C(members) and C(agent_tokens) of machines that another control node of this cluster let join. What
+      this vault knows already counts more.
+    type: dict
+    default: {}
   forget:
     description: Machines that left. Their tokens and certificates go.
     type: list
@@ -131,7 +136,7 @@ def settle_secrets(known: dict[str, Any], nodes: list[str], params: dict[str, An
             part.setdefault(field, make())
         wanted[program] = {**part, **params["keep"].get(program, {})}
 
-    agents = dict(wanted["consul"].get("agent_tokens", {}))
+    agents = {**params["adopt"].get("agent_tokens", {}), **wanted["consul"].get("agent_tokens", {})}
     if "tokens" in rotating and agents:
         previous.setdefault("consul", {})["agent_tokens"] = agents
         agents = dict.fromkeys(agents, "")
@@ -181,7 +186,8 @@ def keep_vault(path: Path, params: dict[str, Any], *, dry: bool = False) -> dict
     Raises:
         VaultError: it cannot be used, or may not be founded.
     """
-    for node in params["members"]:
+    adopted = params["adopt"].get("members", {})
+    for node in [*params["members"], *adopted, *params["forget"]]:
         if not _NAME.match(node):
             raise VaultError(
                 f"{node!r} is no name for a machine: letters, digits, dots and hyphens; change the inventory"
@@ -198,7 +204,7 @@ def keep_vault(path: Path, params: dict[str, Any], *, dry: bool = False) -> dict
         if known.get("version", VERSION) > VERSION:
             raise VaultError(f"{path} was written by a newer version of this program; update this control node")
         remembered = _parsed(vault, "members.yaml")
-        members = {**remembered, **params["members"]}
+        members = {**adopted, **remembered, **params["members"]}
         members = {node: member for node, member in sorted(members.items()) if node not in params["forget"]}
         wanted = settle_secrets(known, list(members), params)
         if wanted != known:
@@ -241,6 +247,7 @@ def main() -> None:
             },
             "settle": {"type": "bool", "default": False},
             "keep": {"type": "dict", "default": {}, "no_log": True},
+            "adopt": {"type": "dict", "default": {}, "no_log": True},
             "forget": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,

@@ -10,7 +10,7 @@ import pytest
 
 from node_admin.admin import fingerprint
 from node_admin.errors import RefusedError
-from node_admin.inventory import Inventory
+from node_admin.inventory import Inventory, main
 from node_admin.requests import NewNode, Request, check_new_node, parse
 from node_admin.state import State
 from node_admin.wake import magic_packet
@@ -21,15 +21,24 @@ YES = "0123456789abcdef"
 NODE = NewNode("10.0.0.9", "SHA256:x", "deploy", "")
 
 
-def inventory(folder: Path) -> Inventory:
-    path = folder / "inventory.json"
-    groups = {
-        "controller_nodes": {"hosts": {"n1": {"ansible_host": "10.0.0.1"}}},
-        "worker_nodes": {"hosts": None},
-        "pxe_server": {"hosts": {"n1": None}},
+def person_writes(folder: Path, *workers: str) -> None:
+    """What a run of playbook.yaml leaves: one controller and these workers."""
+    machines = {
+        "controller_nodes": {"n1": {"ansible_host": "10.0.0.1"}},
+        "worker_nodes": {name: {"ansible_host": f"10.0.2.{name[1:]}"} for name in workers},
     }
-    path.write_text(json.dumps({"all": {"children": groups}}))
-    return Inventory(path)
+    (folder / "machines.json").write_text(json.dumps(machines))
+
+
+def inventory(folder: Path, *workers: str) -> Inventory:
+    person_writes(folder, *workers)
+    return Inventory(folder, clock=lambda: 0.0)
+
+
+def for_ansible(machines: Inventory) -> dict[str, list[str]]:
+    """The names by group in what Ansible reads."""
+    groups = json.loads(machines.write().read_text())["all"]["children"]
+    return {group: sorted(found["hosts"]) for group, found in groups.items()}
 
 
 def test_a_request_is_read() -> None:
@@ -45,10 +54,36 @@ def test_a_worker_is_added_once_and_dropped(tmp_path: Path) -> None:
     machines.add("n9", NODE)
 
     assert machines.host("n9") == {"ansible_host": "10.0.0.9", "ansible_user": "deploy", "host_key": "SHA256:x"}
-    assert len(list((tmp_path / "backups").iterdir())) == 1
+    assert for_ansible(machines) == {"controller_nodes": ["n1"], "worker_nodes": ["n9"]}
     machines.drop("n9")
     assert machines.host("n9") is None
+    assert for_ansible(machines) == {"controller_nodes": ["n1"], "worker_nodes": []}
     assert machines.host("n1") == {"ansible_host": "10.0.0.1"}
+
+
+def test_a_run_of_a_person_loses_no_join_and_a_join_no_edit_of_a_person(tmp_path: Path) -> None:
+    machines = inventory(tmp_path, "n2")
+    machines.add("n9", NODE)
+
+    person_writes(tmp_path, "n4")
+    assert for_ansible(machines)["worker_nodes"] == ["n4", "n9"]
+    # The person takes the joined machine into the inventory, as it is reached from now on.
+    person_writes(tmp_path, "n4", "n9")
+    assert machines.host("n9") == {"ansible_host": "10.0.2.9", "ansible_user": "deploy", "host_key": "SHA256:x"}
+
+
+def test_what_was_removed_is_known_until_it_is_welcome_again(tmp_path: Path) -> None:
+    machines = inventory(tmp_path, "n2", "n3")
+
+    machines.drop("n2")
+    machines.drop("n3")
+
+    assert for_ansible(machines)["worker_nodes"] == []
+    assert json.loads((tmp_path / "joined.json").read_text())["removed"] == {"n2": "1970-01-01", "n3": "1970-01-01"}
+    machines.add("n2", NODE)
+    assert main([str(tmp_path), "welcome", "n3"]) == 0
+    assert json.loads((tmp_path / "joined.json").read_text())["removed"] == {}
+    assert main([str(tmp_path), "drop", "../n2"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -72,17 +107,18 @@ def test_some_backups_are_kept(tmp_path: Path) -> None:
 
     names = sorted(path.name for path in (tmp_path / "backups").iterdir())
     assert len(names) == 20
-    assert names[-1] == "000050.json"
+    assert names[-1] == "000049.json"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"all": {}}', "null"])
-def test_a_damaged_inventory_is_told(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "inventory.json"
-    path.write_text(text)
+@pytest.mark.parametrize("name", ["machines.json", "joined.json"])
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"all": {}}', '{"joined": [], "removed": {}}'])
+def test_a_damaged_file_is_told_and_not_written_over(tmp_path: Path, name: str, text: str) -> None:
+    machines = inventory(tmp_path)
+    (tmp_path / name).write_text(text)
 
     with pytest.raises(RefusedError):
-        Inventory(path).add("n9", NODE)
-    assert path.read_text() == text
+        machines.add("n9", NODE)
+    assert (tmp_path / name).read_text() == text
 
 
 def test_an_approval_is_used_once_also_after_a_restart(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ PAIRS = [f"{program}.{kind}" for program in ("consul", "nomad", "nats") for kind
 def open_vault(path: Path, *, dry: bool = False, **changes: Any) -> dict[str, Any]:
     params = {
         "datacenter": "dc1", "region": "global", "members": MEMBERS, "may_found": True, "rotate": [],
-        "settle": False, "keep": {}, "forget": [],
+        "settle": False, "keep": {}, "adopt": {}, "forget": [],
     } | changes  # fmt: skip
     result: dict[str, Any] = vault.keep_vault(path, params, dry=dry)
     return result
@@ -191,7 +191,21 @@ def test_a_machine_that_left_takes_its_token_and_keys_along(tmp_path: Path) -> N
     result = open_vault(tmp_path, members={"n1": MEMBERS["n1"]}, forget=["n2"])
 
     assert set(result["members"]) == set(result["secrets"]["consul"]["agent_tokens"]) == {"n1"}
-    assert not [name for name in contents(tmp_path) if "n2" in name]
+    assert not [path for path in tmp_path.rglob("*") if "n2" in path.name]
+
+
+def test_what_the_page_let_join_keeps_its_token_and_what_is_known_counts_more(tmp_path: Path) -> None:
+    first = open_vault(tmp_path)["secrets"]["consul"]["agent_tokens"]
+    fresh = {"address": "10.77.0.13", "network": "10.77.0.0/24", "server": False}
+    joined = {"members": {"n3": fresh, "n1": fresh}, "agent_tokens": {"n3": "given by the page", "n1": "another"}}
+
+    result = open_vault(tmp_path, adopt=joined)
+
+    assert result["members"] == {**MEMBERS, "n3": fresh}
+    assert result["secrets"]["consul"]["agent_tokens"] == {**first, "n3": "given by the page"}
+    assert open_vault(tmp_path, adopt=joined)["changed"] is False
+    with pytest.raises(vault.VaultError, match="no name for a machine"):
+        open_vault(tmp_path, adopt={"members": {"../n4": fresh}})
 
 
 def test_a_dry_run_writes_nothing_and_says_all(tmp_path: Path) -> None:
