@@ -6,10 +6,6 @@ The tests are one story on one lab, told in order.
 from __future__ import annotations
 
 import json
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +15,14 @@ import yaml
 from testing.lab.lab import Lab
 from testing.lab.node import wait_until
 from testing.lab.play import Play
+from testing.lab.sampler import Sampler
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
 
 SERVERS = ["n1", "n2", "n3"]
 THREE = {"controller_nodes": SERVERS, "worker_nodes": []}
+# An election on a busy machine.
+PAUSE_S = 30
 PLAYBOOK = "testing/lab/consul.yaml"
 
 
@@ -88,27 +87,6 @@ def consul(lab: Lab, node: str, *words: str) -> str:
     return lab.run(node, "/usr/local/bin/consul", *words).output
 
 
-@contextmanager
-def sampled(lab: Lab) -> Iterator[list[dict[str, bool]]]:
-    """Twice a second, which servers' agents answer; the list grows while the block runs."""
-    samples: list[dict[str, bool]] = []
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.is_set():
-            began = time.monotonic()
-            samples.append({name: ask(lab, name, "status/leader", "")[0] == 200 for name in SERVERS})
-            ended.wait(max(0.0, 0.5 - (time.monotonic() - began)))
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield samples
-    finally:
-        ended.set()
-        thread.join()
-
-
 def test_a_dry_run_on_clean_machines_changes_nothing(nodes: Lab) -> None:
     play(nodes, THREE, "--check").succeeded()
 
@@ -160,13 +138,15 @@ def test_the_command_for_people_needs_no_setting(nodes: Lab) -> None:
 
 
 def test_a_changed_variable_restarts_one_server_at_a_time(nodes: Lab) -> None:
-    with sampled(nodes) as samples:
+    with Sampler(nodes, ["consul"], SERVERS) as sampler:
         done = play(nodes, THREE, "--extra-vars", "consul_raft_multiplier=2").succeeded()
 
     assert {name for host in done.hosts.values() for name in host.changed_tasks} == {
         "consul : Write the configuration", "consul : Restart consul",
     }  # fmt: skip
-    assert min(sum(sample.values()) for sample in samples) == 2, "each was restarted, never two at once"
+    print(sampler)
+    assert sampler.most_down("consul") <= 1, "each was restarted, never two at once"
+    assert sampler.longest_pause("consul") < PAUSE_S
     assert voters(nodes, "n1") == set(SERVERS)
 
 
@@ -193,12 +173,14 @@ def test_secrets_and_certificates_turn_without_a_pause(nodes: Lab) -> None:
     before = vault(nodes)["consul"]
     certificate = nodes.run("n1", "cat", "/etc/consul.d/tls/consul.pem").output
 
-    with sampled(nodes) as samples:
+    with Sampler(nodes, ["consul"], SERVERS) as sampler:
         play(nodes, THREE, "--tags", "rotate").succeeded()
 
     after = vault(nodes)["consul"]
     assert "previous" not in vault(nodes)
-    assert min(sum(sample.values()) for sample in samples) == 3, "nobody was restarted"
+    print(sampler)
+    assert sampler.most_down("consul") == 0, "nobody was restarted"
+    assert sampler.longest_pause("consul") < PAUSE_S
     for name in ("management_token", "app_token", "nomad_token"):
         assert after[name] != before[name]
         assert ask(nodes, "n1", "acl/token/self", before[name])[0] == 403

@@ -12,6 +12,7 @@ import pytest
 from testing.lab import nats_probe
 from testing.lab.lab import Lab
 from testing.lab.node import wait_until
+from testing.lab.sampler import Sampler
 from testing.provision.entered import Result
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
@@ -99,9 +100,15 @@ def test_a_second_run_changes_nothing(house: Lab) -> None:
 
 
 def test_a_changed_setting_restarts_one_server_after_the_other(house: Lab) -> None:
-    play = house.play("playbook.yaml", NODES, *ROLES, "--extra-vars", "nats_disk_mb=2048").succeeded()
+    with Sampler(house, ["nats"], NAMES) as sampler:
+        play = house.play("playbook.yaml", NODES, *ROLES, "--extra-vars", "nats_disk_mb=2048").succeeded()
 
-    assert {tuple(host.changed_tasks) for host in play.hosts.values()} == {("Write the configuration", "Restart nats")}
+    print(sampler)
+    assert sampler.most_down("nats") <= 1
+    assert sampler.longest_pause("nats") < 30
+    assert {tuple(host.changed_tasks) for host in play.hosts.values()} == {
+        ("nats : Write the configuration", "nats : Restart nats")
+    }
     started = [
         int(house.run(name, "systemctl", "show", "--value", "--property=ActiveEnterTimestampMonotonic", "nats").output)
         for name in NAMES

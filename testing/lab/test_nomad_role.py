@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
+import os
+import shutil
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,31 @@ import yaml
 from testing import nomad
 from testing.lab.lab import Lab
 from testing.lab.node import wait_until
+from testing.lab.sampler import Sampler
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(nomad.why_missing()), reason=nomad.why_missing() or "-")]
 
-THREE = {"controller_nodes": ["n1", "n2", "n3"], "worker_nodes": []}
-TAGS = ("--tags", "common,consul,nomad")
+SERVERS = ["n1", "n2", "n3"]
+THREE = {"controller_nodes": SERVERS, "worker_nodes": []}
+PROGRAMS = ("consul", "nomad", "nats")
+TAGS = ("--tags", "common,firewall,consul,nats,nomad")
+# An election on a busy machine; a second server that went meanwhile would take longer to come back.
+PAUSE_S = 30
+# The certificate that a server shows, seen from its own node: `PROGRAM ADDRESS`.
+CERTIFICATE = """
+import hashlib, socket, ssl, sys
+program, address = sys.argv[1:]
+context = ssl._create_unverified_context()
+own = f"/etc/{program}{'' if program == 'nats' else '.d'}/tls/{program}"
+context.load_cert_chain(f"{own}.pem", f"{own}.key")
+server = socket.create_connection((address, {"consul": 8300, "nomad": 4647, "nats": 4222}[program]), timeout=20)
+if program == "nats":
+    while not server.recv(65536).endswith(b"\\r\\n"):
+        pass
+else:
+    server.sendall(bytes([{"consul": 3, "nomad": 4}[program]]))
+print(hashlib.sha256(context.wrap_socket(server).getpeercert(True)).hexdigest())
+"""
 
 WEB = """
 job "web" {
@@ -120,13 +142,32 @@ def run_job(lab: Lab, node: str, user: str) -> None:
     cli(lab, node, "job", "run", "-detach", "/root/web.nomad")
 
 
+def running(lab: Lab) -> set[str]:
+    """The instances of the job that run."""
+    allocations = ask(lab, "n1", "/v1/job/web/allocations")
+    return {one["ID"] for one in allocations if one["ClientStatus"] == "running"}
+
+
+def keys(lab: Lab) -> list[str]:
+    """The gossip keys that Nomad's servers know."""
+    known: dict[str, int] = json.loads(cli(lab, "n1", "operator", "api", "/v1/agent/keyring/list"))["Keys"]
+    return sorted(known)
+
+
+def shown(lab: Lab, program: str) -> set[str]:
+    """The certificates that the nodes' servers show who connects to them."""
+    looked = [lab.run(name, "/usr/bin/python3", "-c", CERTIFICATE, program, lab[name].address) for name in SERVERS]
+    assert all(done.code == 0 for done in looked), looked
+    return {done.output for done in looked}
+
+
 def others(name: str) -> list[str]:
-    return [node for node in ("n1", "n2", "n3") if node != name]
+    return [node for node in SERVERS if node != name]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def three(lab: Lab) -> None:
-    lab.add("n1", "n2", "n3")
+    lab.add(*SERVERS)
 
 
 def test_three_machines_become_a_cluster(lab: Lab) -> None:
@@ -223,27 +264,40 @@ def test_a_job_of_a_machine_that_is_cut_off_runs_elsewhere(lab: Lab) -> None:
     wait_until("one of it", lambda: len(passing(lab, watcher, "web")) == 1, 180)
 
 
-class Sampler:
-    """Counts every second how many servers' agents answer; use as a context manager."""
+def test_secrets_and_certificates_turn_without_a_pause(lab: Lab) -> None:
+    before = secrets(lab)
+    before_shown = {program: shown(lab, program) for program in PROGRAMS}
+    runs = running(lab)
 
-    def __init__(self, lab: Lab) -> None:
-        self._lab = lab
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self.counts: list[int] = []
+    with Sampler(lab, PROGRAMS, SERVERS) as sampler:
+        lab.play("playbook.yaml", THREE, "--tags", "rotate").succeeded()
 
-    def __enter__(self) -> Sampler:
-        self._thread.start()
-        return self
+    print(sampler)
+    after = secrets(lab)
+    assert "previous" not in after
+    for program in PROGRAMS:
+        # Consul reads all of it anew and goes on; the others are restarted, one server after the other.
+        assert sampler.most_down(program) <= (0 if program == "consul" else 1)
+        assert sampler.longest_pause(program) < PAUSE_S
+        assert len(shown(lab, program) - before_shown[program]) == 3, f"each {program} shows a new certificate"
+    for program in ("consul", "nomad"):
+        assert after[program]["gossip_key"] != before[program]["gossip_key"]
+        assert after[program]["app_token"] != before[program]["app_token"]
+    assert keys(lab) == [after["nomad"]["gossip_key"]]
+    assert cli(lab, "n1", "acl", "token", "self", token=before["nomad"]["app_token"], code=1)
+    assert "pipecatapp" in cli(lab, "n1", "acl", "token", "self", token=after["nomad"]["app_token"])
+    assert running(lab) == runs
+    assert ready(lab, "n2") == set(SERVERS)
+    assert lab.run("n1", "cat", "/etc/pipecatapp/cluster.env").output.count(after["consul"]["app_token"]) == 1
 
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
 
-    def _watch(self) -> None:
-        while not self._end.wait(1):
-            up = [self._lab.run(node.name, "systemctl", "is-active", "nomad").output.strip() for node in self._lab]
-            self.counts.append(up.count("active"))
+def test_a_service_from_before_the_rotation_is_still_watched(lab: Lab) -> None:
+    (node,) = passing(lab, "n1", "web")
+
+    lab.run(node, "pkill", "-STOP", "-u", "nobody", "python3")
+    wait_until("the frozen one out of use", lambda: passing(lab, "n1", "web") == [], 60)
+    lab.run(node, "pkill", "-CONT", "-u", "nobody", "python3")
+    wait_until("it in use again", lambda: passing(lab, "n1", "web") == [node], 60)
 
 
 _NEWER = """#!/bin/sh
@@ -252,29 +306,42 @@ exec /opt/hashicorp/nomad/REAL/nomad "$@"
 """
 
 
-@pytest.fixture
-def newer(tmp_path: Path) -> Path:
-    """A folder with a Nomad that says that it is a newer one; it is the same program."""
-    program = tmp_path / "nomad"
-    program.write_text(_NEWER.replace("REAL", nomad.version()))
-    program.chmod(0o755)
-    tmp_path.chmod(0o755)
-    return tmp_path
+@pytest.fixture(scope="module")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a newer Nomad: NOMAD_NEXT_BIN, else the same program that says that it is newer."""
+    folder = tmp_path_factory.mktemp("newer")
+    program = folder / "nomad"
+    if following := os.environ.get("NOMAD_NEXT_BIN"):
+        shutil.copy(following, program)
+    else:
+        program.write_text(_NEWER.replace("REAL", nomad.version()))
+    for path, mode in ((program, 0o755), (folder, 0o755), (folder.parent, 0o755)):
+        path.chmod(mode)
+    return folder
 
 
 def test_an_upgrade_restarts_one_server_at_a_time_and_no_job(lab: Lab, newer: Path) -> None:
-    before = {one["ID"] for one in ask(lab, "n1", "/v1/job/web/allocations") if one["ClientStatus"] == "running"}
-    with Sampler(lab) as sampler:
+    before = running(lab)
+    said = subprocess.run([newer / "nomad", "version"], capture_output=True, text=True, check=True).stdout.split()[1]
+
+    with Sampler(lab, ["nomad"], SERVERS) as sampler:
         play = lab.play("playbook.yaml", THREE, "--tags", "nomad", "-e", f"nomad_binary_folder={newer}").succeeded()
-    assert all("Restart nomad" in host.changed_tasks for host in play.hosts.values())
-    assert sampler.counts
-    assert min(sampler.counts) >= 2
-    after = {one["ID"] for one in ask(lab, "n1", "/v1/job/web/allocations") if one["ClientStatus"] == "running"}
-    assert after == before
-    assert ready(lab, "n2") == {"n1", "n2", "n3"}
+
+    print(sampler)
+    assert all("nomad : Restart nomad" in host.changed_tasks for host in play.hosts.values())
+    assert sampler.most_down("nomad") <= 1, "each was restarted, never two at once"
+    assert sampler.longest_pause("nomad") < PAUSE_S
+    assert {cli(lab, name, "version").split()[1] for name in SERVERS} == {said}
+    assert running(lab) == before
+    assert ready(lab, "n2") == set(SERVERS)
 
 
 def test_an_older_version_is_refused(lab: Lab) -> None:
+    used = cli(lab, "n1", "version").split()[1].removeprefix("v")
+    starts = [lab.run(name, "systemctl", "show", "--property=MainPID", "nomad").output for name in SERVERS]
+
     play = lab.play("playbook.yaml", THREE, "--tags", "nomad")
+
     assert play.code != 0
-    assert "99.0.0" in play.output
+    assert f"nomad {nomad.version()} is older than {used}, which is in use here" in " ".join(play.output.split())
+    assert [lab.run(name, "systemctl", "show", "--property=MainPID", "nomad").output for name in SERVERS] == starts
