@@ -36,7 +36,7 @@ def probe(pc: NewPc, service: str, program: str) -> str:
 
 
 def test_one_command_ends_with_an_agent_that_answers(booted_pc: NewPc) -> None:
-    result = booted_pc.bootstrap()
+    result = booted_pc.bootstrap("--starter-only")
 
     assert result.code == 0
     assert "Agent: " in result.output
@@ -97,7 +97,7 @@ for address in ("127.0.0.1", "192.0.2.1"):
 
 
 def test_a_second_run_changes_nothing(booted_pc: NewPc) -> None:
-    result = booted_pc.bootstrap()
+    result = booted_pc.bootstrap("--starter-only")
 
     assert result.code == 0
     assert "Nothing to change (changed=0" in result.output
