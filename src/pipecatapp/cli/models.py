@@ -150,9 +150,8 @@ def _pull_one_of(store: ModelStore, purpose: Purpose, models: Sequence[Model]) -
     code = OK
     for model in models:
         say(f"{model.name} ({purpose}, {model.licence})")
-        bar = Bar()
         try:
-            folder = store.pull(model, bar, _arrived)
+            folder, fetched = _pull(store, model)
         except SourceUnreachableError as error:
             say(f"  skipped: {error}; the starter set goes on")
             code = SKIPPED
@@ -163,9 +162,25 @@ def _pull_one_of(store: ModelStore, purpose: Purpose, models: Sequence[Model]) -
             say("  stopped; the same command goes on where it stopped", to_stderr=True)
             raise
         else:
-            say(f"  {'downloaded to' if bar.used else 'is in'} {folder}")
+            say(f"  {'downloaded to' if fetched else 'is in'} {folder}")
             return OK
     return code
+
+
+def _pull(store: ModelStore, model: Model) -> tuple[Path, bool]:
+    """Pull it, shown here and on the page; its folder, and whether anything was fetched."""
+    from pipecatapp.llm.fetching import FetchReport
+
+    bar, report = Bar(), FetchReport(store.folder, model.name)
+
+    def progress(name: str, here: int, total: int | None) -> None:
+        bar(name, here, total)
+        report(name, here, total)
+
+    try:
+        return store.pull(model, progress, _arrived), bar.used
+    finally:
+        report.close()
 
 
 def _arrived(file: str, door: str) -> None:

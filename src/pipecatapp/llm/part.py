@@ -8,6 +8,7 @@ from functools import partial
 from pipecatapp.llm.catalogue import Catalogue
 from pipecatapp.llm.client import OpenAIChatModel
 from pipecatapp.llm.engine import EngineSupervisor, shared_key
+from pipecatapp.llm.fetching import Fetching
 from pipecatapp.llm.selection import main_models
 from pipecatapp.llm.sources import find_engine
 from pipecatapp.llm.status import read_status
@@ -29,6 +30,7 @@ class LanguageModel(Part):
         restarts: the engine runs on this PC, under somebody who restarts it.
         url: the server's OpenAI base URL; empty where there is none.
         api_key: what the server wants as a bearer token.
+        fetching: knows which models are on their way.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class LanguageModel(Part):
         restarts: bool = False,
         url: str = "",
         api_key: str = "",
+        fetching: HealthSource | None = None,
     ) -> None:
         self.model = model
         self.source = source
@@ -47,15 +50,24 @@ class LanguageModel(Part):
         self.restarts = restarts
         self.url = url
         self.api_key = api_key
+        self._fetching = fetching
 
     @property
     def health(self) -> Mapping[str, HealthSource]:
-        """The component ``engine``."""
-        return {"engine": self.source}
+        """The components ``engine`` and, where models come to this PC, ``models``."""
+        return {"engine": self.source} | ({"models": self._fetching} if self._fetching else {})
 
     def behind(self, model: ChatModel) -> LanguageModel:
         """The same, asked through ``model``, in which others stand in for it."""
-        return LanguageModel(model, model, self.supervisor, restarts=self.restarts, url=self.url, api_key=self.api_key)
+        return LanguageModel(
+            model,
+            model,
+            self.supervisor,
+            restarts=self.restarts,
+            url=self.url,
+            api_key=self.api_key,
+            fetching=self._fetching,
+        )
 
     async def start(self) -> None:
         """Start the engine, where it is ours."""
@@ -91,7 +103,13 @@ def create(settings: Settings) -> LanguageModel | None:
         status=lambda: supervisor.status,
     )
     return LanguageModel(
-        model, supervisor, supervisor, restarts=True, url=supervisor.base_url, api_key=supervisor.api_key
+        model,
+        supervisor,
+        supervisor,
+        restarts=True,
+        url=supervisor.base_url,
+        api_key=supervisor.api_key,
+        fetching=Fetching(settings.models),
     )
 
 
@@ -152,4 +170,5 @@ def _by_url(settings: Settings, url: str) -> LanguageModel:
         prompt_style=settings.llm_prompt_style,
         status=(lambda: read_status(status_file)) if ours else None,
     )
-    return LanguageModel(model, model, restarts=ours, url=url, api_key=api_key)
+    fetching = Fetching(settings.models) if ours else None
+    return LanguageModel(model, model, restarts=ours, url=url, api_key=api_key, fetching=fetching)

@@ -74,7 +74,7 @@ def read_preparation(path: Path) -> tuple[str, float | None]:
         doing, progress, pid = str(report["doing"]), report["progress"], report["pid"]
     except (OSError, ValueError, TypeError, KeyError):
         return "", None
-    if pid is not None and not _alive(int(pid)):
+    if pid is not None and not alive(int(pid)):
         return "", None
     return doing, progress
 
@@ -90,14 +90,15 @@ def read_status(path: Path) -> EngineStatus | None:
     if not status.build:
         doing, progress = read_preparation(path)
         status = replace(status, build=doing, build_progress=progress)
-    if status.supervisor_pid and status.state != "stopped" and not _alive(status.supervisor_pid):
+    if status.supervisor_pid and status.state != "stopped" and not alive(status.supervisor_pid):
         return replace(
             status, state="stopped", reason="the engine's supervisor is not running", progress=None, pid=None
         )
     return status
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether there is such a process."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -25,7 +25,7 @@ def test_it_wakes_up_answers_remembers_and_ends(program: Program) -> None:
     if waking.status_code == 503:
         assert any(not part["ok"] and part["reason"] for part in waking.json()["components"].values())
     ready = program.wait(lambda response: response.status_code == 200)
-    assert set(ready.json()["components"]) == {"engine", "memory", "stt", "tts"}
+    assert set(ready.json()["components"]) == {"engine", "models", "memory", "stt", "tts"}
     assert program.command("status").returncode == 0
 
     asked = program.command("ask", "What can you do?", "--conversation", "test-conversation")

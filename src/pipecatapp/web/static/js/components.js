@@ -12,6 +12,7 @@ const known = new Map();
 /** @type {Record<string, string>} */
 const NAMES = {
   engine: "Language engine",
+  models: "Models",
   stt: "Speech recognition",
   tts: "Speech synthesis",
   disk: "Disk",
