@@ -87,19 +87,25 @@ def test_speech_extras_import_together_with_the_default_set() -> None:
     assert result.stdout.strip().endswith("imported together"), result.stderr
 
 
+def run_with_extras(tests: str, limit_s: float) -> subprocess.CompletedProcess[str]:
+    """These tests in the environment that has the extras."""
+    command = [str(ROOT / ".cache/extras/bin/python"), "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", tests]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=limit_s)
+
+
 def test_speech_extras_work_on_their_models() -> None:
     """The tests that this environment skips, where the extras are installed."""
-    python = ROOT / ".cache/extras/bin/python"
-    tests = "testing/integration/voice/test_extras.py"
-    result = subprocess.run(
-        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
+    result = run_with_extras("testing/integration/voice/test_extras.py", 280)
     assert result.returncode == 0, result.stdout
     assert "skipped" not in result.stdout.splitlines()[-1]
+
+
+@pytest.mark.timeout(700)
+def test_the_real_ears_and_the_real_voice_understand_each_other() -> None:
+    result = run_with_extras("testing/integration/voice/test_real_models.py", 660)
+    assert result.returncode == 0, result.stdout
+    if "skipped" in result.stdout.splitlines()[-1]:
+        pytest.skip(next(line for line in result.stdout.splitlines() if line.startswith("SKIPPED")))
 
 
 @pytest.mark.parametrize("extra", ELSEWHERE)
