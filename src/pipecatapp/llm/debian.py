@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pipecatapp.storage.atomic import move
 _LIBRARIES = Path("usr/lib/x86_64-linux-gnu")
 # The packages, kept: another PC can take them from here, and so can the next version what it shares with this one.
 PACKAGES = "packages"
+_ABANDONED_S = 3600
 
 
 def engine_in(tree: Path) -> Engine:
@@ -72,6 +74,8 @@ def unpack(
     _check_machine(pin)
     packages = folder / PACKAGES
     packages.mkdir(parents=True, exist_ok=True)
+    for place in (folder, packages):
+        _remove_abandoned(place)
     _collect(folder, packages, pin, progress, sources)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unpack-") as name:
         tree = Path(name) / "tree"
@@ -106,8 +110,15 @@ def _collect(folder: Path, packages: Path, pin: DebianPin, progress: Progress, s
                 ways.bring(package, packages / package.file)
     pinned = {package.file for package in pin.packages}
     for file in packages.iterdir():
-        if file.name not in pinned:
+        if file.name not in pinned and not file.is_dir():
             file.unlink()
+
+
+def _remove_abandoned(place: Path) -> None:
+    """Delete the temporary folders of fetches that were killed; another process may be using a fresh one."""
+    for left in [*place.glob(".unpack-*"), *place.glob(".apt-*"), *place.glob(".fetch-*")]:
+        if time.time() - left.lstat().st_mtime > _ABANDONED_S:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _check_machine(pin: DebianPin) -> None:

@@ -7,6 +7,7 @@ machine's apt is set up with, and checks what arrives. Works as root and as a pl
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -179,8 +180,17 @@ def mirrors(options: Sequence[str] = ()) -> list[str]:
 
 
 def file_with(folder: Path, sha256: str) -> Path | None:
-    """The package in a folder that has this checksum."""
-    return next((file for file in sorted(folder.glob("*.deb")) if file_sha256(file) == sha256), None)
+    """The package in a folder that has this checksum. What is no file, or cannot be read, is none.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    for name in sorted(os.listdir(folder)):
+        file = folder / name
+        with contextlib.suppress(OSError):
+            if name.endswith(".deb") and file.is_file() and file_sha256(file) == sha256:
+                return file
+    return None
 
 
 def file_sha256(file: Path) -> str:

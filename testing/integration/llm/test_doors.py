@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -82,6 +83,32 @@ class TestDoors:
         tree = fetch(tmp_path, pin, str(tmp_path / "stick"), CLOSED)
 
         assert (tree / "usr/bin/llama-server").is_file()
+
+    def test_a_folder_may_hold_what_is_no_package(self, tmp_path: Path, pin: DebianPin, deb: bytes) -> None:
+        stick = tmp_path / "stick"
+        (stick / "a.deb").mkdir(parents=True)
+        os.mkfifo(stick / "b.deb")
+        (stick / "c.deb").symlink_to("nowhere")
+        (stick / "d.deb").write_bytes(deb)
+
+        assert fetch(tmp_path, pin, str(stick)).is_dir()
+
+    def test_a_download_that_was_killed_stands_in_nobodys_way(
+        self, tmp_path: Path, pin: DebianPin, deb: bytes, site: Callable[[], FileSite]
+    ) -> None:
+        (tmp_path / "engine/packages/.fetch-killed").mkdir(parents=True)
+        (tmp_path / "engine/packages/.fetch-killed/half.deb").write_bytes(deb[:10])
+        (tmp_path / "engine/.unpack-killed/tree").mkdir(parents=True)
+        killed = [path for path in (tmp_path / "engine").rglob("*") if path.name.endswith("-killed")]
+        peer = site()
+        peer.put(pin.packages[0].file, deb)
+
+        assert fetch(tmp_path, pin, peer.url).is_dir()
+        assert all(path.exists() for path in killed), "another process may be using them"
+        for path in killed:
+            os.utime(path, (0, 0))
+        fetch(tmp_path, pin)
+        assert not any(path.exists() for path in killed), "they take no room for ever"
 
     def test_another_pc_may_serve_the_files(
         self, tmp_path: Path, pin: DebianPin, deb: bytes, site: Callable[[], FileSite]
