@@ -31,6 +31,8 @@ adopted:
   elements: str
 """
 
+# No folder of the agent's is deeper. One that is was made to break whoever looks.
+_DEEPEST = 100
 # Without following a link in the last place, without waiting for the other end of a pipe.
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -71,7 +73,7 @@ def _adopt_one(descriptor: int, name: str, device: int, owner: tuple[int, int], 
         if not dry:
             os.fchown(descriptor, *owner)
         yield name
-    if is_folder:
+    if is_folder and name.count("/") < _DEEPEST:
         yield from _adopt_below(descriptor, f"{name}/", device, owner, giver, dry)
 
 

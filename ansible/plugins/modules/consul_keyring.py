@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from ansible.module_utils.consul_http import Consul, ConsulError
+from ansible.module_utils.others_folder import read_inside, unlink_inside
 
 DOCUMENTATION = """
 module: consul_keyring
@@ -26,13 +27,21 @@ options:
     elements: str
     required: true
   file:
-    description: The key ring on the disk of an agent that does not run; then nobody is asked.
+    description: The key ring on the disk of an agent that does not run, below C(data); then nobody is asked.
+    type: str
+  data:
+    description: The agent's folder, which its user may write.
     type: path
+    default: /opt/consul
 """
 
 RETURN = """
 replaced: {description: How many keys were removed., type: int}
 """
+
+
+# Each key has 44 bytes.
+_LONGEST_RING = 1 << 20
 
 
 def turn(consul: Consul, key: str, *, dry: bool = False) -> dict[str, Any]:
@@ -51,16 +60,15 @@ def turn(consul: Consul, key: str, *, dry: bool = False) -> dict[str, Any]:
     return {"changed": changed, "replaced": len(others)}
 
 
-def forget_ring(file: Path, key: str, *, dry: bool = False) -> dict[str, Any]:
-    """Remove a key ring in which the key is not; what the module returns."""
+def forget_ring(data: Path, file: PurePath, key: str, *, dry: bool = False) -> dict[str, Any]:
+    """Remove a key ring in which the key is not, or what lies in its place; what the module returns."""
     try:
-        stale = key not in json.loads(file.read_text())
-    except FileNotFoundError:
-        stale = False
-    except ValueError:
+        content = read_inside(data, file, _LONGEST_RING)
+        stale = content is not None and key not in json.loads(content)
+    except (OSError, ValueError, RecursionError, TypeError):
         stale = True
     if stale and not dry:
-        file.unlink()
+        unlink_inside(data, file)
     return {"changed": stale, "replaced": int(stale)}
 
 
@@ -72,17 +80,21 @@ def main() -> None:
         argument_spec={
             "key": {"type": "str", "required": True, "no_log": True},
             "management": {"type": "list", "elements": "str", "required": True, "no_log": True},
-            "file": {"type": "path"},
+            "file": {"type": "str"},
+            "data": {"type": "path", "default": "/opt/consul"},
         },
         supports_check_mode=True,
     )
     key, dry = module.params["key"], module.check_mode
     try:
         if module.params["file"]:
-            module.exit_json(**forget_ring(Path(module.params["file"]), key, dry=dry))
+            data, file = Path(module.params["data"]), PurePath(module.params["file"])
+            module.exit_json(**forget_ring(data, file, key, dry=dry))
         module.exit_json(**turn(Consul(module.params["management"]), key, dry=dry))
     except ConsulError as error:
         module.fail_json(msg=f"{error}; run this again")
+    except OSError as error:
+        module.fail_json(msg=f"the key ring {error.filename} cannot be removed: {error.strerror}; look at it by hand")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ansible.module_utils.disks import biggest, is_full, rooms, sizes
+from ansible.module_utils.others_folder import unlink_inside
 
 DOCUMENTATION = """
 module: heal_space
@@ -82,8 +83,9 @@ def size(path: Path) -> int:
     return sum(file.lstat().st_blocks * 512 for file in files)
 
 
-def remove(paths: Iterator[Path], devices: set[int], dry: bool) -> int:
-    """Remove those on these disks; how many bytes they took."""
+def remove(paths: Iterator[Path], devices: set[int], dry: bool, *, others: Path | None = None) -> int:
+    """Remove those on these disks; how many bytes they took. ``others`` is a folder, around all of them, that other
+    users may write: only files are removed there."""
     freed = 0
     for path in list(paths):
         if not path.exists() or not on(path, devices):
@@ -91,7 +93,9 @@ def remove(paths: Iterator[Path], devices: set[int], dry: bool) -> int:
         freed += size(path)
         if dry:
             continue
-        if path.is_dir():
+        if others is not None:
+            unlink_inside(others, path.relative_to(others))
+        elif path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
@@ -113,7 +117,7 @@ def free(mounts: list[str], logs: Path, dry: bool) -> list[str]:
     kinds: list[tuple[str, Callable[[], int]]] = [
         ("old versions of the cluster's programs", lambda: remove(old_versions(PROGRAMS), devices, dry)),
         ("packages that apt had downloaded", lambda: remove(packages(APT), devices, dry)),
-        ("rotated logs", lambda: remove(rotated(logs), devices, dry)),
+        ("rotated logs", lambda: remove(rotated(logs), devices, dry, others=logs)),
         ("old pages of the journal", lambda: shorten_journal(devices, dry)),
     ]
     return [f"{name} ({freed >> 20} MiB)" for name, remove_them in kinds if (freed := remove_them()) >= 1 << 20]

@@ -185,10 +185,9 @@ def file_with(folder: Path, sha256: str) -> Path | None:
     Raises:
         OSError: the folder cannot be read.
     """
-    for name in sorted(os.listdir(folder)):
-        file = folder / name
+    for file in sorted(folder.iterdir()):
         with contextlib.suppress(OSError):
-            if name.endswith(".deb") and file.is_file() and file_sha256(file) == sha256:
+            if file.suffix == ".deb" and file.is_file() and file_sha256(file) == sha256:
                 return file
     return None
 

@@ -242,7 +242,7 @@ def test_a_ring_without_the_key_is_forgotten(tmp_path: Path, content: str | None
     if content is not None:
         ring.write_text(content)
 
-    assert keyring.forget_ring(ring, "key")["changed"] is stale
+    assert keyring.forget_ring(tmp_path, Path("local.keyring"), "key")["changed"] is stale
     assert ring.exists() == (content is not None and not stale)
 
 

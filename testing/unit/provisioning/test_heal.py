@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,25 @@ def test_room_is_made_on_the_full_disk_alone(tmp_path: Path) -> None:
     assert (tmp_path / "app.log.1").exists()
     assert space.remove(space.rotated(tmp_path), {device}, dry=False) >= 8192
     assert [path.name for path in tmp_path.iterdir()] == ["app.log"]
+
+
+def test_a_folder_that_becomes_a_link_leads_root_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/app.old").write_text("somebody's")
+    logs = tmp_path / "logs"
+    (logs / "app/more").mkdir(parents=True)
+    (logs / "app/more/app.old").write_text("ours")
+
+    def swapped() -> Iterator[Path]:
+        found = list(space.rotated(logs))
+        (logs / "app/more").rename(logs / "app/away")
+        (logs / "app/more").symlink_to(tmp_path / "etc")
+        yield from found
+
+    with pytest.raises(OSError, match="more"):
+        space.remove(swapped(), {tmp_path.stat().st_dev}, dry=False, others=logs)
+
+    assert (tmp_path / "etc/app.old").exists()
 
 
 def test_a_log_that_is_a_link_is_left_alone(tmp_path: Path) -> None:
