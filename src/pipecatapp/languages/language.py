@@ -142,6 +142,27 @@ class MemoryRequests:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRequests:
+    """Whole requests about the house's machines that are as plain as a command; the machine is the group ``machine``.
+
+    Attributes:
+        join: "add node4 to the cluster".
+        remove: "take node3 out of the cluster".
+        heal: "heal node3"; of all machines, without the group.
+        wake: "wake node2".
+        kinds: words for a machine that are not its name ("pc").
+        articles: words before them that are neither.
+    """
+
+    join: tuple[Pattern[str], ...]
+    remove: tuple[Pattern[str], ...]
+    heal: tuple[Pattern[str], ...]
+    wake: tuple[Pattern[str], ...]
+    kinds: frozenset[str]
+    articles: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statements:
     """What a person states about themselves and their things. Speech recognition gives no capitals and no full stops.
 
@@ -249,6 +270,7 @@ class Language:
     aloud: Aloud
     things: Things
     memory_requests: MemoryRequests
+    node_requests: NodeRequests
     statements: Statements
     places: Places
     shapes: tuple[Shape, ...]

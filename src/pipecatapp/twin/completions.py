@@ -119,5 +119,6 @@ class Completions:
         tools = await selection.choose(asked if len(words.split()) < _TELLING_WORDS else words)
         request.tools += tools
         facts = await recall(self._memory, words)
+        request.given = request.dialect.intent(words, request.schemas.keys(), facts)
         request.messages.append(Message("user", request_text(words, facts, self._prompts.observe(), tools)))
         return request

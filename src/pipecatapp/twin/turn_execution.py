@@ -199,7 +199,7 @@ class TurnExecutor:
         """What the request asks for where that is clear before the model is asked, or chosen by hand."""
         if expert := await self._routing.choose_directly(request.context.conversation, request.words):
             return ToolCall("", ROUTE, {"expert": expert, "query": request.words})
-        return request.dialect.intent(request.words, {tool.name for tool in request.tools}, facts)
+        return request.dialect.intent(request.words, request.schemas.keys(), facts)
 
     def _tell(self, turn: RunningTurn, piece: str) -> str:
         """The next piece of the answer, written down and told."""

@@ -45,6 +45,7 @@ from pipecatapp.twin.speak.grammar import turn_grammar
 from pipecatapp.twin.speak.message_parser import MessageParser
 from pipecatapp.twin.speak.protocol import last_observation, recalls, request_text, strip_tools, tool_line
 from pipecatapp.twin.understand.memory_intents import match_intent
+from pipecatapp.twin.understand.node_intents import match_node_intent
 from pipecatapp.voice.aloud.pieces import Clause
 from pipecatapp.voice.aloud.spoken_copy import SpokenCopy
 from pipecatapp.voice.clauses import ClauseSplitter
@@ -220,6 +221,7 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "an answer to a question": language().yes_or_no,
     "going on": language().means_go_on,
     "a plain intent": lambda text: match_intent(text, {"memory.remember", "memory.forget", "memory.recall"}, [FACT]),
+    "a plain intent about a machine": lambda text: match_node_intent(text, {"nodes.join", "nodes.heal"}),
     "whose wish": lambda text: _own_wish(
         ToolCall("", "a", {"a": text[: len(text) // 2]}), ToolContext("c", "t", text, recalled=True)
     ),

@@ -45,6 +45,17 @@ async def test_a_clients_messages_are_the_history(house: Callable[..., AgentHarn
     assert await h.conversations.all() == []
 
 
+async def test_the_starter_takes_no_other_tool_for_a_plain_wish_of_a_client(house: Callable[..., AgentHarness]) -> None:
+    query = {"type": "object", "properties": {"query": {"type": "string"}}}
+    forget = ScriptedTool("memory.forget", "I forgot it.", parameters=query)
+    h = house(call("memory.forget", query="node2"), tools=[forget], off={"nodes.remove": "no cluster"}, profile=COMPACT)
+
+    said = "".join([piece async for piece in h.agent.complete([Message("user", "delete node2")])])
+
+    assert said == "That did not work: nodes.remove is off: no cluster"
+    assert forget.calls == []
+
+
 async def test_a_client_can_ask_an_expert(house: Callable[..., AgentHarness]) -> None:
     directory = ScriptedDirectory("Use **sorted**.")
     h = house(experts=directory, expert_persona=lambda name: f"the {name} expert")

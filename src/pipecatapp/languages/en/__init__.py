@@ -9,6 +9,7 @@ from pipecatapp.languages.en.abbreviations import UNITS, is_abbreviation
 from pipecatapp.languages.en.aloud import ALOUD
 from pipecatapp.languages.en.answers import means_go_on, yes_or_no
 from pipecatapp.languages.en.memory_requests import MEMORY_REQUESTS
+from pipecatapp.languages.en.node_requests import NODE_REQUESTS
 from pipecatapp.languages.en.numbers import NUMBERS
 from pipecatapp.languages.en.places import PLACES
 from pipecatapp.languages.en.shapes import SHAPES
@@ -31,6 +32,7 @@ LANGUAGE = Language(
     aloud=ALOUD,
     things=things,
     memory_requests=MEMORY_REQUESTS,
+    node_requests=NODE_REQUESTS,
     statements=STATEMENTS,
     places=PLACES,
     shapes=SHAPES,

@@ -15,7 +15,7 @@ from pipecatapp.domain import ApprovalRequest, ApprovalState, Risk, ToolCall, To
 from pipecatapp.ports import ToolContext
 from pipecatapp.twin.act.approval_views import outcome_of
 from pipecatapp.twin.act.approvals import ApprovalGate
-from pipecatapp.twin.act.toolbox import Toolbox
+from pipecatapp.twin.act.toolbox import Toolbox, failure
 from pipecatapp.twin.turn_progress import new_turn_id
 
 _LOOK_EVERY_S = 1.0
@@ -49,7 +49,8 @@ class ExternalCalls:
         """Run a tool; one that acts after a person's yes. Never raises but for cancellation."""
         spec = next((spec for spec in self.tools if spec.name == name), None)
         if spec is None:
-            return ToolResult(f"error: there is no tool {name}", ok=False)
+            off = self._toolbox.own_off.get(name)
+            return failure(f"there is no tool {name}" if off is None else f"{name} is off: {off}")
         turn = new_turn_id()
         # What a person allowed for the session is not allowed to other programs.
         context = ToolContext(CALLERS, turn, speaker="program", tainted=spec.risk is not Risk.READ)

@@ -61,7 +61,7 @@ class Toolbox:
         off_specs: Sequence[ToolSpec] = (),
     ) -> None:
         self._own = {tool.spec.name: tool for tool in tools}
-        self._own_off = off
+        self.own_off = off
         self.off_specs = off_specs
         self._sources = sources
         self._sink = sink
@@ -87,7 +87,7 @@ class Toolbox:
     @property
     def off(self) -> dict[str, str]:
         """The tools that exist and cannot be used now, with the reason."""
-        return {name: reason for source in self._sources for name, reason in source.off().items()} | dict(self._own_off)
+        return {name: reason for source in self._sources for name, reason in source.off().items()} | dict(self.own_off)
 
     def _tools(self) -> dict[str, Tool]:
         return {tool.spec.name: tool for source in self._sources for tool in source.tools()} | self._own

@@ -23,6 +23,7 @@ from pipecatapp.twin.speak.protocol import (
     tool_response_text,
 )
 from pipecatapp.twin.understand.memory_intents import match_intent
+from pipecatapp.twin.understand.node_intents import match_node_intent
 
 # What stands for a person's click, where the model expects words.
 _SPOKEN_TOKENS = 512
@@ -75,7 +76,8 @@ class Dialect(Protocol):
         """The front of every prompt; ``added`` stands behind the persona."""
 
     def intent(self, words: str, tools: Collection[str], facts: Sequence[Fact]) -> ToolCall | None:
-        """The call that the request asks for where the model need not be asked; None: it decides."""
+        """The call that the request asks for where the model need not be asked; None: it decides. ``tools`` are the
+        names of all, also of those that are off."""
 
     def first_form(self, words: str) -> Form:
         """What its first message to this request may be."""
@@ -188,8 +190,9 @@ class CompactDialect:
         return compact_system([tool.name for tool in tools], [expert.name for expert in experts])
 
     def intent(self, words: str, tools: Collection[str], facts: Sequence[Fact]) -> ToolCall | None:
-        """Of remembering and forgetting, where the words are plain: it mistakes one for the other now and then."""
-        return match_intent(words, tools, facts)
+        """Where the words are plain: of remembering and forgetting, for it mistakes one for the other now and then, and
+        of machines, whose tools it does not know."""
+        return match_intent(words, tools, facts) or match_node_intent(words, tools)
 
     def first_form(self, words: str) -> Form:
         """Words, to a plain "yes, ..." that answers nothing: there is nothing in it to use a tool with."""

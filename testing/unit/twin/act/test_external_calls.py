@@ -63,3 +63,12 @@ async def test_a_program_whose_request_is_cleared_away_waits_no_longer() -> None
     assert not result.ok
     assert "not wanted any more" in result.text
     assert lamp.calls == []
+
+
+async def test_a_program_is_told_that_a_tool_is_off_and_why() -> None:
+    sink = RecordingSink()
+    gate = ApprovalGate(MemoryStore(), Auditor(MemoryAudit(), sink), sink)
+    calls = ExternalCalls(Toolbox([], sink, gate, {"nodes.heal": "there is no cluster"}), gate)
+
+    assert (await calls.call("nodes.heal", {})).text == "error: nodes.heal is off: there is no cluster"
+    assert (await calls.call("nodes.hear", {})).text == "error: there is no tool nodes.hear"

@@ -102,6 +102,28 @@ async def test_a_tool_that_is_off_is_known_as_off_and_nothing_runs_in_its_place(
     assert h.gate.pending() == []
 
 
+HEAL = ToolSpec("nodes.heal", "heals", {"type": "object", "properties": {"node": {"type": "string"}}}, Risk.DANGER)
+BY_SSH = '<tool_call>\n{"name": "ssh.run_command", "arguments": {"host": "node3", "command": "heal"}}\n</tool_call>'
+HOST = {"type": "object", "properties": {"host": {"type": "string"}, "command": {"type": "string"}}}
+
+
+@pytest.mark.parametrize("off", [True, False])
+async def test_a_tool_that_the_starter_does_not_know_is_not_another_one_to_it(
+    house: Callable[..., AgentHarness], off: bool
+) -> None:
+    ssh = ScriptedTool("ssh.run_command", parameters=HOST, risk=Risk.DANGER)
+    heal = ScriptedTool(HEAL.name, parameters=HEAL.parameters, risk=Risk.DANGER)
+    h = house(
+        BY_SSH, tools=[ssh] if off else [ssh, heal], profile=COMPACT, gated=True,
+        off={HEAL.name: "there is no cluster"} if off else {}, off_specs=[HEAL] if off else [],
+    )  # fmt: skip
+
+    said = await h.ask("heal node3")
+
+    assert ("nodes.heal is off: there is no cluster" in said) is off
+    assert [request.tool for request in h.gate.pending()] == ([] if off else ["nodes.heal"])
+
+
 async def test_a_yes_to_nothing_uses_no_tool(house: Callable[..., AgentHarness]) -> None:
     h = house("All right.", tools=[ScriptedTool("ansible.run_playbook")], profile=COMPACT)
     assert await h.ask("yes") == "All right."
