@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import time
@@ -14,6 +15,8 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from pipecatapp.cli.terminal import fail, printable, say
+from pipecatapp.cluster.consul import ConsulClient
+from pipecatapp.cluster.whereabouts import Place, agent_place
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.settings import Settings
 from pipecatapp.storage.conversations import valid_id
@@ -74,7 +77,10 @@ class Client:
         return 1 if failed else 0
 
     def link(self) -> int:
-        """Print the links that open the page; before the first start they are made for it."""
+        """Print the links that open the page; before the first start they are made for it. In a cluster the agent, and
+        with it the token, may be on another machine: then say on which."""
+        if (place := _elsewhere(self._settings)) is not None:
+            return fail(f"the agent runs on {place.node} ({place.address}); there: sudo pipecatapp link")
         at = serving(self._settings)
         links = open_links(
             load_token(self._settings.state_dir),
@@ -89,6 +95,8 @@ class Client:
 
     def program_link(self) -> int:
         """Print what another program needs to use the agent's tools (Model Context Protocol)."""
+        if (place := _elsewhere(self._settings)) is not None:
+            return fail(f"the agent runs on {place.node} ({place.address}); there: sudo pipecatapp link --mcp")
         at = serving(self._settings)
         here = at.host if at.host not in ("0.0.0.0", "::") else "localhost"  # noqa: S104
         server = {
@@ -197,6 +205,14 @@ def serving(settings: Settings) -> Serving:
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return Serving(settings.web_host, settings.web_port, settings.web_tls_port)
+
+
+def _elsewhere(settings: Settings) -> Place | None:
+    """The other machine of the cluster on which the agent runs."""
+    if not (settings.nomad_addr and settings.consul_http_addr):
+        return None
+    place = asyncio.run(agent_place(ConsulClient(settings.consul_http_addr, settings.consul_http_token)))
+    return None if place is None or place.address in local_addresses() else place
 
 
 def _names(settings: Settings) -> list[str]:
