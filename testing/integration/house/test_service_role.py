@@ -28,7 +28,7 @@ def variables(role: str) -> dict[str, Any]:
     defaults = yaml.safe_load((ROLES / "service/defaults/main.yaml").read_text(encoding="utf-8"))
     shared = yaml.safe_load((ROOT / "group_vars/all.yaml").read_text(encoding="utf-8"))
     own = yaml.safe_load((ROLES / role / "defaults/main.yaml").read_text(encoding="utf-8"))
-    return {**shared, **defaults, **own, **given, "service_manager": "systemd"}
+    return {**shared, **defaults, **own, **given, "service_manager": "systemd", "cluster_enabled": False}
 
 
 def render(template: str, values: dict[str, Any], target: Path) -> Path:
@@ -206,3 +206,20 @@ def test_jobs_of_the_cluster_stop_first_and_start_last(tmp_path: Path) -> None:
         "control stop",
         "systemctl stop engine",
     ]
+
+
+def test_a_job_holds_the_very_unit_that_is_a_service_elsewhere(tmp_path: Path) -> None:
+    values = {**variables("pipecatapp"), "app_home": str(tmp_path)}
+    service = render("unit.j2", values, tmp_path / "service").read_text(encoding="utf-8")
+    held = render("unit.j2", {**values, "service_socket": "/run/a.sock"}, tmp_path / "held").read_text(encoding="utf-8")
+    program = f"/usr/bin/python3 {tmp_path}/share/held_unit.py run "
+
+    def confining(text: str) -> list[str]:
+        """All but how it starts."""
+        own = ("ExecStart", "Restart", "[Install]", "WantedBy", "#")
+        return [line for line in text.splitlines() if line and not line.startswith(own)]
+
+    assert confining(held) == confining(service)
+    assert f"ExecStart={program}{tmp_path}/venv/bin/pipecatapp serve" in held.splitlines()
+    assert "Restart=no" in held.splitlines()
+    assert "[Install]" not in held
