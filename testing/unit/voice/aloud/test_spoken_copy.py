@@ -38,7 +38,7 @@ def test_a_text_becomes_its_words(text: SpokenText) -> None:
         ("cut <|im_", "cut less than im"),
         ("done.Next one", "done. Next one"),
         ("a row | of two", "a row of two"),
-        ("[ref]: https://x.org/a", "ref: X dot org slash a"),
+        ("[ref]: https://x.example/a", "ref: X dot example slash a"),
         ("It costs $3.", "It costs three dollars."),
         ("He said \"1234\" twice.", "He said \"one thousand two hundred and thirty-four\" twice."),
         ("That is no. 5, no. Not so.", "That is number five, no. Not so."),
