@@ -55,7 +55,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         f"{_LAB}/test_nomad_role.py::test_the_command_line_works_as_the_pages_write_it",
     ),
     "cluster-remove": (f"{_LAB}/test_node_admin.py::test_a_person_takes_it_back_and_removes_it_when_it_is_off",),
-    "cluster-rotate": (f"{_LAB}/test_consul_role.py::test_secrets_and_certificates_turn_without_a_pause",),
+    "cluster-rotate": (f"{_LAB}/test_nomad_role.py::test_secrets_and_certificates_turn_without_a_pause",),
     "cluster-upgrade": (f"{_LAB}/test_nomad_role.py::test_an_upgrade_restarts_one_server_at_a_time_and_no_job",),
     "heal": (f"{_LAB}/test_heal.py::test_what_went_wrong_is_mended_on_each_machine_and_what_could_not_be_is_said",),
     "heal-quorum": (f"{_LAB}/test_heal.py::test_a_lost_quorum_is_explained_and_recovered_only_with_a_yes",),

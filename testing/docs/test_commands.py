@@ -64,20 +64,30 @@ IN_A_CLUSTER = [
 ]
 
 
-def definition(file: Path, function: str) -> str:
-    """The text of one function of a file."""
-    text = file.read_text(encoding="utf-8")
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef) and node.name == function:
-            return ast.get_source_segment(text, node) or ""
-    raise LookupError(f"{file} has no function {function}")
+def program(file: Path) -> ast.Module:
+    """A file of Python without what is only said in it: comments and descriptions."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
+            node
+        ):
+            node.body[0] = ast.Pass()
+    return tree
+
+
+def function_of(file: Path, name: str) -> str:
+    """The program of one function of a file."""
+    for node in ast.walk(program(file)):
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return ast.unparse(node)
+    raise LookupError(f"{file} has no function {name}")
 
 
 def within_reach(file: Path) -> str:
-    """The text of a test's file and of what it takes from the lab, from which a test may call."""
-    text = file.read_text(encoding="utf-8")
-    helpers = {ROOT / f"{name.replace('.', '/')}.py" for name in re.findall(r"^from (testing\.lab\.\w+)", text, re.M)}
-    return "\n".join([text, *(helper.read_text(encoding="utf-8") for helper in sorted(helpers))])
+    """The program of a test's file and of what it takes from the lab, from which a test may call."""
+    names = re.findall(r"^from (testing\.lab\.\w+)", file.read_text(encoding="utf-8"), re.M)
+    helpers = sorted({ROOT / f"{name.replace('.', '/')}.py" for name in names})
+    return "\n".join(ast.unparse(program(each)) for each in (file, *helpers))
 
 
 @pytest.mark.parametrize(("line", "name"), IN_A_CLUSTER)
@@ -90,7 +100,7 @@ def test_command_of_a_cluster_is_what_its_test_runs(line: str, name: str) -> Non
     missing = {}
     for test in ELSEWHERE[name]:
         file, _, function = test.partition("::")
-        itself, reach = definition(ROOT / file, function), within_reach(ROOT / file)
+        itself, reach = function_of(ROOT / file, function), within_reach(ROOT / file)
         missing[test] = [word for word in options if not re.search(rf"\b{re.escape(word)}\b", itself)]
         missing[test] += [word for word in rest if not re.search(rf"[\"'/ ]{re.escape(word)}[\"' ]", reach)]
     assert [] in missing.values(), missing
