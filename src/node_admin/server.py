@@ -145,6 +145,8 @@ class Server:
             raise RefusedError("it broke; see the unit's log") from error
         finally:
             cancel.cancel()
+            # It reads from the connection until it has ended, and one may read at a time.
+            await asyncio.wait({cancel})
         self._state.end(request, True, text)
         log.info("%s %s is done", request.verb, request.node)
         return text

@@ -80,7 +80,8 @@ class Unit:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        logged = self.stop()
+        assert "Traceback" not in logged, logged
 
     def start(self) -> None:
         """As systemd does: with a socket that listens already."""

@@ -113,7 +113,7 @@ def lay_program(lab: Lab, node: Node) -> None:
     without_caches = shutil.ignore_patterns("__pycache__")
     for name in ("ansible", "group_vars", "src/node_admin"):
         shutil.copytree(REPOSITORY / name, program / name, ignore=without_caches)
-    shutil.copytree(REPOSITORY / "testing/lab/jobs", program / "jobs")
+    shutil.copytree(REPOSITORY / "testing/lab/jobs", program / "testing/lab/jobs")
     for name in ("ansible.cfg", "heal_cluster.yaml", "remove_node.yaml", "testing/lab/house.yaml",
                  "testing/lab/node_admin.yaml"):  # fmt: skip
         shutil.copy(REPOSITORY / name, program / name)
