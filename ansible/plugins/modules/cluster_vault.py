@@ -247,7 +247,8 @@ def main() -> None:
             },
             "settle": {"type": "bool", "default": False},
             "keep": {"type": "dict", "default": {}, "no_log": True},
-            "adopt": {"type": "dict", "default": {}, "no_log": True},
+            # With no_log its tokens would be struck out of what is returned; the task hides both.
+            "adopt": {"type": "dict", "default": {}, "no_log": False},
             "forget": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
