@@ -54,6 +54,8 @@ def recognized(pcm_24k: bytes) -> str:
     return hypothesis.hypstr if hypothesis else ""
 
 
+# How late the loudspeaker's sound comes into the microphone.
+ECHO_LATE_S = 0.2
 # A ceiling, no expectation: a busy machine speaks late.
 WITHIN_S = 90.0
 
@@ -74,10 +76,18 @@ class Speaker:
 
 
 class Caller:
-    """One browser. Use as an async context manager; ``say`` returns the time of the last sample."""
+    """One browser. Use as an async context manager; ``say`` returns the time of the last sample.
 
-    def __init__(self, url: str, *, acknowledge: bool = True) -> None:
+    Args:
+        url: of the voice connection.
+        acknowledge: say what was played.
+        echo_db: the microphone hears the loudspeaker so much louder (below 0: softer); None: not at all.
+    """
+
+    def __init__(self, url: str, *, acknowledge: bool = True, echo_db: float | None = None) -> None:
         self._url = url
+        self._echo = None if echo_db is None else 10 ** (echo_db / 20)
+        self._echoes: list[tuple[float, np.ndarray]] = []
         self._acknowledge = acknowledge
         self._socket: ClientConnection | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -146,12 +156,29 @@ class Caller:
                 sound, done, started = self._microphone.get_nowait()
                 started.append(time.monotonic())
             frame, sound = (sound[:_FRAME].ljust(_FRAME, b"\0"), sound[_FRAME:]) if sound else (silence, b"")
-            await socket.send(frame)
+            await socket.send(self._with_echo(frame))
             due += 0.02
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             if done is not None and not sound:
                 done.set_result(time.monotonic())
                 done = None
+
+    def _with_echo(self, frame: bytes) -> bytes:
+        """What the microphone takes in of a loudspeaker in the same room, too."""
+        samples, at = np.frombuffer(frame, dtype=np.int16).astype(np.int32), 0
+        while at < len(samples) and self._echoes and self._echoes[0][0] <= time.monotonic():
+            _, sound = self._echoes.pop(0)
+            fits = min(len(sound), len(samples) - at)
+            samples[at : at + fits] += sound[:fits]
+            at += fits
+        return samples.clip(-32768, 32767).astype(np.int16).tobytes() if at else frame
+
+    def _sound_back(self, piece: bytes) -> None:
+        if self._echo is not None:
+            played = np.frombuffer(piece, dtype=np.int16).astype(np.float64)
+            places = np.arange(0, len(played), RATE_DOWN / RATE_UP)
+            heard = np.interp(places, np.arange(len(played)), played) * self._echo
+            self._echoes.append((time.monotonic() + ECHO_LATE_S, heard.astype(np.int32)))
 
     async def _receive(self, socket: ClientConnection) -> None:
         async for message in socket:
@@ -185,6 +212,7 @@ class Caller:
                 speaker.buffer.insert(0, (sound[step:], None))
             piece = sound[:step]
             speaker.played += piece
+            self._sound_back(piece)
             if int(np.abs(np.frombuffer(piece, dtype=np.int16).astype(np.int32)).max()) > 300:
                 speaker.audible.append(time.monotonic())
             if self.fast_forward:

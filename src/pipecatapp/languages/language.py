@@ -77,6 +77,9 @@ class Speech:
         leaning: a piece of speech that ends in one of these sounds broken off.
         fillers: sounds of listening, and recognizers' favourite guesses for noise.
         commands: words that end the answer at once.
+        acknowledgements: what listeners say while they go on listening ("mm hm", "got it").
+        phantoms: what recognizers invent for noise, as whole transcripts; nobody says it to an agent.
+        doubtful: what they invent too, and people say; it counts where the recognizer is sure.
         announcing: how a sentence begins that says what the speaker is about to do ("I will look it up").
     """
 
@@ -84,6 +87,9 @@ class Speech:
     leaning: frozenset[str]
     fillers: frozenset[str]
     commands: frozenset[str]
+    acknowledgements: frozenset[str]
+    phantoms: frozenset[str]
+    doubtful: frozenset[str]
     announcing: Pattern[str]
 
 

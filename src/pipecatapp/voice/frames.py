@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipecat.frames.frames import DataFrame
+from pipecat.frames.frames import DataFrame, InterimTranscriptionFrame
+
+
+@dataclass
+class PauseTranscriptionFrame(InterimTranscriptionFrame):
+    """All that was said up to a pause; the person may go on."""
 
 
 @dataclass

@@ -68,13 +68,14 @@ class InProcessEngine(ABC):
 
 
 class InProcessWhisper(InProcessEngine):
-    """``recognition.Recognizer`` over Whisper, which hears everything at once: there are no partial words."""
+    """``recognition.Recognizer`` over Whisper, which hears everything at once: partial words come at pauses."""
 
     final_p99_s = 2.0
+    at_pauses = True
 
     def open(self, on_partial: OnPartial) -> Utterance:
-        """Begin an utterance: its sound is collected, and transcribed at its end."""
-        return ThreadedUtterance(self._transcribe)
+        """Begin an utterance: its sound is collected, and transcribed at a pause and at its end."""
+        return ThreadedUtterance(self._transcribe, on_partial)
 
     @abstractmethod
     def transcribe(self, model: Any, sound: Samples) -> str:

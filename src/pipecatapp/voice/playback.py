@@ -13,19 +13,23 @@ from itertools import pairwise
 
 import numpy as np
 
+from pipecatapp.voice.aloud.pieces import JOINED
 from pipecatapp.voice.aloud.pieces import Piece as Words
 
 PIECE_S = 0.5
 _SEARCH_S = 0.12
 _WINDOW_S = 0.01
+# Pieces around the one that sounds whose echo may come back: a recognizer is late, and so are acknowledgements.
+_PIECES_BEFORE, _PIECES_AHEAD = 16, 4
 
 
 @dataclass(slots=True)
 class Piece:
-    """Some audio, the text that it says as it was written, and the id of the mark that follows it."""
+    """Some audio, what it says (as it was written, as it is spoken), and the id of the mark that follows it."""
 
     mark: int
     text: str
+    spoken: str
     pcm: bytes
     seconds: float
     sent: bool = False
@@ -46,6 +50,7 @@ class Playback:
         self._clock = clock
         self._pieces: list[Piece] = []
         self._heard = 0
+        self._sounded = False
         self._acknowledged = False
         self._sounding_since: float | None = None
         self._before = 0.0
@@ -59,7 +64,8 @@ class Playback:
         """A clause with its audio; returns its pieces, ready to be sent."""
         pieces = []
         for part, audio in _cut(words, pcm, self._rate):
-            pieces.append(Piece(self._next_mark, part, audio, len(audio) / 2 / self._rate))
+            spoken = part.spoken.replace(JOINED, " ")
+            pieces.append(Piece(self._next_mark, part.written, spoken, audio, len(audio) / 2 / self._rate))
             self._next_mark += 1
         self._pieces += pieces
         return pieces
@@ -71,7 +77,7 @@ class Playback:
 
     def sent(self, piece: Piece) -> None:
         """The piece went to the player."""
-        piece.sent = True
+        piece.sent = self._sounded = True
         if self._sounding_since is None:
             self._sounding_since = self._clock()
 
@@ -106,6 +112,14 @@ class Playback:
         self._settle()
         return "".join(piece.text for piece in self._pieces[: self._heard]).strip()
 
+    def lately(self) -> str:
+        """The words that the player has just played, plays, or is about to."""
+        self._settle()
+        if not self._sounded:
+            return ""
+        near = slice(max(0, self._heard - _PIECES_BEFORE), self._heard + _PIECES_AHEAD)
+        return "".join(piece.spoken for piece in self._pieces[near])
+
     def unheard(self) -> list[Piece]:
         """What is left to play, in order."""
         self._settle()
@@ -132,26 +146,30 @@ class Playback:
             self._heard += 1
 
 
-def _cut(clause: Sequence[Words], pcm: bytes, rate: int) -> list[tuple[str, bytes]]:
+def _cut(clause: Sequence[Words], pcm: bytes, rate: int) -> list[tuple[Words, bytes]]:
     """Cut a clause at word ends, estimated by the letters that are spoken, moved to the quietest place nearby."""
     samples = np.frombuffer(pcm, dtype=np.int16)
     words = [word for piece in clause for word in _words_with_space(piece)]
     letters = sum(len(word.spoken) for word in words)
     if len(words) < 2 or not letters or len(samples) < 2 * PIECE_S * rate:
-        return [("".join(word.written for word in words), pcm)]
-    pieces: list[tuple[str, bytes]] = []
-    start, part, seen = 0, "", 0
+        return [(_together(words), pcm)]
+    pieces: list[tuple[Words, bytes]] = []
+    start, part, seen = 0, list[Words](), 0
     for word, after in pairwise(words):
-        part += word.written
+        part.append(word)
         seen += len(word.spoken)
         cut = len(samples) * seen // letters
         if after.spoken and cut - start >= PIECE_S * rate and len(samples) - cut >= PIECE_S * rate / 2:
             cut = _quietest(samples, cut, rate)
             if cut > start:
-                pieces.append((part, samples[start:cut].tobytes()))
-                start, part = cut, ""
-    pieces.append((part + words[-1].written, samples[start:].tobytes()))
+                pieces.append((_together(part), samples[start:cut].tobytes()))
+                start, part = cut, []
+    pieces.append((_together([*part, words[-1]]), samples[start:].tobytes()))
     return pieces
+
+
+def _together(words: Sequence[Words]) -> Words:
+    return Words("".join(word.spoken for word in words), "".join(word.written for word in words))
 
 
 def _words_with_space(piece: Words) -> list[Words]:

@@ -37,10 +37,12 @@ class RequestWords:
         """The person begins to speak: what is stable is found anew."""
         self._stable.reset()
 
-    def hear(self, words: str) -> str | None:
-        """The growing stretch, as far as it was recognized; returns all that is stable where that changed."""
+    def hear(self, words: str, *, whole: bool = False) -> str | None:
+        """The growing stretch, as far as it was recognized; returns all that is stable where that changed: where it is
+        ``whole`` up to a pause, all of it."""
         self._growing = words
-        return self._stable.update(self.text)
+        stable = self._stable.update(self.text)
+        return self.text if whole else stable
 
     def complete(self, words: str) -> None:
         """The growing stretch, recognized to its end."""

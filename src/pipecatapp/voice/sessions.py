@@ -155,11 +155,12 @@ class VoiceSessions:
         """Run a pipeline over any pipecat transport until it disconnects."""
         await self.warm_up()
         service = TwinService(self._agent, conversation, self._sink, self._tts, benchmark=self._benchmark)
+        vad = SharedSilero()
         pipeline = Pipeline(
             [
                 transport.input(),
-                VADProcessor(vad_analyzer=SharedSilero(), audio_idle_timeout=SOUND_GONE_S),
-                SttProcessor(self._stt),
+                VADProcessor(vad_analyzer=vad, audio_idle_timeout=SOUND_GONE_S),
+                SttProcessor(self._stt, lambda: vad.pause_s),
                 UserTurnProcessor(user_turn_strategies=self._strategies()),
                 service,
                 service.tts,

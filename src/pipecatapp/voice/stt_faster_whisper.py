@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pipecatapp.voice.certainty import Segment, sure_words
 from pipecatapp.voice.in_process import InProcessWhisper, Samples
 
 
@@ -33,8 +34,13 @@ class FasterWhisperRecognizer(InProcessWhisper):
         )
 
     def transcribe(self, model: Any, sound: Samples) -> str:
-        """Without what Whisper invents for silence; it says itself when it does."""
+        """Without what Whisper invents for noise; it says itself how sure it is. One pass: a second would come late."""
         segments, _ = model.transcribe(
-            sound, language="en", beam_size=1, condition_on_previous_text=False, without_timestamps=True
+            sound,
+            language="en",
+            beam_size=1,
+            temperature=0.0,
+            condition_on_previous_text=False,
+            without_timestamps=True,
         )
-        return " ".join(segment.text.strip() for segment in segments if segment.no_speech_prob < 0.6)
+        return sure_words(Segment(segment.text, segment.no_speech_prob, segment.avg_logprob) for segment in segments)

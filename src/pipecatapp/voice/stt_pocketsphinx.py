@@ -102,6 +102,7 @@ class PocketsphinxRecognizer:
 
     name = "pocketsphinx"
     final_p99_s = 1.0
+    at_pauses = False
 
     def __init__(self) -> None:
         self._idle: list[_Worker] = []
@@ -165,6 +166,12 @@ class _PocketsphinxUtterance:
         self._sound += pcm
         if len(self._sound) >= _CHUNK:
             self._flush()
+
+    def pause(self) -> None:
+        """Its partial words come all the time."""
+
+    def resume(self) -> None:
+        """Nothing was begun at the pause."""
 
     async def finish(self) -> str:
         """The final pass over what was fed."""

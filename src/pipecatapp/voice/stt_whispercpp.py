@@ -11,10 +11,12 @@ import logging
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from pipecatapp.errors import SpeechError
+from pipecatapp.voice.certainty import Segment, sure_words
 from pipecatapp.voice.recognition import SAMPLE_RATE, BufferedUtterance, OnPartial, Utterance
 from pipecatapp.voice.synthesis import pcm_to_wav
 
@@ -104,6 +106,7 @@ class WhisperCppRecognizer:
 
     name = "whispercpp"
     final_p99_s = 3.0
+    at_pauses = True
 
     def __init__(self, server: str | WhisperCppServer) -> None:
         self._server = server
@@ -122,7 +125,7 @@ class WhisperCppRecognizer:
 
     def open(self, on_partial: OnPartial) -> Utterance:
         """A buffered utterance: the server hears everything at once."""
-        return _WhisperCppUtterance(self)
+        return _WhisperCppUtterance(self, on_partial)
 
     async def aclose(self) -> None:
         """Close connections and our own server."""
@@ -135,12 +138,12 @@ class WhisperCppRecognizer:
         url = await self._url()
         files = {"file": ("speech.wav", pcm_to_wav(pcm, SAMPLE_RATE), "audio/wav")}
         try:
-            answer = await self._http.post(f"{url}/inference", files=files, data={"response_format": "json"})
+            answer = await self._http.post(f"{url}/inference", files=files, data={"response_format": "verbose_json"})
             answer.raise_for_status()
-            text = str(json.loads(answer.content)["text"])
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            segments = _segments(json.loads(answer.content))
+        except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise SpeechError(f"whisper.cpp at {url} failed: {error}") from error
-        return "" if text.strip().startswith(("[", "(")) else text.strip()
+        return sure_words(segments)
 
     async def _url(self) -> str:
         if isinstance(self._server, WhisperCppServer):
@@ -148,9 +151,19 @@ class WhisperCppRecognizer:
         return self._server.rstrip("/")
 
 
+def _segments(answer: dict[str, Any]) -> list[Segment]:
+    """The parts of an answer; a server that says only the words is believed. "[music]" is no word."""
+    found = answer.get("segments") or [{"text": answer["text"]}]
+    return [
+        Segment(str(part["text"]), float(part.get("no_speech_prob", 0.0)), float(part.get("avg_logprob", 0.0)))
+        for part in found
+        if not str(part["text"]).strip().startswith(("[", "("))
+    ]
+
+
 class _WhisperCppUtterance(BufferedUtterance):
-    def __init__(self, owner: WhisperCppRecognizer) -> None:
-        super().__init__()
+    def __init__(self, owner: WhisperCppRecognizer, on_partial: OnPartial) -> None:
+        super().__init__(on_partial)
         self._owner = owner
 
     async def transcribe(self, pcm: bytes) -> str:

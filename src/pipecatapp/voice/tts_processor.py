@@ -22,6 +22,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecatapp.errors import SpeechError
 from pipecatapp.voice.aloud.pieces import Clause
 from pipecatapp.voice.aloud.pieces import Piece as Words
+from pipecatapp.voice.echo import OwnVoice, asks
 from pipecatapp.voice.playback import Piece, Playback
 from pipecatapp.voice.synthesis import SAMPLE_RATE, Synthesizer, speakable
 
@@ -61,6 +62,8 @@ class TtsProcessor(FrameProcessor):
         self._whole = True
         self._failed = False
         self._acknowledges = False
+        self._said = OwnVoice()
+        self._live = False
         self.first_clause_at: float | None = None
         self.first_audio_at: float | None = None
 
@@ -95,8 +98,20 @@ class TtsProcessor(FrameProcessor):
         """Whether nothing waits to be synthesized."""
         return self._clauses.empty() and not self._speaking
 
+    @property
+    def heard_text(self) -> str:
+        """What was heard of the answer so far, as it was written."""
+        return self._playback.heard_text()
+
+    @property
+    def own_voice(self) -> OwnVoice:
+        """What was said lately: of this answer, or of the last one while nothing of this one sounds."""
+        words = self._playback.lately() if self._live else ""
+        return OwnVoice(words, time.monotonic(), asks(words)) if words else self._said
+
     def begin(self) -> None:
         """A new answer begins; the last one must be over."""
+        self._live = True
         self._playback = Playback(SAMPLE_RATE, self._playback.next_mark, time.monotonic)
         self._whole = self._failed = self._held = False
         self.first_clause_at = self.first_audio_at = None
@@ -121,6 +136,7 @@ class TtsProcessor(FrameProcessor):
                     await self._progressed.wait()
             except TimeoutError:
                 break
+        self._remember()
 
     async def hold(self) -> None:
         """Silence now, but nothing is forgotten: ``resume`` goes on where the sound stopped."""
@@ -144,12 +160,19 @@ class TtsProcessor(FrameProcessor):
         if not self._held:
             await self.hold()
         heard = self._playback.heard_text()
+        self._remember()
         self._playback = Playback(SAMPLE_RATE, self._playback.next_mark, time.monotonic)
         self._whole, self._held, self._speaking = True, False, False
         self._progressed.set()
         return heard
 
     # The work.
+
+    def _remember(self) -> None:
+        """The sound of an answer has ended: its echo may still come."""
+        self._live = False
+        if words := self._playback.lately():
+            self._said = OwnVoice(words, time.monotonic(), asks(words))
 
     def _over(self) -> bool:
         return self._whole and not self._held and not self._playback.unheard()

@@ -34,11 +34,13 @@ from pipecatapp.twin.turn_queue import QueuedTurn
 from pipecatapp.voice.aloud.pieces import Clause
 from pipecatapp.voice.aloud.spoken_clauses import SpokenClauses, clauses_of
 from pipecatapp.voice.brain import Brain
+from pipecatapp.voice.echo import is_asking
 from pipecatapp.voice.false_alarms import ALARMS_TOLERATED, means_interruption
-from pipecatapp.voice.frames import HearingFailedFrame, NothingHeardFrame, TurnEndedFrame
+from pipecatapp.voice.frames import HearingFailedFrame, NothingHeardFrame, PauseTranscriptionFrame, TurnEndedFrame
 from pipecatapp.voice.request_words import RequestWords
 from pipecatapp.voice.synthesis import Synthesizer
 from pipecatapp.voice.tts_processor import TtsProcessor
+from pipecatapp.voice.vad import START_SECS
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class _Turn:
     task: asyncio.Task[None]
     approval: str = ""
     false_alarms: int = 0
+    written: bool = False
 
 
 class TwinService(FrameProcessor):
@@ -112,7 +115,7 @@ class TwinService(FrameProcessor):
             case VADUserStoppedSpeakingFrame():
                 self._stop_listening(frame.stop_secs)
             case InterimTranscriptionFrame():
-                await self._take_partial(frame.text)
+                await self._take_partial(frame.text, whole=isinstance(frame, PauseTranscriptionFrame))
             case TranscriptionFrame():
                 await self._take_words(frame.text)
             case NothingHeardFrame():
@@ -180,27 +183,43 @@ class TwinService(FrameProcessor):
             # The recognizer's final pass seldom changes the words, so do not wait for it.
             self._prepare(self._words.text)
 
-    async def _take_partial(self, words: str) -> None:
+    async def _take_partial(self, words: str, *, whole: bool) -> None:
         if self._turn is not None:
-            if not means_interruption(words, self._turn.progress.text):
+            if not self._interrupts(words):
                 return
             await self._take_over()
-        stable = self._words.hear(words)
+        elif self._is_own_voice(words):
+            return
+        stable = self._words.hear(words, whole=whole)
         self._sink.emit(PartialTranscript(conversation=self._conversation, text=self._words.text))
         if stable is not None:
             self._prepare(stable)
 
     async def _take_words(self, words: str) -> None:
         if self._turn is not None:
-            if not means_interruption(words, self._turn.progress.text, final=True):
+            if not self._interrupts(words, final=True):
                 self._go_on()
                 return
             await self._take_over()
+        elif self._is_own_voice(words):
+            await self._take_nothing()
+            return
         self._failed_hearing = False
         self._final_at = time.monotonic()
         self._words.complete(words)
         self._sink.emit(PartialTranscript(conversation=self._conversation, text=self._words.text))
         self._prepare(self._words.text)
+
+    def _interrupts(self, words: str, *, final: bool = False) -> bool:
+        """Whether words that come while an answer is made or spoken end it."""
+        turn = self._turn
+        asked = turn is not None and turn.written and is_asking(turn.progress.text, self.tts.heard_text)
+        played = self.tts.own_voice.words_at(self._speech_began)
+        return means_interruption(words, played, final=final, asked=asked)
+
+    def _is_own_voice(self, words: str) -> bool:
+        """Whether words that come after an answer are its echo."""
+        return self.tts.own_voice.may_be(words, self._speech_began - START_SECS)
 
     async def _take_nothing(self) -> None:
         self._words.lose()
@@ -282,6 +301,8 @@ class TwinService(FrameProcessor):
                     self._say(clause)
         for clause in splitter.finish():
             self._say(clause)
+        if self._turn is not None and self._turn.progress is progress:
+            self._turn.written = True
         await self.tts.finish()
         self._report(progress)
 

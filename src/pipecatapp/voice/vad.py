@@ -61,6 +61,13 @@ class SharedSilero(SileroVADAnalyzer):
             return VADState.QUIET
         return await super().analyze_audio(buffer)
 
+    @property
+    def pause_s(self) -> float:
+        """For how long the person has been silent who is still taken to speak; 0: not at all."""
+        if self._vad_state != VADState.STOPPING:
+            return 0.0
+        return float(self._vad_stopping_count * self._vad_frames / self.sample_rate)
+
     def _closed(self, buffer: bytes) -> bool:
         samples = np.frombuffer(buffer, dtype=np.int16)
         if int(samples.max()) > _GATE_PEAK or int(samples.min()) < -_GATE_PEAK:

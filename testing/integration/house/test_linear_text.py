@@ -207,7 +207,8 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "the forms of calls": read_forms,
     "clauses": lambda text: split(text, len(text)),
     "clauses in pieces": lambda text: split(text, 16),
-    "the spoken copy in pieces": lambda text: copy(text, 64),
+    # A tenth of it says as much: each word is looked at closely.
+    "the spoken copy in pieces": lambda text: copy(text[: len(text) // 10], 64),
     "a clause for the voice": speakable,
     "the transcript": hear,
     "the agent's own echo": lambda text: means_interruption(text[: len(text) // 2] + " b", text),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import sys
 import threading
@@ -75,6 +76,22 @@ async def test_whisper_cpp_gets_a_wav_file_and_its_words_come_back(server: Serve
     assert b"RIFF" in body
     server.answer = b'{"text": "[BLANK_AUDIO]"}'
     assert await recognizer.transcribe(b"\0\0" * 1600) == ""
+    await recognizer.aclose()
+
+
+async def test_what_whisper_cpp_is_not_sure_of_is_left_out(server: Server) -> None:
+    server.answer = json.dumps(
+        {
+            "text": "Hi. Thank you. Bye.",
+            "segments": [
+                {"text": " Hi.", "no_speech_prob": 0.01, "avg_logprob": -0.2},
+                {"text": " Thank you.", "no_speech_prob": 0.9, "avg_logprob": -0.2},
+                {"text": " Bye.", "no_speech_prob": 0.1, "avg_logprob": -1.4},
+            ],
+        }
+    ).encode()
+    recognizer = WhisperCppRecognizer(server.url)
+    assert await recognizer.transcribe(b"\0\0" * 1600) == "Hi."
     await recognizer.aclose()
 
 

@@ -30,6 +30,12 @@ class _Hears:
     def feed(self, pcm: bytes) -> None:
         """The sound does not matter."""
 
+    def pause(self) -> None:
+        pass
+
+    def resume(self) -> None:
+        pass
+
     async def finish(self) -> str:
         return self._words
 

@@ -91,6 +91,12 @@ class _Failing:
     def feed(self, pcm: bytes) -> None:
         pass
 
+    def pause(self) -> None:
+        pass
+
+    def resume(self) -> None:
+        pass
+
     async def finish(self) -> str:
         raise SpeechError("the decoder died")
 

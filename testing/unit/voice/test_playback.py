@@ -95,3 +95,21 @@ def test_remaining_counts_from_where_the_sound_stopped() -> None:
     left = sum(piece.seconds for piece in playback.unheard())
     clock.now = 9.0
     assert playback.remaining_s() == pytest.approx(left)
+
+
+def test_what_was_played_lately_is_known_through_a_stop() -> None:
+    playback = Playback(RATE, 1, Clock())
+    playback.add(WORDS, sound(3.0))
+    assert playback.lately() == ""
+    piece = playback.next_unsent()
+    assert piece is not None
+    playback.sent(piece)
+    playback.stop()
+    assert playback.lately().startswith("one two")
+
+
+def test_signs_without_a_sound_are_heard_with_the_words_before_them() -> None:
+    playback = playing(clock := Clock())
+    playback.add_silent("**")
+    clock.now = 9.0
+    assert playback.heard_text() == f"{TEXT}**"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipecatapp.voice.false_alarms import means_interruption
+from pipecatapp.voice.request_words import RequestWords
 from pipecatapp.voice.stable import StableTranscript
 
 pytestmark = pytest.mark.unit
@@ -33,14 +34,25 @@ def test_reset_begins_a_new_sentence() -> None:
     assert transcript.update("turn on the light") is None
 
 
-@pytest.mark.parametrize("words", ["", "uh", "hmm", "the", "and uh", "yeah"])
-def test_sounds_of_listening_do_not_interrupt(words: str) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        "", "uh", "hmm", "the", "and uh", "yeah", "okay", "Right.", "Mm-hm.", "thanks", "Got it!",
+        "Okay, got it, thanks", "yes", "oh I see", "all right",
+    ],
+)  # fmt: skip
+def test_signs_of_listening_do_not_interrupt(words: str) -> None:
     assert not means_interruption(words, "the answer", final=True)
 
 
-@pytest.mark.parametrize("words", ["stop", "wait", "no", "what about tomorrow"])
+@pytest.mark.parametrize("words", ["stop", "wait", "no", "No, wait!", "uh stop", "what about tomorrow", "okay stop"])
 def test_words_interrupt(words: str) -> None:
     assert means_interruption(words, "the answer")
+
+
+@pytest.mark.parametrize("words", ["okay", "yes", "right", "sure", "thanks"])
+def test_what_else_is_a_sign_of_listening_answers_a_question(words: str) -> None:
+    assert means_interruption(words, "shall i switch it on", final=True, asked=True)
 
 
 def test_one_word_counts_once_the_recognizer_is_done() -> None:
@@ -51,5 +63,13 @@ def test_one_word_counts_once_the_recognizer_is_done() -> None:
 def test_the_agents_own_words_are_an_echo() -> None:
     spoken = "The kitchen light is on, and everything else is quiet."
     assert not means_interruption("kitchen light is", spoken)
-    assert means_interruption("kitchen light off", spoken)
+    assert not means_interruption("chicken light is on", spoken, final=True)
+    assert means_interruption("kitchen light off please now", spoken)
     assert means_interruption("stop", "I will stop the machine")
+    assert not means_interruption("i will stop", "I will stop the machine", final=True)
+
+
+def test_words_at_a_pause_are_all_that_was_said() -> None:
+    words = RequestWords()
+    assert words.hear("what is the status", whole=True) == "what is the status"
+    assert words.hear("what is the status of the cluster", whole=True) == "what is the status of the cluster"

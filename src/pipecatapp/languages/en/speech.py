@@ -39,5 +39,33 @@ SPEECH = Speech(
         }
     ),
     commands=frozenset({"stop", "wait", "quiet", "silence", "cancel", "enough", "no", "pause", "hold"}),
+    acknowledgements=frozenset(
+        {
+            "okay", "ok", "k", "right", "alright", "all right", "mm hm", "mm hmm", "mhm", "mmhm", "mm", "hmm", "hm",
+            "uh huh", "uhuh", "aha", "ah", "oh", "yeah", "yep", "yup", "yes", "sure", "thanks", "thank you",
+            "thanks a lot", "thank you very much", "got it", "i got it", "i see", "i understand", "understood", "good",
+            "great", "fine", "nice", "cool", "wow", "perfect", "excellent", "exactly", "really", "interesting",
+            "good to know", "of course", "i know", "makes sense", "that makes sense", "very good", "very nice", "so",
+            "well", "and", "go on", "um", "uh",
+        }
+    ),
+    phantoms=frozenset(
+        {
+            "thank you for watching", "thanks for watching", "thank you so much for watching",
+            "thank you for listening", "thank you for your time", "thank you very much for watching", "subscribe",
+            "please subscribe", "please subscribe to my channel", "subscribe to my channel", "like and subscribe",
+            "please like and subscribe", "see you next time", "i'll see you next time", "see you in the next one",
+            "see you in the next video", "i'll see you in the next video", "subtitles by the amara org community",
+            "subtitles by amara org", "transcription by castingwords", "transcribed by otter ai", "the end", "music",
+            "applause", "laughter", "blank audio", "inaudible", "to be continued",
+            "thank you for watching and see you next time", "thanks for watching and see you next time",
+        }
+    ),
+    doubtful=frozenset(
+        {
+            "you", "thank you", "thanks", "bye", "bye bye", "okay", "oh", "so", "hmm", "mm", "ah", "uh", "i", "the",
+            "yeah", "thank you very much", "thank you bye", "i'm sorry", "hello", "huh", "whoa", "shh",
+        }
+    ),
     announcing=_ANNOUNCING,
 )  # fmt: skip
