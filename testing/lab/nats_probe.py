@@ -1,7 +1,8 @@
 """A client of NATS with Python's own library, run on a node: `nats_probe.py PASSWORD ADDRESS COMMAND...` as root.
 
 Commands: ``create STREAM REPLICAS``, ``publish STREAM COUNT``, ``info STREAM``; prints what the server answers as JSON.
-``hello`` only connects.
+``hello [CERTIFICATE KEY]`` only connects, ``hello-without-certificate [CERTIFICATE]`` tries it without one. An
+authority lies beside the certificate.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import socket
 import ssl
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 CERTIFICATE = ("/etc/nats/tls/nats.pem", "/etc/nats/tls/nats.key")
@@ -19,15 +21,15 @@ CERTIFICATE = ("/etc/nats/tls/nats.pem", "/etc/nats/tls/nats.key")
 class Client:
     """One connection, and requests over it."""
 
-    def __init__(self, password: str, address: str, *, certificate: bool = True) -> None:
+    def __init__(self, password: str, address: str, pair: tuple[str, str], *, certificate: bool = True) -> None:
         self._deadline = time.monotonic() + 20
         plain = socket.create_connection((address, 4222), timeout=20)
         while not plain.recv(65536).endswith(b"\r\n"):  # INFO
             pass
-        context = ssl.create_default_context(cafile="/etc/nats/tls/ca.pem")
+        context = ssl.create_default_context(cafile=Path(pair[0]).with_name("ca.pem"))
         context.check_hostname = False  # by address, which changes
         if certificate:
-            context.load_cert_chain(*CERTIFICATE)
+            context.load_cert_chain(*pair)
         self._socket = context.wrap_socket(plain)
         self._file = self._socket.makefile("rb")
         hello = {"verbose": False, "user": "app", "pass": password, "lang": "probe", "version": "1", "headers": True}
@@ -70,7 +72,8 @@ class Client:
 def main() -> None:
     """Do one thing and print the answer."""
     password, address, what, *words = sys.argv[1:]
-    client = Client(password, address, certificate=what != "hello-without-certificate")
+    told = (words[0], words[-1]) if what.startswith("hello") and words else CERTIFICATE
+    client = Client(password, address, told, certificate=what != "hello-without-certificate")
     if what == "create":
         settings = {"name": words[0], "subjects": [f"{words[0]}.>"], "num_replicas": int(words[1]), "storage": "file"}
         print(json.dumps(client.request(f"$JS.API.STREAM.CREATE.{words[0]}", settings)))
