@@ -40,7 +40,7 @@ def main() -> int:
     settings.folder.joinpath("tmp").mkdir(mode=0o700, exist_ok=True)
     server = Server(
         settings,
-        Decisions(settings.journal, settings.folder / "tmp"),
+        Decisions(settings.journal, settings.folder / "tmp", settings.agent),
         State(settings.folder),
         NodeAdmin(settings, Inventory(settings.folder)),
     )
