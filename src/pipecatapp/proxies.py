@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from urllib.parse import urlsplit
 
 # Endings of names that no public server has; a name without a dot is such a one, too.
@@ -13,20 +13,45 @@ _HOUSE = ("localhost", "local", "localdomain", "lan", "home", "internal", "intra
 DIRECT = "localhost,127.0.0.1,::1,.local,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
 
 
-def is_in_house(url: str) -> bool:
-    """Whether a URL (or ``host:port``) is on this PC or in the local network, as far as it says."""
+# Networks of NO_PROXY whose form our HTTP client takes for an address with a port, and fails at.
+_NETWORKS = "PIPECATAPP_NO_PROXY_NETWORKS"
+_NO_PROXY = ("no_proxy", "NO_PROXY")
+
+
+def is_in_house(url: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a URL (or ``host:port``) is on this PC or in the local network, as far as it says, or in a network that
+    the environment reaches without a proxy."""
     host = (urlsplit(url if "://" in url else f"//{url}").hostname or "").rstrip(".")
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return "." not in host or host.endswith(tuple(f".{ending}" for ending in _HOUSE))
-    return address.is_private or address.is_loopback or address.is_link_local
+    address = getattr(address, "ipv4_mapped", None) or address
+    named = ",".join(environment.get(name, "") for name in (_NETWORKS, *_NO_PROXY)).split(",")
+    return address.is_private or any(address in network for host in named if (network := _network(host)) is not None)
+
+
+def _network(host: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(host.strip(), strict=False)
+    except ValueError:
+        return None
+
+
+def _plain(host: str) -> str:
+    """A host of NO_PROXY without brackets, and a network of one address as that address."""
+    host = host.strip()
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    network = _network(host)
+    return str(network.network_address) if network is not None and network.num_addresses == 1 else host
 
 
 def settle(http: str, https: str, direct: str, environment: MutableMapping[str, str] = os.environ) -> None:
     """Put the proxies of the settings into the environment, from which clients and child programs take them.
 
-    Both spellings are set, because some programs know one only. Without a proxy nothing is touched.
+    Both spellings are set, because some programs know one only. Without a proxy only those hosts of NO_PROXY are
+    touched that our HTTP client would fail at.
 
     Args:
         http: proxy for http.
@@ -34,13 +59,19 @@ def settle(http: str, https: str, direct: str, environment: MutableMapping[str, 
         direct: hosts that are reached without one, comma separated.
         environment: the environment of this process.
     """
-    if not (http or https):
-        return
-    named = [*direct.split(","), *DIRECT.split(",")]
-    hosts = ",".join(dict.fromkeys(host.strip() for host in named if host.strip()))
-    for name, value in (("http_proxy", http), ("https_proxy", https), ("no_proxy", hosts)):
-        if value:
-            environment[name] = environment[name.upper()] = value
+    if http or https:
+        named = [*direct.split(","), *DIRECT.split(",")]
+        hosts = ",".join(dict.fromkeys(host.strip() for host in named if host.strip()))
+        for name, value in (("http_proxy", http), ("https_proxy", https), ("no_proxy", hosts)):
+            if value:
+                environment[name] = environment[name.upper()] = value
+    for name in _NO_PROXY:
+        listed = [_plain(host) for host in environment.get(name, "").split(",")]
+        odd = [host for host in listed if ":" in host and "/" in host]
+        if odd or "[" in environment.get(name, ""):
+            kept = [host for host in environment.get(_NETWORKS, "").split(",") if host]
+            environment[_NETWORKS] = ",".join(dict.fromkeys([*kept, *odd]))
+            environment[name] = ",".join(dict.fromkeys(host for host in listed if host and host not in odd))
 
 
 def settle_index(

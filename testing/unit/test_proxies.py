@@ -26,6 +26,8 @@ pytestmark = pytest.mark.unit
         "tower.lan:8080",
         "consul.home.arpa:8500",
         "127.0.0.1:8500",
+        "http://[::ffff:192.168.1.10]:8080/v1",
+        "http://[::ffff:127.0.0.1]/",
     ],
 )
 def test_what_is_in_the_house_needs_no_proxy(url: str) -> None:
@@ -75,6 +77,29 @@ def test_our_client_understands_the_list_of_hosts(monkeypatch: pytest.MonkeyPatc
         assert client._transport_for_url(httpx.URL("http://127.0.0.1/")) is client._transport
         assert client._transport_for_url(httpx.URL("http://[::1]/")) is client._transport
         assert client._transport_for_url(httpx.URL("https://example.org/")) is not client._transport
+
+
+HOUSE = "[::1],::1/128, fd00::/8,[2001:470::7]:8080,2001:470:1::/48,203.0.113.0/24,192.168.1.5,nas.example.org"
+
+
+@pytest.mark.parametrize("proxy", ["", "http://proxy:3128"])
+def test_no_way_to_write_the_list_of_hosts_breaks_our_client(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    environment = {"NO_PROXY": HOUSE, "no_proxy": HOUSE}
+    settle(proxy, proxy, HOUSE, environment)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    with httpx.Client() as client:
+        for direct in ("http://[::1]/", "http://nas.example.org/", "http://192.168.1.5/"):
+            assert client._transport_for_url(httpx.URL(direct)) is client._transport
+    assert is_in_house("http://[2001:470:1::9]:8081/v1", environment)
+    assert is_in_house("http://203.0.113.9/", environment)
+    assert not is_in_house("http://[2001:470:2::9]/", environment)
+    before = dict(environment)
+    settle(proxy, proxy, environment["NO_PROXY"], environment)
+    assert environment == before
 
 
 def test_pip_is_told_of_the_index_that_is_set_and_of_nothing_else() -> None:
