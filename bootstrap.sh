@@ -54,12 +54,15 @@ become_root() {
 settle_environment() {
   local name upper
   export PATH="${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
+  local all=${all_proxy:-${ALL_PROXY:-}}
   for name in http_proxy https_proxy no_proxy; do
     upper=${name^^}
+    # apt knows no proxy for everything, and neither do the services.
+    [[ $name == no_proxy || -n ${!name:-}${!upper:-} || $all != http* ]] || export "$name=$all"
     [[ -z ${!name:-} && -n ${!upper:-} ]] && export "$name=${!upper}"
     [[ -z ${!upper:-} && -n ${!name:-} ]] && export "$upper=${!name}"
   done
-  if [[ -n ${http_proxy:-}${https_proxy:-} ]]; then
+  if [[ -n ${http_proxy:-}${https_proxy:-}$all ]]; then
     export no_proxy="${no_proxy:+$no_proxy,}localhost,127.0.0.1,::1"
     export NO_PROXY=$no_proxy
   fi

@@ -60,7 +60,12 @@ check_clock() {
 
 # Which of these package sources name a disc.
 discs() { # FILE...
-  grep -slE '^[[:space:]]*(deb(-src)?[[:space:]]+(\[[^]]*\][[:space:]]*)?cdrom:|URIs:[[:space:]]*cdrom:)' "$@" || true
+  grep -slE '^[[:space:]]*deb(-src)?[[:space:]]+(\[[^]]*\][[:space:]]*)?cdrom:' "$@" || true
+  local file
+  for file in "$@"; do
+    # Paragraphs; one that is not enabled is not asked.
+    [[ ! -r $file ]] || awk -v RS= '/(^|\n)URIs:[^\n]*cdrom:/ && !/(^|\n)Enabled:[ \t]*[Nn]o/ { print FILENAME; exit }' "$file"
+  done
 }
 
 # A disc in the sources: apt would ask for it, or fail.

@@ -36,6 +36,16 @@ def test_a_proxy_is_known_in_both_spellings_and_this_pc_is_not_behind_it(given: 
     assert found["no_proxy"] == found["NO_PROXY"] == "localhost,127.0.0.1,::1"
 
 
+@pytest.mark.parametrize("given", ["ALL_PROXY", "all_proxy"])
+def test_a_proxy_for_everything_is_one_for_both(given: str) -> None:
+    found = settled(**{given: "http://proxy:3128", "HTTP_PROXY": "http://other:1"})
+
+    assert found["https_proxy"] == found["HTTPS_PROXY"] == "http://proxy:3128"
+    assert found["http_proxy"] == "http://other:1"
+    assert settled(**{given: "socks5://proxy:1080"}).get("https_proxy") is None
+    assert settled(**{given: "socks5://proxy:1080"})["no_proxy"] == "localhost,127.0.0.1,::1"
+
+
 def test_hosts_that_need_no_proxy_are_kept() -> None:
     assert settled(HTTP_PROXY="http://p:1", NO_PROXY="mirror.lan")["no_proxy"] == "mirror.lan,localhost,127.0.0.1,::1"
 
@@ -109,6 +119,9 @@ def test_what_to_do_fits_the_reason(output: str, advice: str) -> None:
         ("deb cdrom:[Debian 13]/ trixie main", True),
         ("  deb [trusted=yes] cdrom:[Debian 13]/ trixie main", True),
         ("Types: deb\nURIs: cdrom:[Debian 13]/", True),
+        ("Types: deb\nURIs: http://mirror.invalid/debian cdrom:[Debian 13]/\nEnabled: yes", True),
+        ("Enabled: no\nTypes: deb\nURIs: cdrom:[Debian 13]/", False),
+        ("Types: deb\nURIs: cdrom:[Debian 13]/\nEnabled: no\n\nTypes: deb\nURIs: http://mirror.invalid/", False),
         ("# deb cdrom:[Debian 13]/ trixie main", False),
         ("deb http://mirror.invalid/debian trixie main", False),
     ],
