@@ -12,7 +12,7 @@ from pipecatapp.languages import language
 _STOP = re.compile(r"(?<![.!?;\n])[.!?;\n]+(?=\s|$|[\"\u201d\u2019)])")
 _GOES_ON = re.compile(r"[ \t]+[a-z]")
 _SMALL_OR_DIGIT = re.compile(r"[ \t]+[a-z0-9]")
-_OPENING = ('"', "\u201c", "\u00ab", "'", "\u2018")
+_OPENING = (">", '"', "\u201c", "\u00ab", "'", "\u2018")
 _LONGEST = 20_000  # characters of a text; a longer one is nobody's statement
 
 

@@ -155,6 +155,13 @@ def test_what_is_no_statement_is_not_kept(words: str) -> None:
         # negations
         "it is not true that my name is tom and my car is red",
         "my name is no longer tom",
+        "what does this mean:\nmy sister lives in Bergen",
+        "fix the spelling: my sister lives in Bergen",
+        "Explain this. My sister lives in Bergen.",
+        "what do you think of this?\nmy sister lives in Bergen",
+        "> my sister lives in Bergen\n\nwhat should I answer",
+        "on the web page it stands that my sister lives in Bergen",
+        "in this mail my sister lives in Bergen",
     ],
 )
 def test_what_is_not_meant_as_it_stands_is_not_kept(words: str) -> None:

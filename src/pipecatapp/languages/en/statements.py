@@ -53,7 +53,9 @@ _DOUBT = re.compile(
     r"(?:i|we) (?:hope|wish|say)|for (?:example|instance)|let['\u2019]?s (?:say|assume)|what if|in case|assuming|"
     r"not (?:\w+ )?(?:sure|certain|true)|n['\u2019]t (?:\w+ )?(?:sure|certain|true)|untrue|no longer|"
     r"remember (?:right|rightly|correctly|it right)|(?:kidding|joking)|or something|or so\b|one of these days|"
-    r"in (?:the|my|a|this|that|his|her) (?:story|book|film|movie|song|game|dream|novel|play|poem|series|joke))\b|"
+    r"on (?:the|a|this|that|some|his|her) (?:web ?)?(?:page|site)|"
+    r"in (?:the|my|a|this|that|his|her) (?:story|book|film|movie|song|game|dream|novel|play|poem|series|joke|"
+    r"article|mail|message|letter|paper|post))\b|"
     # A question that has no sign: "my car is red, isn't it"; "on the right" is a place.
     r"\b(?:(?:is|are|was|do|does)n['\u2019]?t|is|are|do|does|am|was)(?: not)? "
     r"(?:it|i|he|she|they|we|you)(?: not)?[\s.!?]*$|,\s*(?:right|correct|no|yes|huh|eh)[\s.!?]*$|"
@@ -72,7 +74,12 @@ _RETRACTION = re.compile(
 _TASK = re.compile(
     r"(?:(?:please|can you|could you|would you|will you|now|and|how (?:do|would|can) (?:you|i|we))[\s,]+)*"
     r"(?:translate|rewrite|re-?phrase|paraphrase|proofread|correct|summari[sz]e|spell|pronounce|repeat|recite|read|sing|"
-    r"say|write|draft|compose|improve|edit|quote|dictate|type|complete|continue|pretend|imagine|role-?play)\b(?!\s*,)",
+    r"say|write|draft|compose|improve|edit|quote|dictate|type|complete|continue|pretend|imagine|role-?play|explain|"
+    r"analy[sz]e|review|shorten|simplify|reword|"
+    r"(?:answer|reply to|respond to|comment on) (?:this|that|it|the following)|"
+    r"(?:fix|check|mend) (?:the |my |this |that )?(?:spelling|grammar|typos?|punctuation|text|sentence|wording)|"
+    r"what (?:does|do|would|could) (?:this|that|these|the following)\b[^.!?]{0,80}\bmeans?|"
+    r"what (?:do|would) you (?:think|make|say) (?:of|about|to) (?:this|that|the following))\b(?!\s*,)",
     re.IGNORECASE,
 )
 _WISH = re.compile(
