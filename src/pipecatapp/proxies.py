@@ -50,8 +50,8 @@ def _plain(host: str) -> str:
 def settle(http: str, https: str, direct: str, environment: MutableMapping[str, str] = os.environ) -> None:
     """Put the proxies of the settings into the environment, from which clients and child programs take them.
 
-    Both spellings are set, because some programs know one only. Without a proxy only those hosts of NO_PROXY are
-    touched that our HTTP client would fail at.
+    Both spellings are set, because some programs know one only. Without a proxy only what our HTTP client would fail at
+    is touched: hosts of NO_PROXY in some forms, and SOCKS for everything.
 
     Args:
         http: proxy for http.
@@ -65,6 +65,10 @@ def settle(http: str, https: str, direct: str, environment: MutableMapping[str, 
         for name, value in (("http_proxy", http), ("https_proxy", https), ("no_proxy", hosts)):
             if value:
                 environment[name] = environment[name.upper()] = value
+    for name in ("all_proxy", "ALL_PROXY"):
+        # Neither our client nor pip speaks SOCKS: they would end at its name alone.
+        if environment.get(name, "").lower().startswith("socks"):
+            del environment[name]
     for name in _NO_PROXY:
         listed = [_plain(host) for host in environment.get(name, "").split(",")]
         odd = [host for host in listed if ":" in host and "/" in host]

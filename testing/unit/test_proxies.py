@@ -102,6 +102,21 @@ def test_no_way_to_write_the_list_of_hosts_breaks_our_client(monkeypatch: pytest
     assert environment == before
 
 
+@pytest.mark.parametrize("proxy", ["socks5h://127.0.0.1:1080", "socks://127.0.0.1:1080", "127.0.0.1:1080"])
+def test_a_proxy_that_speaks_socks_ends_nothing(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    environment = {"all_proxy": proxy, "ALL_PROXY": proxy}
+    settle("", "http://proxy:3128", "", environment)
+    for name in ("all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    httpx.Client().close()
+    kept = {"ALL_PROXY": "http://proxy:3128"}
+    settle("", "", "", kept)
+    assert kept == {"ALL_PROXY": "http://proxy:3128"}
+
+
 def test_pip_is_told_of_the_index_that_is_set_and_of_nothing_else() -> None:
     environment = {"PIP_CERT": "/mine"}
     settle_index("https://index.example/simple", "", "", environment)
