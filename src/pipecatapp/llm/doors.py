@@ -132,6 +132,7 @@ class Doors:
                 continue
             try:
                 door.bring(package, target)
+                _check(package, target)
             except DoorClosedError as error:
                 self._closed.add(door.name)
                 self.reasons[door.name] = str(error)
@@ -143,6 +144,13 @@ class Doors:
             logger.info("%s: %s", door.name, self.reasons[door.name])
         said = "; ".join(f"{name}: {reason}" for name, reason in self.reasons.items()) or "there is none to ask"
         raise EngineError(f"{package.file} cannot be had ({said})")
+
+
+def _check(package: DebianPackage, file: Path) -> None:
+    """What counts is what lies here: a file of somebody else's may change between two looks."""
+    if file_sha256(file) != package.sha256:
+        file.unlink()
+        raise EngineError("is another file than the pinned one")
 
 
 def doors(work: Path, pin: DebianPin, sources: Iterable[str]) -> Doors:

@@ -197,6 +197,27 @@ class TestDoors:
         assert "hunter2" not in str(caught.value)
 
 
+class Swapped:
+    """A folder in which somebody swaps the file after it was looked at."""
+
+    name = "a stranger's folder"
+
+    def bring(self, package: DebianPackage, target: Path) -> None:
+        target.write_bytes(b"another one")
+
+
+def test_what_was_handed_over_is_looked_at_here(tmp_path: Path, pin: DebianPin, deb: bytes) -> None:
+    (tmp_path / "stick").mkdir()
+    (tmp_path / "stick/x.deb").write_bytes(deb)
+    target = tmp_path / "x.deb"
+
+    with pytest.raises(EngineError, match="another file than the pinned one"):
+        doors.Doors([Swapped()]).bring(pin.packages[0], target)
+    assert not target.exists()
+    doors.Doors([Swapped(), doors.Folder(tmp_path / "stick")]).bring(pin.packages[0], target)
+    assert target.read_bytes() == deb
+
+
 @pytest.mark.parametrize(
     "sources",
     ["deb cdrom:[Debian GNU/Linux 12 _Bookworm_]/ bookworm main\n", "deb http://127.0.0.1:9/ubuntu noble main\n", ""],
