@@ -7,9 +7,9 @@ index's listing and downloaded: which index, proxy and authority, pip's own conf
 from __future__ import annotations
 
 import ast
+import hashlib
 import logging
 import re
-import shutil
 import ssl
 import subprocess
 import sys
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 JSON = "application/vnd.pypi.simple.v1+json"
 # A listing with thousands of files has a few megabytes.
 LISTING_BYTES = 64_000_000
+_CHUNK = 1 << 20
 _SETTING = re.compile(r"^(?P<section>[^.]+|:env:)\.(?P<name>[a-z-]+)=(?P<value>.*)$")
 _DEFAULT = re.compile(r"--index-url.*?\(default:? ([^\s)]+)\)")
 
@@ -178,10 +179,13 @@ def _from_folder(folder: Path, file: str, sha256: str, target: Path) -> bool:
     found = folder / file
     if not found.is_file():
         return False
-    if file_sha256(found) != sha256:
-        raise ChecksumError(f"{found} is not the pinned file")
+    digest = hashlib.sha256()
     with found.open("rb") as source, replacing(target, 0o640) as copy:
-        shutil.copyfileobj(source, copy)
+        while chunk := source.read(_CHUNK):
+            copy.write(chunk)
+            digest.update(chunk)  # of what is written here: the folder may be somebody else's
+        if digest.hexdigest() != sha256:
+            raise ChecksumError(f"{found} is not the pinned file")
     return True
 
 
