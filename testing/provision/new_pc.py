@@ -38,7 +38,7 @@ class NewPc:
     def bootstrap(self, *options: str, env: Mapping[str, str] | None = None) -> Result:
         """``./bootstrap.sh`` as a person runs it, with the ports that are this PC's or another environment."""
         environment = self.environment if env is None else env
-        result = self.tree.run("./bootstrap.sh", *options, env=environment, cwd=CLONE)
+        result = self.tree.run("./bootstrap.sh", *options, env=environment, cwd=CLONE, limit_s=1500)
         print(result.output)
         return result
 
