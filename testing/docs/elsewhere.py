@@ -48,8 +48,14 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         f"{_CLUSTER}/test_consul.py::test_while_consul_is_away_the_last_known_set_stays",
     ),
     # The playbooks on three nodes, reached by ssh; the lab's account needs no password for sudo.
-    "cluster": (f"{_LAB}/test_cluster.py::test_three_nodes_converge_and_have_one_leader",),
-    "cluster-add": (f"{_LAB}/test_cluster.py::test_a_fourth_node_joins",),
+    "cluster": (
+        f"{_LAB}/test_cluster.py::test_three_nodes_converge_and_have_one_leader",
+        f"{_LAB}/test_growth.py::test_the_first_is_one_of_three_controllers",
+    ),
+    "cluster-add": (
+        f"{_LAB}/test_cluster.py::test_a_fourth_node_joins",
+        f"{_LAB}/test_growth.py::test_the_first_is_one_of_three_controllers",
+    ),
     "cluster-look": (
         f"{_LAB}/test_consul_role.py::test_the_command_for_people_needs_no_setting",
         f"{_LAB}/test_nomad_role.py::test_the_command_line_works_as_the_pages_write_it",
