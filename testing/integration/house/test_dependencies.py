@@ -27,6 +27,7 @@ MODULES = {
     "numpy": ["numpy"],
     "onnxruntime": ["onnxruntime"],
     "pocketsphinx": ["pocketsphinx"],
+    "num2words": ["num2words"],
     "tokenizers": ["tokenizers"],
     "threadpoolctl": ["threadpoolctl"],
     "faiss-cpu": ["faiss"],
