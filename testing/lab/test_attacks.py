@@ -6,7 +6,6 @@ n4 is the worker, ``stranger`` the other one; docs/SECURITY.md says in words wha
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from testing.lab import nats_probe
+from testing.lab.attacking import EVIL, attack, bring, consul_agent, nomad_agent
 from testing.lab.house import SERVERS, House, needs_nomad
 from testing.lab.knocking import knock, listen
 from testing.lab.lab import Lab
@@ -27,7 +27,6 @@ TAGS = ("--tags", "common,cluster,firewall,consul,nats,nomad", "--extra-vars", '
 # Gossip and remote calls, which have keys and certificates of their own; ssh; the page, which has a login.
 FOR_THE_HOUSE = {22, 8300, 8301, 4647, 4648, 8000}
 PORTS = [22, 4222, 4646, 4647, 4648, 6222, 8000, 8222, 8300, 8301, 8302, 8500, 8501, 20001]
-EVIL = "/opt/evil"
 CA = "/etc/nomad.d/tls/ca.pem"
 JOB = """
 job "NAME" {
@@ -120,42 +119,6 @@ def test_a_stranger_reaches_what_has_a_guard_of_its_own_and_nothing_else(lab: La
     assert {port for port, answer in member.items() if answer == "open"} == FOR_THE_HOUSE | {4222, 4646, 6222, 20001}
 
 
-def bring(lab: Lab, node: str, *programs: str) -> None:
-    """Give a machine programs of an attacker's own."""
-    folder = lab[node].root / EVIL.lstrip("/")
-    folder.mkdir(mode=0o755, exist_ok=True)
-    for program in programs:
-        real = lab.run("n1", "readlink", "--canonicalize", f"/opt/hashicorp/{program}/current/{program}").output.strip()
-        (folder / program).write_bytes((lab["n1"].root / real.lstrip("/")).read_bytes())
-        (folder / program).chmod(0o755)
-
-
-def attack(lab: Lab, node: str, name: str, program: str, config: Mapping[str, Any], said: str) -> str:
-    """Run an attacker's agent until its log says something; the log."""
-    folder = lab[node].root / EVIL.lstrip("/")
-    (folder / f"{name}.json").write_text(json.dumps({**config, "data_dir": f"{EVIL}/{name}"}))
-    unit = f"evil-{name}"
-    words = ["agent", f"-config-file={EVIL}/{name}.json" if program == "consul" else f"-config={EVIL}/{name}.json"]
-    lab.run(node, "systemd-run", f"--unit={unit}", "--setenv=HOME=/root", f"{EVIL}/{program}", *words)
-
-    def log() -> str:
-        return lab.run(node, "journalctl", "--no-pager", "--output=cat", f"--unit={unit}").output
-
-    try:
-        wait_until(f"{name}: {said}", lambda: said in log(), 120, every_s=1)
-    except TimeoutError:
-        pytest.fail(f"{name} never said {said!r}:\n{log()[-3000:]}")
-    finally:
-        lab.run(node, "systemctl", "kill", "--signal=KILL", unit)
-    return log()
-
-
-def consul_agent(lab: Lab, node: str, **more: Any) -> dict[str, Any]:
-    ports = {"http": 18500, "dns": -1, "grpc": -1, "serf_lan": 18301, "serf_wan": -1, "server": 18300}
-    joins = {"retry_join": [f"{lab['n1'].address}:8301"], "retry_interval": "1s", "disable_update_check": True}
-    return {"node_name": "evil", "datacenter": "dc1", "bind_addr": lab[node].address, "ports": ports, **joins, **more}
-
-
 @pytest.mark.parametrize(
     ("more", "why"),
     [
@@ -168,15 +131,6 @@ def test_consuls_gossip_lets_nobody_in_without_its_key(lab: Lab, house: House, m
     bring(lab, "stranger", "consul")
     attack(lab, "stranger", f"gossip{len(more)}", "consul", consul_agent(lab, "stranger", **more), why)
     assert untouched(house)
-
-
-def nomad_agent(lab: Lab, node: str, part: Mapping[str, Any], tls: str) -> dict[str, Any]:
-    files = {"ca_file": f"{tls}/ca.pem", "cert_file": f"{tls}/nomad.pem", "key_file": f"{tls}/nomad.key"}
-    return {
-        "name": "evil", "region": "global", "datacenter": "dc1", "bind_addr": lab[node].address,
-        "disable_update_check": True, "ports": {"http": 14646, "rpc": 14647, "serf": 14648},
-        "tls": {"http": True, "rpc": True, "verify_server_hostname": True, **files}, **part,
-    }  # fmt: skip
 
 
 def test_nomad_takes_no_client_with_a_certificate_of_its_own_making(lab: Lab, house: House) -> None:
@@ -332,6 +286,55 @@ def test_the_vaults_secrets_on_a_worker_are_those_it_needs(house: House) -> None
     named = {line: str(path) for line, path in lines.items()}
     found = on_disk(house.lab, "n4", {name: line for line, name in named.items()})
     assert found == {"nodes/n4/consul.key", "nodes/n4/nomad.key"}
+
+
+CLIENT_ID = "opt/nomad/data/client/client-id"
+
+
+def pose(house: House, name: str, identity: str) -> None:
+    """Restart the worker's Nomad as another machine."""
+    node = house.lab["n4"].root
+    (node / CLIENT_ID).write_text(identity)
+    done = house.lab.run("n4", "sed", "-i", f's/^name = .*/name = "{name}"/', "/etc/nomad.d/nomad.hcl")
+    assert done.code == 0, done.output
+    house.lab.run("n4", "systemctl", "restart", "nomad")
+
+
+def test_a_worker_that_takes_another_machines_name_does_not_get_what_is_meant_for_that(lab: Lab, house: House) -> None:
+    own, first = node_id(house, "n4"), node_id(house, "n1")
+    job = JOB.replace("NAME", "treasure").replace("${node.unique.name}", "${node.unique.id}").replace("NODE", first)
+
+    def nodes() -> dict[str, tuple[str, str]]:
+        return {one["ID"]: (one["Name"], one["Status"]) for one in house.ask("nomad", "n1", "/v1/nodes") or ()}
+
+    def placed() -> list[dict[str, Any]]:
+        return house.ask("nomad", "n1", "/v1/job/treasure/allocations") or []
+
+    pose(house, "n1", own)
+    try:
+        wait_until("two of a name", lambda: nodes().get(own) == ("n1", "ready"), 120)
+        closed = house.ask("nomad", "n1", f"/v1/node/{first}/eligibility", {"Eligibility": "ineligible"})
+        assert closed is not None
+        lab.run("n1", "sh", "-c", "cat >/root/job.nomad", text=job)
+        lab.run("n1", "/usr/local/bin/nomad", "job", "run", "-detach", "/root/job.nomad")
+        wait_until("nowhere to go", lambda: "blocked" in {
+            one["Status"] for one in house.ask("nomad", "n1", "/v1/job/treasure/evaluations") or ()
+        }, 60)  # fmt: skip
+        assert placed() == []
+
+        # Its ID is no secret, but what goes with it is.
+        pose(house, "n1", first)
+        wait_until("lost", lambda: nodes().get(own, ("", "down"))[1] == "down", 120)
+        refused = ("journalctl", "--no-pager", "--output=cat", "--unit=nomad", "--since=-2min")
+        wait_until("refused", lambda: "node secret ID does not match" in lab.run("n4", *refused).output, 120)
+        house.ask("nomad", "n1", f"/v1/node/{first}/eligibility", {"Eligibility": "eligible"})
+        wait_until("placed", lambda: [one["NodeName"] for one in placed()] == ["n1"], 60)
+        assert [one["NodeID"] for one in placed()] == [first]
+    finally:
+        house.ask("nomad", "n1", f"/v1/node/{first}/eligibility", {"Eligibility": "eligible"})
+        lab.run("n1", "/usr/local/bin/nomad", "job", "stop", "-purge", "treasure")
+        pose(house, "n4", own)
+    wait_until("what it was", lambda: nodes().get(own) == ("n4", "ready"), 180)
 
 
 def test_a_worker_is_no_server_of_nomad(lab: Lab, house: House) -> None:
