@@ -26,6 +26,8 @@ class Terminal:
     def __init__(self, *command: str) -> None:
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
+            # Ignored where the tests were started in the background.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execvp(command[0], command)
         self.shown = ""
 
