@@ -19,7 +19,7 @@ from typing import IO
 from pipecatapp.errors import ChecksumError, DownloadError
 from pipecatapp.llm.catalogue import ModelPart, Piece
 from pipecatapp.llm.download import ByteProgress, check_disk, file_sha256
-from pipecatapp.storage.atomic import make_folder, move, replace_file
+from pipecatapp.storage.atomic import make_folder, move, replace_file, sync_file
 
 # Beside the model's files, for as long as some of them are missing.
 WHEELS = ".wheels"
@@ -93,8 +93,7 @@ class _Joined:
 
     def note(self, file: IO[bytes]) -> None:
         """One piece more is in it, and will be after a power cut."""
-        file.flush()
-        os.fsync(file.fileno())
+        sync_file(file)
         self.done, self.length = self.done + 1, file.tell()
         replace_file(self._note, json.dumps({"pieces": self.done, "length": self.length}), 0o640)
 

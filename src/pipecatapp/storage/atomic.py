@@ -50,7 +50,7 @@ def replacing(path: Path, mode: int = 0o600) -> Iterator[IO[bytes]]:
     """
     with _fresh(path, mode) as (fresh, file):
         yield file
-        _sync(file)
+        sync_file(file)
         fresh.replace(path)
     sync_folder(path.parent)
 
@@ -70,7 +70,7 @@ def create_file(path: Path, content: bytes | str, mode: int = 0o600, owner: os.s
         file.write(content.encode() if isinstance(content, str) else content)
         if owner is not None:
             os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-        _sync(file)
+        sync_file(file)
         try:
             path.hardlink_to(fresh)
         except FileExistsError:
@@ -138,7 +138,8 @@ def _fresh(path: Path, mode: int) -> Iterator[tuple[Path, IO[bytes]]]:
         fresh.unlink(missing_ok=True)
 
 
-def _sync(file: IO[bytes]) -> None:
+def sync_file(file: IO[bytes]) -> None:
+    """Have what was written so far survive a power cut."""
     file.flush()
     os.fsync(file.fileno())
 
