@@ -295,7 +295,7 @@ def pose(house: House, name: str, identity: str) -> None:
     """Restart the worker's Nomad as another machine."""
     node = house.lab["n4"].root
     (node / CLIENT_ID).write_text(identity)
-    done = house.lab.run("n4", "sed", "-i", f's/^name = .*/name = "{name}"/', "/etc/nomad.d/nomad.hcl")
+    done = house.lab.run("n4", "sed", "-i", f's/^name *=.*/name = "{name}"/', "/etc/nomad.d/nomad.hcl")
     assert done.code == 0, done.output
     house.lab.run("n4", "systemctl", "restart", "nomad")
 

@@ -169,9 +169,15 @@ def test_without_the_vault_nothing_is_done(nodes: Lab, tmp_path: Path) -> None:
     assert not (tmp_path / "empty").exists()
 
 
+def main_pid(lab: Lab, name: str) -> str:
+    return lab.run(name, "systemctl", "show", "--property=MainPID", "consul").output
+
+
 def test_secrets_and_certificates_turn_without_a_pause(nodes: Lab) -> None:
     before = vault(nodes)["consul"]
     certificate = nodes.run("n1", "cat", "/etc/consul.d/tls/consul.pem").output
+
+    running = [main_pid(nodes, name) for name in SERVERS]
 
     with Sampler(nodes, ["consul"], SERVERS) as sampler:
         play(nodes, THREE, "--tags", "rotate").succeeded()
@@ -179,7 +185,9 @@ def test_secrets_and_certificates_turn_without_a_pause(nodes: Lab) -> None:
     after = vault(nodes)["consul"]
     assert "previous" not in vault(nodes)
     print(sampler)
-    assert sampler.most_down("consul") == 0, "nobody was restarted"
+    assert [main_pid(nodes, name) for name in SERVERS] == running, "nobody was restarted"
+    # On a busy machine an answer may be late.
+    assert sampler.most_down("consul") <= 1
     assert sampler.longest_pause("consul") < PAUSE_S
     for name in ("management_token", "app_token", "nomad_token"):
         assert after[name] != before[name]
