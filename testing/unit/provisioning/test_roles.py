@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,23 @@ def specifications(role: Path) -> dict[str, Any]:
     """What it takes, for each of its ways in."""
     found: dict[str, Any] = loaded(role / "meta/argument_specs.yaml")["argument_specs"]
     return found
+
+
+# Sets have another order in each run: what is written in it, or first in it, would change from run to run.
+_SET = re.compile(r"\|\s*(?:difference|intersect|union|symmetric_difference)\b")
+_ORDERED = re.compile(r"\|\s*(?:sort|length)\b")
+
+
+@every_role
+def test_what_it_writes_has_the_same_order_in_each_run(role: Path) -> None:
+    files = [path for path in role.rglob("*") if path.suffix in (".yaml", ".j2") and path.is_file()]
+    loose = [
+        f"{path.relative_to(role)}: {line.strip()}"
+        for path in files
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if (found := _SET.search(line)) and not _ORDERED.search(line, found.end())
+    ]
+    assert loose == []
 
 
 @every_role
