@@ -54,7 +54,7 @@ class SttProcessor(FrameProcessor):
 
     Args:
         recognizer: the engine.
-        pause_s: for how many seconds the person has paused who still speaks; 0 while there is sound of speech.
+        pause_s: for how many seconds the person has been silent; 0 while there is sound of speech.
     """
 
     def __init__(self, recognizer: Recognizer, pause_s: Callable[[], float] = lambda: 0.0) -> None:

@@ -63,7 +63,9 @@ class SharedSilero(SileroVADAnalyzer):
 
     @property
     def pause_s(self) -> float:
-        """For how long the person has been silent who is still taken to speak; 0: not at all."""
+        """For how many seconds there was silence, at most until it ends what was said; 0: there is speech."""
+        if self._vad_state == VADState.QUIET:
+            return self._params.stop_secs
         if self._vad_state != VADState.STOPPING:
             return 0.0
         return float(self._vad_stopping_count * self._vad_frames / self.sample_rate)
