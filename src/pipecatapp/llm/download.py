@@ -14,7 +14,7 @@ import httpx
 
 from pipecatapp.errors import ChecksumError, DownloadError, SourceUnreachableError
 from pipecatapp.proxies import is_in_house
-from pipecatapp.storage.atomic import move, replace_file
+from pipecatapp.storage.atomic import move, replace_file, replacing
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ ByteProgress = Callable[[int, int | None], None]
 # Tries in a row that bring no byte before a source counts as out of reach.
 FRUITLESS_TRIES = 3
 DISK_MARGIN = 200_000_000
+_CHUNK = 1 << 20
 
 
 class Downloader:
@@ -136,6 +137,24 @@ def file_sha256(file: Path) -> str:
     """The checksum of a file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def copy_checked(source: Path, target: Path, sha256: str, mode: int, progress: ByteProgress | None = None) -> None:
+    """Copy a file of a folder that may be somebody else's: the checksum is taken of what is written here.
+
+    Raises:
+        ChecksumError: it is another file; ``target`` is as it was.
+    """
+    total = source.stat().st_size
+    digest = hashlib.sha256()
+    with source.open("rb") as original, replacing(target, mode) as copy:
+        while chunk := original.read(_CHUNK):
+            copy.write(chunk)
+            digest.update(chunk)
+            if progress is not None:
+                progress(copy.tell(), total)
+        if digest.hexdigest() != sha256:
+            raise ChecksumError(f"{source} is not the pinned file")
 
 
 def _length(file: Path) -> int:

