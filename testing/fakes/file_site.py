@@ -18,6 +18,8 @@ class FileSite:
         self.folder = folder
         self.url = url
         self.asked: list[str] = []
+        self.connections = 0
+        """How many are open now."""
 
     def put(self, path: str, content: bytes | str) -> str:
         """Serve a file; its URL. ``.../index.html`` and ``.../index.json`` are what a folder shows."""
@@ -34,11 +36,20 @@ def running_file_site(folder: Path) -> Iterator[FileSite]:
     site = FileSite(folder)
 
     class Handler(SimpleHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
         index_pages = ("index.html", "index.json")
         extensions_map = {".json": JSON, ".html": "text/html", "": "application/octet-stream"}  # noqa: RUF012
 
         def __init__(self, *arguments: object) -> None:
             super().__init__(*arguments, directory=str(folder))  # type: ignore[arg-type]
+
+        def setup(self) -> None:
+            site.connections += 1
+            super().setup()
+
+        def finish(self) -> None:
+            site.connections -= 1
+            super().finish()
 
         def translate_path(self, path: str) -> str:
             found = Path(super().translate_path(path))

@@ -93,13 +93,14 @@ def test_a_node_is_cut_off_and_comes_back(lab: Lab, consul: ConsulApi) -> None:
     wait_until("the service", lambda: follower in (consul.passing(other, "pages") or set()))
 
     lab[follower].cut_off()
-
-    wait_until("the others going on without it", lambda: consul.passing(other, "pages") == set())
-    assert follower not in consul.alive(other)
-    # Alone it has no leader: it cannot say, which is another thing than "none".
-    wait_until("it knows that it is alone", lambda: consul.passing(follower, "pages") is None)
-
-    lab[follower].reconnect()
+    try:
+        wait_until("the others going on without it", lambda: consul.passing(other, "pages") == set())
+        # The leader may know it before the other does.
+        wait_until("the other knows it", lambda: follower not in consul.alive(other))
+        # Alone it has no leader: it cannot say, which is another thing than "none".
+        wait_until("it knows that it is alone", lambda: consul.passing(follower, "pages") is None)
+    finally:
+        lab[follower].reconnect()
 
     took = wait_until("it and its service again", lambda: consul.passing(other, "pages") == {follower})
     print(f"back after {took:.1f} s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -279,6 +280,30 @@ async def test_a_question_that_is_open_closes_when_another_window_answers(
     await expect(twin.get_by_role("dialog")).to_be_hidden()
     await expect(twin.locator(".approval")).to_contain_text("Refused on the page")
     assert mission.ssh.calls == []
+
+
+async def test_what_is_decided_while_the_page_compares_keeps_its_outcome(mission: Mission, open_page: OpenPage) -> None:
+    page = await open_page(mission.link)
+    card = await ask_for_disks(mission, page)
+    await expect(card).to_be_visible()
+    compared = asyncio.Event()
+
+    async def answered_late(route: Route) -> None:
+        await expect(card).to_contain_text("Refused on the page")
+        await route.fulfill(json={"approvals": []})  # the server knows it no longer
+        compared.set()
+
+    await page.route("**/api/approvals", answered_late)
+    compare = "async () => (await import('/static/js/bus.js')).tell('page:approvals')"
+    async with page.expect_request("**/api/approvals"):
+        await page.evaluate(compare)
+    await card.get_by_role("button", name="Refuse").click()
+
+    async with asyncio.timeout(30):
+        await compared.wait()
+    async with page.expect_response("**/api/approvals"):  # by then the first answer is read
+        await page.evaluate(compare)
+    await expect(card).to_contain_text("Refused on the page")
 
 
 async def test_what_nobody_answers_expires(mission: Mission, open_page: OpenPage) -> None:

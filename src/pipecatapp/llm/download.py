@@ -24,6 +24,8 @@ ByteProgress = Callable[[int, int | None], None]
 FRUITLESS_TRIES = 3
 DISK_MARGIN = 200_000_000
 _CHUNK = 1 << 20
+# Nobody closes these clients: a connection ends with its file.
+NO_IDLE_CONNECTIONS = httpx.Limits(max_keepalive_connections=0)
 
 
 class Downloader:
@@ -48,7 +50,9 @@ class Downloader:
         outside = not is_in_house(url)
         if outside not in self._clients:
             timeout = httpx.Timeout(30.0, connect=10.0)
-            self._clients[outside] = httpx.Client(timeout=timeout, follow_redirects=True, trust_env=outside)
+            self._clients[outside] = httpx.Client(
+                timeout=timeout, limits=NO_IDLE_CONNECTIONS, follow_redirects=True, trust_env=outside
+            )
         return self._clients[outside]
 
     def fetch(self, url: str, target: Path, sha256: str, progress: ByteProgress, size: int = 0) -> None:

@@ -22,7 +22,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 import httpx
 
 from pipecatapp.errors import DownloadError, SourceUnreachableError
-from pipecatapp.llm.download import ByteProgress, Downloader, copy_checked, file_sha256
+from pipecatapp.llm.download import NO_IDLE_CONNECTIONS, ByteProgress, Downloader, copy_checked, file_sha256
 from pipecatapp.proxies import is_in_house
 
 logger = logging.getLogger(__name__)
@@ -164,6 +164,7 @@ def _client(settings: Mapping[str, str], *, outside: bool) -> httpx.Client:
         proxy=settings.get("proxy") or None,
         trust_env=outside,
         timeout=httpx.Timeout(30.0, connect=10.0),
+        limits=NO_IDLE_CONNECTIONS,
         follow_redirects=True,
     )
 

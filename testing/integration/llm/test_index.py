@@ -6,12 +6,14 @@ import hashlib
 import io
 import json
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipecatapp.errors import DownloadError, SourceUnreachableError
+from pipecatapp.llm.download import Downloader
 from pipecatapp.llm.index import PackageIndex, pip_settings
 from testing.fakes.file_site import FileSite, running_file_site
 
@@ -172,3 +174,17 @@ def test_pips_files_count_and_its_environment_wins(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PIP_INDEX_URL", "https://c.test/simple")
 
     assert pip_settings()["index-url"] == "https://c.test/simple"
+
+
+def test_no_connection_stays_open(index: FileSite, content: bytes, tmp_path: Path) -> None:
+    index.put("simple/llama-cpp-python/index.html", f'<a href="{index.put(f"files/{NAME}", content)}">{NAME}</a>')
+    found, file, plain = PackageIndex.of_pip(), tmp_path / "here" / NAME, Downloader()
+
+    found.fetch("llama-cpp-python", NAME, hashlib.sha256(content).hexdigest(), file, lambda *at: None)
+    plain.fetch(f"{index.url}/files/{NAME}", tmp_path / "plain", hashlib.sha256(content).hexdigest(), lambda *at: None)
+
+    deadline = time.monotonic() + 10
+    while index.connections and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert index.connections == 0
+    assert len(index.asked) == 3

@@ -115,7 +115,10 @@ async function compare() {
   const all = approvals;
   elsewhere = all.filter((approval) => approval.conversation !== conversation());
   if (!replaying) for (const approval of all) if (approval.conversation === conversation()) add(approval);
-  for (const card of known) if (!all.some((approval) => approval.id === card.approval.id)) card.lose();
+  for (const card of known) {
+    // What was decided while the server answered has its outcome already.
+    if (card.waiting && !all.some((approval) => approval.id === card.approval.id)) card.lose();
+  }
   show();
 }
 
