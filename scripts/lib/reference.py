@@ -120,14 +120,14 @@ def tools_page() -> str:
     parts = [
         "# Tools\n",
         NOTICE.format(source="src/pipecatapp/tools"),
-        "What the agent can do for a person, by the name that the model uses. `read` tools run at once; `act` and",
-        "`danger` wait for a person's yes. [How to add one](../howto/add-a-tool.md).\n",
+        "What the agent can do for a person, by the name that the model uses. `read` tools run at once; `own` tools do",
+        "where a person's words ask for it, and wait for a yes elsewhere; `act` and `danger` always wait for one.",
+        "[How to add one](../howto/add-a-tool.md).\n",
     ]
     for name in sorted(TOOLS):
         spec = spec_of(name)
         parts.append(f"## `{spec.name}`\n")
-        own = ", and waits for a yes unless a person asks" if spec.own_words else ""
-        parts.append(f"{spec.description} Risk: `{spec.risk}`{own}. At most {spec.timeout_s:g} seconds.\n")
+        parts.append(f"{spec.description} Risk: `{spec.risk}`. At most {spec.timeout_s:g} seconds.\n")
         required = spec.parameters.get("required", ())
         rows = [
             (

@@ -27,6 +27,7 @@ from pipecatapp.settings import Settings
 from pipecatapp.storage import part as storage_part
 from pipecatapp.tools import part as tools_part
 from pipecatapp.tools.choice.chooser import MeaningChooser
+from pipecatapp.tools.undo import TakingBack
 from pipecatapp.twin import part as twin_part
 from pipecatapp.vision import part as vision_part
 from pipecatapp.voice import part as voice_part
@@ -154,6 +155,7 @@ class Node:
             conversations=self.storage.conversations,
             clear=clear,
             memory=self.memory.facts,
+            taking_back=TakingBack(self.storage.changes),
             started=self._started,
         )
 

@@ -30,9 +30,14 @@ class Message:
 
 
 class Risk(StrEnum):
-    """What a tool may do to the world. ``ACT`` and ``DANGER`` wait for a person's yes."""
+    """What a tool may do to the world. ``ACT`` and ``DANGER`` wait for a person's yes.
+
+    ``OWN``: it changes something of the agent's own (a list, a timer, a fact), and what it did can be taken back. It
+    runs at once where a person's words of this turn carry the call (``twin.act.own_wish``), and waits elsewhere.
+    """
 
     READ = "read"
+    OWN = "own"
     ACT = "act"
     DANGER = "danger"
 
@@ -45,8 +50,7 @@ class ToolSpec:
     call; ``required`` lists those that must be there. ``copied`` names the string arguments whose value is always
     a span of the request (no invented host): constrained decoding uses it. ``untrusted``: what it returns was
     written by somebody else (a web page, another host, a server): the rest of the turn treats it as data. ``asks``: how
-    people ask for it, for the choice among many tools; the model never sees them. ``own_words``: it is for what a
-    person says themselves; a call that comes from anybody else waits like one that acts.
+    people ask for it, for the choice among many tools; the model never sees them.
     """
 
     name: str
@@ -57,12 +61,6 @@ class ToolSpec:
     copied: Sequence[str] = ()
     untrusted: bool = False
     asks: Sequence[str] = ()
-    own_words: bool = False
-
-    def asked_by(self, speaker: Speaker) -> ToolSpec:
-        """The tool as this speaker may use it."""
-        waits = self.own_words and speaker != "person" and self.risk is Risk.READ
-        return replace(self, risk=Risk.ACT) if waits else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +201,24 @@ class ToolResult:
     text: str
     ok: bool = True
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something of the agent's own that was changed, and how it is taken back.
+
+    ``kind`` names who can take it back ("lists"), ``back`` is what that one needs for it, as JSON holds it; None: it
+    cannot be taken back. ``text`` says what was done, in a sentence. ``at``: seconds since 1970. ``id`` grows from
+    change to change; 0: it is not kept yet.
+    """
+
+    kind: str
+    text: str
+    back: Mapping[str, Any] | None
+    conversation: str = ""
+    turn: str = ""
+    at: float = 0.0
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ PipecatAppError
 │   ├── ExpertBusyError     all instances of an expert work, and as many requests wait as may
 │   └── ContextOverflowError    the prompt does not fit its context
 ├── ToolError               a tool could not do its work; its text is fit for the model and for speech
+│   └── NoWayBackError      what was changed is not as it was left, or is gone: it can never be taken back
 ├── ToolOffError            a tool cannot work on this PC at all, so it is not offered; says why and what to do
 ├── SchemaError             a JSON Schema of somebody else is broken, too large, or refers to something outside it
 ├── ApprovalError           a decision about a waiting call cannot be taken
@@ -88,6 +89,10 @@ class ContextOverflowError(ModelError):
 
 class ToolError(PipecatAppError):
     """A tool could not do its work. The text can be read to the model and to the person."""
+
+
+class NoWayBackError(ToolError):
+    """What was changed cannot be taken back any more."""
 
 
 class ToolOffError(PipecatAppError):

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from pipecatapp.domain import (
     ApprovalRequest,
     AuditEntry,
+    Change,
     ComponentHealth,
     ConversationInfo,
     Expert,
@@ -283,7 +284,8 @@ class ToolContext:
     ``words`` led to the call, and ``speaker`` said them; after a decision: in the turn that asked.
     ``approved``: a person has seen this very call and said yes to it; ``approval`` is the id of that request.
     ``tainted``: text that somebody else wrote (``ToolSpec.untrusted``) stands in this turn or in the history before it,
-    so a call may be its author's wish. ``recalled``: so do memories or observations, whose origin nobody knows any
+    so a call may be its author's wish; a call that was decided by the person's words alone, before any model read the
+    prompt, is not tainted. ``recalled``: so do memories or observations, whose origin nobody knows any
     more. ``seen`` is what stood on the card that the person said yes to (``Preview.found``), ``basis`` what it rested
     on. ``progress`` shows a line of long work on the page. ``zone``: the time zone of the person's device
     ("Europe/Berlin"); empty: not known.
@@ -334,6 +336,33 @@ class LookingTool(Protocol):
     async def look(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         """Look, and change nothing: what the call would do, with what was found. Raises ToolError when the call cannot
         work: nobody is asked about it then."""
+
+
+@runtime_checkable
+class OwnWordsTool(Protocol):
+    """A tool of risk ``OWN`` that knows better than word by word whether it was told to do what a call says."""
+
+    async def is_carried(self, arguments: Mapping[str, Any], context: ToolContext) -> bool:
+        """Whether what the person said in this conversation carries the call."""
+
+
+class ChangeLog(Protocol):
+    """What tools changed of the agent's own, so that it can be taken back. Raises StorageError."""
+
+    async def make(self, change: Change, *events: JournalEvent) -> Change:
+        """Let the events happen and keep how they are taken back: all of it or nothing. Gives the change its id."""
+
+    async def take_back(self, change: Change, *events: JournalEvent) -> None:
+        """Let the events happen, and keep the change no longer: all of it or nothing.
+
+        Raises LookupError where it is kept no longer already.
+        """
+
+    async def latest(self, conversation: str | None = None, limit: int = 20) -> list[Change]:
+        """The latest changes that were not taken back, the last one first; of all conversations for None."""
+
+    async def get(self, change: int) -> Change | None:
+        """The change of this id, as long as it is kept."""
 
 
 class ToolSource(Protocol):

@@ -183,14 +183,11 @@ class SqliteJournal:
 
     def append_now(self, event: JournalEvent, expected: int | None = None) -> int:
         """``append`` for code in the thread."""
-        with self._writing:
-            database = self.database
-            with database.transaction():
-                sequence = self._add(database, event, expected)
-                if sequence % _TAIL == 0:
-                    self._forget_events(database, sequence - _TAIL)
-            self._tell(event)
-            return sequence
+        return self._append([event], expected)
+
+    def append_all_now(self, events: Sequence[JournalEvent]) -> int:
+        """Add several events, all or none of them; returns the sequence of the last. For code in the thread."""
+        return self._append(events)
 
     def erase_now(self, topic: str, ids: Sequence[str]) -> int:
         """``erase`` for code in the thread."""
@@ -309,6 +306,18 @@ class SqliteJournal:
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.release()
+
+    def _append(self, events: Sequence[JournalEvent], expected: int | None = None) -> int:
+        with self._writing:
+            database = self.database
+            with database.transaction():
+                sequences = [self._add(database, event, expected) for event in events]
+                for sequence in sequences:
+                    if sequence % _TAIL == 0:
+                        self._forget_events(database, sequence - _TAIL)
+            for event in events:
+                self._tell(event)
+            return sequences[-1]
 
     # Inside a transaction.
 

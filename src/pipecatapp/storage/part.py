@@ -16,6 +16,7 @@ from pipecatapp.settings import Settings
 from pipecatapp.storage.approvals import Approvals, ApprovalTable
 from pipecatapp.storage.atomic import create_file
 from pipecatapp.storage.audit import Audit, AuditTable
+from pipecatapp.storage.changes import Changes, ChangeTable
 from pipecatapp.storage.conversations import Conversations, ConversationTables
 from pipecatapp.storage.database import Connect
 from pipecatapp.storage.erasure import Erasure
@@ -52,8 +53,8 @@ class Storage(Part):
     ) -> None:
         self.folder = folder
         self.facts = facts = FactTable()
-        turns, waiting, lines = ConversationTables(), ApprovalTable(), AuditTable()
-        models = (facts, turns, waiting, lines)
+        turns, waiting, lines, made = ConversationTables(), ApprovalTable(), AuditTable(), ChangeTable()
+        models = (facts, turns, waiting, lines, made)
 
         def older(at: Path, journal: SqliteJournal) -> list[str]:
             return take_over(at, journal.path, lambda there: SqliteJournal(there, models), facts, clock())
@@ -64,6 +65,7 @@ class Storage(Part):
         self.conversations = Conversations(journal, turns, clock)
         self.approvals = Approvals(journal, waiting)
         self.audit = Audit(journal, lines)
+        self.changes = Changes(journal, made, clock)
         self._events: EventLog | None = None
         self._retention = Retention(conversation_days, [self.expire])
 
@@ -111,6 +113,7 @@ class Storage(Part):
         self.conversations.erase_now(erasure)
         erase_in_copies(self.folder, erasure)
         self.audit.erase_now(erasure)
+        self.changes.erase_now(erasure)
 
 
 def create(settings: Settings) -> Storage:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from pipecatapp.domain import Fact, Preview, ToolResult, ToolSpec
-from pipecatapp.errors import StorageError, ToolError, ToolOffError
+from pipecatapp.domain import Change, Fact, Preview, Risk, ToolResult, ToolSpec
+from pipecatapp.errors import NoWayBackError, StorageError, ToolError, ToolOffError
 from pipecatapp.languages import language
 from pipecatapp.languages.assertions import asserted, is_doubtful
-from pipecatapp.ports import ConversationStore, FactStore, Tool, ToolContext
+from pipecatapp.ports import ChangeLog, ConversationStore, FactStore, Tool, ToolContext
 from pipecatapp.tools.registry import ToolServices
+from pipecatapp.tools.undo import Reversal
 
 FROM_PROGRAM = "program"  # the kind of a fact that another program wrote and a person agreed to
 _WORD = re.compile(r"[^\W_]+")
@@ -30,6 +32,9 @@ _CLEARLY = 1.3
 _FITS = 0.33
 _LISTED = 4
 _LANGUAGE = language()
+_KIND = "memory"
+_NOT_SAID = "I only keep what you tell me yourself; say it in your own words"
+_GONE = "what was forgotten is gone from the disk; tell me again what I should know"
 
 
 class Remember:
@@ -38,6 +43,7 @@ class Remember:
     Args:
         memory: where.
         conversations: what the person said before in this conversation.
+        changes: how it is taken back.
     """
 
     spec = ToolSpec(
@@ -51,28 +57,44 @@ class Remember:
             "required": ["text"],
         },
         copied=("text",),
-        own_words=True,
+        risk=Risk.OWN,
     )
 
-    def __init__(self, memory: FactStore, conversations: ConversationStore) -> None:
+    def __init__(self, memory: FactStore, conversations: ConversationStore, changes: ChangeLog | None = None) -> None:
         self._memory = memory
         self._conversations = conversations
+        self._changes = changes
+
+    async def is_carried(self, arguments: Mapping[str, Any], context: ToolContext) -> bool:
+        """Whether the person said it, in other words maybe."""
+        return await self._said(str(arguments["text"]).strip(), context)
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
-        """The text, word for word."""
-        return Preview(f"Note: {_sentence(str(arguments['text']).strip())}", whole=False)
+        """The text, word for word. Raises ToolError where a person is asked about what they never said."""
+        text = str(arguments["text"]).strip()
+        if context.speaker == "person" and not await self._said(text, context):
+            raise ToolError(_NOT_SAID)
+        return Preview(f"Note: {_sentence(text)}", whole=False)
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Keep it, unless somebody else may have said it and no person agreed to it."""
         text = str(arguments["text"]).strip()
         if not await self._said(text, context):
-            raise ToolError("I only keep what you tell me yourself; say it in your own words")
+            raise ToolError(_NOT_SAID)
         try:
             kind = "told" if context.speaker == "person" else FROM_PROGRAM
             fact = await self._memory.add(text, kind=kind, turn=context.turn)
+            told = f"I noted: {_sentence(fact.text)}"
+            if self._changes is not None and await self._is_new(fact, context.turn):
+                await self._changes.make(_change(told, {"fact": fact.id}, context))
         except (StorageError, ValueError) as error:
             raise ToolError(str(error)) from error
-        return ToolResult(f"I noted: {_sentence(fact.text)}", detail=f"fact {fact.id}: {fact.text}")
+        return ToolResult(told, detail=f"fact {fact.id}: {fact.text}")
+
+    async def _is_new(self, fact: Fact, turn: str) -> bool:
+        """Whether this turn brought it; what was noted before stays where this turn is taken back."""
+        kept = await self._memory.latest([turn])
+        return kept is not None and kept.id == fact.id
 
     async def _said(self, text: str, context: ToolContext) -> bool:
         if context.approved:
@@ -130,6 +152,7 @@ class Forget:
     Args:
         memory: what holds it.
         conversations: where "that" was said.
+        changes: says that it cannot be taken back.
     """
 
     spec = ToolSpec(
@@ -141,12 +164,13 @@ class Forget:
             "required": ["query"],
         },
         copied=("query",),
-        own_words=True,
+        risk=Risk.OWN,
     )
 
-    def __init__(self, memory: FactStore, conversations: ConversationStore) -> None:
+    def __init__(self, memory: FactStore, conversations: ConversationStore, changes: ChangeLog | None = None) -> None:
         self._memory = memory
         self._conversations = conversations
+        self._changes = changes
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         """What is looked for, and what there is of it now."""
@@ -162,12 +186,20 @@ class Forget:
             context.speaker != "person" or (context.tainted and not _contains(context.words, query))
         ):
             raise ToolError("I only forget what you tell me to forget yourself")
+        result, gone = await self._find_and_forget(query, context)
+        if gone and self._changes is not None:
+            # Without its words: nothing of it is left.
+            await self._changes.make(_change(_GONE, None, context))
+        return result
+
+    async def _find_and_forget(self, query: str, context: ToolContext) -> tuple[ToolResult, bool]:
+        """The result, and whether anything was forgotten."""
         if not _words(query):
             return await self._forget_that(context)
         near = sorted(await self._memory.search(query, 20), key=lambda fact: -fact.score)
         found = [fact for fact in near if fact.score >= _FITS or _has(fact, query)]
         if not found:
-            return ToolResult(f"I know nothing about {query}, so there was nothing to forget.")
+            return ToolResult(f"I know nothing about {query}, so there was nothing to forget."), False
         asked = set(_WORD.findall(context.words.casefold()))
         named = [fact for fact in found if _has(fact, query)]
         if named and asked & _LANGUAGE.memory_requests.everything:
@@ -176,31 +208,36 @@ class Forget:
         if same:
             return await self._forget(same[:1])
         if len(found) > 1 and found[0].score < _CLEARLY * found[1].score:
-            return _which(query, found)
+            return _which(query, found), False
         return await self._forget(found[:1])
 
-    async def _forget_that(self, context: ToolContext) -> ToolResult:
+    async def _forget_that(self, context: ToolContext) -> tuple[ToolResult, bool]:
         records = await self._conversations.load(context.conversation) if context.conversation else []
         fact = await self._memory.latest([record.turn.id for record in records[-_EARLIER_TURNS:]])
         if fact is None:
-            return ToolResult("I noted nothing in this conversation. Tell me what I should forget.")
+            return ToolResult("I noted nothing in this conversation. Tell me what I should forget."), False
         return await self._forget([fact])
 
-    async def _forget(self, facts: Sequence[Fact]) -> ToolResult:
+    async def _forget(self, facts: Sequence[Fact]) -> tuple[ToolResult, bool]:
         try:
             gone = await self._memory.forget(fact.id for fact in facts)
         except StorageError as error:
             raise ToolError(str(error)) from error
         if not gone:
-            return ToolResult("There was nothing to forget.")
+            return ToolResult("There was nothing to forget."), False
         told = " ".join(_sentence(fact.text) for fact in gone[:_LISTED])
         more = f" And {len(gone) - _LISTED} more." if len(gone) > _LISTED else ""
-        return ToolResult(f"I forgot: {told}{more}", detail="\n".join(f"{fact.id}: {fact.text}" for fact in gone))
+        detail = "\n".join(f"{fact.id}: {fact.text}" for fact in gone)
+        return ToolResult(f"I forgot: {told}{more}", detail=detail), True
 
 
 def create_remember(services: ToolServices) -> Tool:
     """``memory.remember``, for the registry."""
-    return Remember(_memory(services), services.conversations)
+    memory = _memory(services)
+    if services.taking_back is None:
+        return Remember(memory, services.conversations)
+    services.taking_back.let(_KIND, partial(take_back, memory))
+    return Remember(memory, services.conversations, services.taking_back.changes)
 
 
 def create_recall(services: ToolServices) -> Tool:
@@ -210,7 +247,24 @@ def create_recall(services: ToolServices) -> Tool:
 
 def create_forget(services: ToolServices) -> Tool:
     """``memory.forget``, for the registry."""
-    return Forget(_memory(services), services.conversations)
+    changes = services.taking_back.changes if services.taking_back is not None else None
+    return Forget(_memory(services), services.conversations, changes)
+
+
+async def take_back(memory: FactStore, change: Change) -> Reversal:
+    """Forget what was noted.
+
+    Raises:
+        NoWayBackError: it is not there any more.
+    """
+    gone = await memory.forget([str((change.back or {})["fact"])])
+    if not gone:
+        raise NoWayBackError("what I noted is gone already, so there was nothing to take back")
+    return Reversal(f"I took back the note: {_sentence(gone[0].text)}")
+
+
+def _change(text: str, back: Mapping[str, str] | None, context: ToolContext) -> Change:
+    return Change(_KIND, text, back, context.conversation, context.turn)
 
 
 def _memory(services: ToolServices) -> FactStore:

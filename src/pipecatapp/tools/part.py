@@ -15,6 +15,7 @@ from pipecatapp.paths import ansible_folders, mcp_servers_file, playbooks_folder
 from pipecatapp.ports import ConversationStore, FactStore, HealthSource, ToolSource, Vision
 from pipecatapp.settings import Settings
 from pipecatapp.tools.registry import TOOLS, ToolServices, ToolSet, create_tools
+from pipecatapp.tools.undo import TakingBack
 from pipecatapp.tools.web_browser.browser import WebBrowser
 from pipecatapp.tools.web_browser.pictures import Pictures
 
@@ -29,12 +30,20 @@ class ToolsPart(Part):
 
     Args:
         own: those of this program.
+        taking_back: takes back what they changed.
         sources: where further tools come from.
         servers: servers of the Model Context Protocol, a source too; None: nobody named one.
     """
 
-    def __init__(self, own: ToolSet, sources: Sequence[ToolSource] = (), servers: McpServers | None = None) -> None:
+    def __init__(
+        self,
+        own: ToolSet,
+        taking_back: TakingBack,
+        sources: Sequence[ToolSource] = (),
+        servers: McpServers | None = None,
+    ) -> None:
         self.own = own
+        self.taking_back = taking_back
         self.sources = list(sources) if servers is None else [*sources, servers]
         self._servers = servers
 
@@ -63,6 +72,7 @@ def create(
     conversations: ConversationStore,
     clear: Callable[[str], Awaitable[None]],
     memory: FactStore,
+    taking_back: TakingBack,
     started: float | None = None,
 ) -> ToolsPart:
     """The tools; the arguments are those of ``ToolServices`` that do not come from the settings.
@@ -86,11 +96,12 @@ def create(
         power_policy_file=settings.power_policy_file or settings.state_dir / "power_policy.json",
         started=time.monotonic() if started is None else started,
         memory=memory,
+        taking_back=taking_back,
         browser=WebBrowser(
             Pictures(settings.pictures), settings.browser_executable, settings.browser_allow_hosts.split(",")
         ),
     )
-    return ToolsPart(create_tools(services), servers=create_mcp_servers(settings))
+    return ToolsPart(create_tools(services), taking_back, servers=create_mcp_servers(settings))
 
 
 def create_mcp_servers(settings: Settings) -> McpServers | None:

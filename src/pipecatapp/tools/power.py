@@ -20,17 +20,19 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipecatapp.domain import Preview, Risk, ToolResult, ToolSpec
-from pipecatapp.errors import ToolError, ToolOffError
-from pipecatapp.ports import Tool, ToolContext
+from pipecatapp.domain import Change, Preview, Risk, ToolResult, ToolSpec
+from pipecatapp.errors import NoWayBackError, ToolError, ToolOffError
+from pipecatapp.ports import ChangeLog, Tool, ToolContext
 from pipecatapp.storage.atomic import move, replace_file
 from pipecatapp.tools.registry import ToolServices
+from pipecatapp.tools.undo import Reversal
 
 logger = logging.getLogger(__name__)
 
 _EXPERT = "prima-api-"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _VERSION = 1
+_KIND = "power"
 _WEEK = 7 * 24 * 3600
 
 
@@ -53,6 +55,7 @@ class IdleThreshold:
     Args:
         file: what the power agent reads.
         now: epoch seconds.
+        changes: how it is taken back.
     """
 
     spec = ToolSpec(
@@ -70,9 +73,10 @@ class IdleThreshold:
         copied=("service",),
     )
 
-    def __init__(self, file: Path, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, file: Path, now: Callable[[], float] = time.time, changes: ChangeLog | None = None) -> None:
         self._file = file
         self._now = now
+        self._changes = changes
         self._lock = asyncio.Lock()
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
@@ -91,10 +95,42 @@ class IdleThreshold:
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Write it down."""
         async with self._lock:
-            return ToolResult(await asyncio.to_thread(self._set, str(arguments["service"]), int(arguments["seconds"])))
+            text, back = await asyncio.to_thread(self._set, str(arguments["service"]), int(arguments["seconds"]))
+            if self._changes is not None:
+                await self._changes.make(Change(_KIND, text, back, context.conversation, context.turn))
+            return ToolResult(text)
 
-    def _set(self, name: str, seconds: int) -> str:
-        """Do it; returns what was done."""
+    async def take_back(self, change: Change) -> Reversal:
+        """Set it to what it was, unless somebody set it to something else meanwhile.
+
+        Raises:
+            NoWayBackError: somebody did.
+            ToolError: the file cannot be written.
+        """
+        async with self._lock:
+            return Reversal(await asyncio.to_thread(self._restore, **(change.back or {})))
+
+    def _restore(self, service: str, before: int | None, now: int) -> str:
+        policy = self._read()
+        entry = policy.services.get(service) if policy is not None else None
+        if policy is None or entry is None or entry.idle_seconds != now:
+            raise NoWayBackError(f"the idle time of {service} was changed again meanwhile, so it stays as it is")
+        if before is None:
+            kept = entry.model_dump(exclude_unset=True, exclude={"idle_seconds"})
+            entry = _Service.model_validate(kept)
+        else:
+            entry.idle_seconds = before
+        policy.services = {**policy.services, service: entry}
+        try:
+            self._write(policy)
+        except OSError as error:
+            raise ToolError(f"{self._file} cannot be written: {error.strerror}; check its folder") from error
+        if before is None:
+            return f"I took that back. {service} has no idle time of its own again."
+        return f"I took that back. {service} may sleep after {_spoken(before)} without use again."
+
+    def _set(self, name: str, seconds: int) -> tuple[str, dict[str, Any]]:
+        """Do it; returns what was done, and how it is taken back."""
         note = ""
         try:
             policy = self._read()
@@ -105,12 +141,13 @@ class IdleThreshold:
                 policy, note = _Policy(), f" The old policy was damaged; it is kept as {aside.name}."
             service = _known_as(name, policy)
             entry = policy.services.get(service, _Service())
-            entry.idle_seconds = seconds
+            before, entry.idle_seconds = entry.idle_seconds, seconds
             policy.services = {**policy.services, service: entry}
             self._write(policy)
         except OSError as error:
             raise ToolError(f"{self._file} cannot be written: {error.strerror}; check its folder") from error
-        return f"{service} may now sleep after {_spoken(seconds)} without use.{note}"
+        text = f"{service} may now sleep after {_spoken(seconds)} without use.{note}"
+        return text, {"service": service, "before": before, "now": seconds}
 
     def _read(self) -> _Policy | None:
         """The policy, empty where there is no file; None where the file is damaged."""
@@ -136,7 +173,11 @@ def create(services: ToolServices) -> Tool:
     """The tool, for the registry."""
     if services.power_policy_file is None:
         raise ToolOffError("there is no POWER_POLICY_FILE")
-    return IdleThreshold(services.power_policy_file)
+    if services.taking_back is None:
+        return IdleThreshold(services.power_policy_file)
+    tool = IdleThreshold(services.power_policy_file, changes=services.taking_back.changes)
+    services.taking_back.let(_KIND, tool.take_back)
+    return tool
 
 
 def _known_as(name: str, policy: _Policy) -> str:

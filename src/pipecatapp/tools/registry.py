@@ -18,6 +18,7 @@ from pipecatapp.errors import ConfigurationError, MissingExtraError, ToolOffErro
 from pipecatapp.ports import ConversationStore, FactStore, Tool, Vision
 
 if TYPE_CHECKING:
+    from pipecatapp.tools.undo import TakingBack
     from pipecatapp.tools.web_browser.browser import WebBrowser
 
 
@@ -37,6 +38,7 @@ class ToolServices:
     clear: Callable[[str], Awaitable[None]]
     started: float
     memory: FactStore | None = None
+    taking_back: TakingBack | None = None
     code_sandbox: str = "none"
     code_sandbox_image: str = ""
     power_policy_file: Path | None = None
@@ -75,9 +77,9 @@ TOOLS: dict[str, ToolChoice] = {
     "mcp.clear_short_term_memory": ToolChoice("pipecatapp.tools.agent_status:create_clear"),
     "mcp.get_memory_summary": ToolChoice("pipecatapp.tools.agent_status:create_memory_summary"),
     "mcp.get_status": ToolChoice("pipecatapp.tools.agent_status:create_status"),
-    "memory.forget": ToolChoice("pipecatapp.tools.memory:create_forget"),
+    "memory.forget": ToolChoice("pipecatapp.tools.memory:create_forget", risk=Risk.OWN),
     "memory.recall": ToolChoice("pipecatapp.tools.memory:create_recall"),
-    "memory.remember": ToolChoice("pipecatapp.tools.memory:create_remember"),
+    "memory.remember": ToolChoice("pipecatapp.tools.memory:create_remember", risk=Risk.OWN),
     "nodes.heal": ToolChoice("pipecatapp.tools.nodes:create_heal", risk=Risk.DANGER),
     "nodes.join": ToolChoice("pipecatapp.tools.nodes:create_join", risk=Risk.DANGER),
     "nodes.remove": ToolChoice("pipecatapp.tools.nodes:create_remove", risk=Risk.DANGER),
@@ -85,6 +87,7 @@ TOOLS: dict[str, ToolChoice] = {
     "power.set_idle_threshold": ToolChoice("pipecatapp.tools.power:create", risk=Risk.ACT),
     "ssh.run_command": ToolChoice("pipecatapp.tools.ssh:create", risk=Risk.DANGER),
     "summarizer.get_summary": ToolChoice("pipecatapp.tools.summarizer:create"),
+    "undo": ToolChoice("pipecatapp.tools.undo:create", risk=Risk.OWN),
     "vision.get_observation": ToolChoice("pipecatapp.tools.vision:create"),
     "web_browser.click": ToolChoice("pipecatapp.tools.web_browser.tools:create_click", "browser", Risk.ACT),
     "web_browser.get_page_content": ToolChoice("pipecatapp.tools.web_browser.tools:create_content", "browser"),

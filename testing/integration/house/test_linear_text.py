@@ -39,7 +39,7 @@ from pipecatapp.tools.summarizer import summarize
 from pipecatapp.tools.web_browser.reading import Reading, clean
 from pipecatapp.twin.act.approval_prompts import sentence
 from pipecatapp.twin.act.masking import mask, mask_text
-from pipecatapp.twin.act.toolbox import _own_wish
+from pipecatapp.twin.act.own_wish import is_own_wish
 from pipecatapp.twin.speak.call_forms import MalformedCallError, read_calls
 from pipecatapp.twin.speak.grammar import turn_grammar
 from pipecatapp.twin.speak.message_parser import MessageParser
@@ -196,7 +196,7 @@ def hear(text: str) -> None:
 
 def wish(text: str) -> None:
     call = ToolCall("", "a", {"a": text[: len(text) // 2]})
-    _own_wish(call, ToolContext("c", "t", text, recalled=True))
+    is_own_wish(call, ToolContext("c", "t", text, recalled=True))
 
 
 def page(text: str) -> Reading:
@@ -226,7 +226,7 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "going on": language().means_go_on,
     "a plain intent": lambda text: match_intent(text, {"memory.remember", "memory.forget", "memory.recall"}, [FACT]),
     "a plain intent about a machine": lambda text: match_node_intent(text, {"nodes.join", "nodes.heal"}),
-    "whose wish": lambda text: _own_wish(
+    "whose wish": lambda text: is_own_wish(
         ToolCall("", "a", {"a": text[: len(text) // 2]}), ToolContext("c", "t", text, recalled=True)
     ),
     "an approval's sentence": approve,

@@ -40,6 +40,8 @@ def is_disabled(raw: Mapping[str, Any]) -> bool:
 
 
 Seconds = Annotated[float, Field(gt=0, le=_LONGEST_S)]
+# ``own`` is for what is the agent's own.
+ForeignRisk = Literal[Risk.READ, Risk.ACT, Risk.DANGER]
 Words = Annotated[tuple[str, ...], BeforeValidator(_as_words)]
 NamedWords = Annotated[dict[str, str], BeforeValidator(_as_words)]
 
@@ -56,7 +58,7 @@ class Entry(BaseModel):
     cwd: str | None = None
     url: HttpUrl | None = Field(None, validation_alias=AliasChoices("url", "serverUrl", "httpUrl"))
     headers: NamedWords = {}
-    risk: Risk | dict[str, Risk] = Risk.ACT
+    risk: ForeignRisk | dict[str, ForeignRisk] = Risk.ACT
     timeout_s: Seconds = 30.0
     start_timeout_s: Seconds = START_S
     enabled_tools: frozenset[str] | None = None

@@ -38,7 +38,7 @@ def by_voice(request: ApprovalRequest) -> bool:
     """Whether a yes in the conversation is enough: only where every sign of the call can be heard. Looking changes
     nothing, whatever is looked at."""
     said = request.preview.sentence
-    mild = request.risk is Risk.ACT or request.step is Step.LOOK
+    mild = request.risk in (Risk.OWN, Risk.ACT) or request.step is Step.LOOK
     heard = len(said) <= READ_OUT_AT_MOST and _AUDIBLE.fullmatch(said) is not None
     return mild and request.preview.whole and heard and says_all(request)
 

@@ -43,7 +43,7 @@ class ExternalCalls:
     def tools(self) -> Sequence[ToolSpec]:
         """What can be called: own tools, not those that come from other servers."""
         mine = self._toolbox.own - _OF_A_CONVERSATION
-        return [spec.asked_by("program") for spec in self._toolbox.specs if spec.name in mine]
+        return [spec for spec in self._toolbox.specs if spec.name in mine]
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
         """Run a tool; one that acts after a person's yes. Never raises but for cancellation."""

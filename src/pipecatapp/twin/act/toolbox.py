@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,15 +19,24 @@ from pipecatapp.domain import ApprovalRequest, Preview, Risk, Step, ToolCall, To
 from pipecatapp.errors import ApprovalError, StorageError, ToolError
 from pipecatapp.events import ToolFinished, ToolProgress, ToolStarted
 from pipecatapp.json_bounds import find_excess
-from pipecatapp.ports import ClosingTool, EventSink, LookingTool, PreviewingTool, Tool, ToolContext, ToolSource
+from pipecatapp.ports import (
+    ClosingTool,
+    EventSink,
+    LookingTool,
+    OwnWordsTool,
+    PreviewingTool,
+    Tool,
+    ToolContext,
+    ToolSource,
+)
 from pipecatapp.twin.act.approval_prompts import default_sentence
 from pipecatapp.twin.act.approvals import ApprovalGate
 from pipecatapp.twin.act.audit import EXECUTED, LOOKED, digest_of_spec
 from pipecatapp.twin.act.masking import mask
+from pipecatapp.twin.act.own_wish import is_carried, is_own_wish, may_carry
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_SAID = 300  # characters of a value that a person can have said word by word
 _NAMED_TOOLS = 30  # of all that there are, in the answer to a name that nobody has
 
 
@@ -106,17 +114,16 @@ class Toolbox:
         that the model can read."""
         try:
             tool = self._fit(call)
-            spec = tool.spec.asked_by(context.speaker)
-            if spec.risk is not Risk.READ:
-                asked = await self._ask(tool, spec, call, context)
+            by = "agent" if tool.spec.risk is Risk.READ else "person" if await _is_carried(tool, call, context) else ""
+            if not by:
+                asked = await self._ask(tool, call, context)
                 if asked is not None:
                     return asked
         except ToolError as error:
             with self.track(call, context) as outcome:
                 outcome.result = failure(str(error))
             return outcome.result
-        by = "agent" if spec.risk is Risk.READ else "session"
-        return await self._carry_out(tool, call, context, by)
+        return await self._carry_out(tool, call, context, by or "session")
 
     async def carry_out(self, request: ApprovalRequest, context: ToolContext) -> ToolResult | ApprovalRequest:
         """Run what a person said yes to, once; where the yes was to looking, look: then the call itself waits for them.
@@ -124,7 +131,7 @@ class Toolbox:
         call = ToolCall(request.id, request.tool, request.arguments)
         try:
             tool = self._fit(call)
-            if digest_of_spec(tool.spec.asked_by(request.speaker)) != request.spec_digest:
+            if digest_of_spec(tool.spec) != request.spec_digest:
                 raise ToolError(f"{call.name} is not the tool any more that the yes was for, so it was not used")
             begun = await self._gate.begin(request.id)
         except (ToolError, ApprovalError, StorageError) as error:
@@ -201,14 +208,15 @@ class Toolbox:
             raise ToolError(f"{call.name}: {problem}")
         return tool
 
-    async def _ask(self, tool: Tool, spec: ToolSpec, call: ToolCall, context: ToolContext) -> ApprovalRequest | None:
+    async def _ask(self, tool: Tool, call: ToolCall, context: ToolContext) -> ApprovalRequest | None:
         """The request that waits for a person now, or None: such calls are allowed for this session."""
+        spec = tool.spec
         if not context.conversation:
             await self._gate.auditor.call(call, spec, context, "refused", "api")
             raise ToolError(f"{call.name} needs a person's yes, and nobody can be asked here; ask for it on the page")
         preview = await self._preview(tool, call.arguments, context)
         with _kept(call):
-            if _own_wish(call, context) and await self._gate.allowed(call, spec, preview, context):
+            if is_own_wish(call, context) and await self._gate.allowed(call, spec, preview, context):
                 return None
             return await self._gate.ask(call, spec, preview, context)
 
@@ -322,16 +330,10 @@ def failure(reason: str) -> ToolResult:
     return ToolResult(f"error: {reason}", ok=False)
 
 
-def _own_wish(call: ToolCall, context: ToolContext) -> bool:
-    """Whether the call can only be the person's own wish: what they allowed for the session covers nothing else.
-
-    Never where text that somebody else wrote stands in the prompt; where memories do, each value must have been said.
-    """
-    if context.tainted:
+async def _is_carried(tool: Tool, call: ToolCall, context: ToolContext) -> bool:
+    """Whether the call changes only what is the agent's own, and a person's words carry it: nobody is asked then."""
+    if tool.spec.risk is not Risk.OWN or not may_carry(context):
         return False
-    said = " ".join(context.words.split()).casefold()
-    values = [" ".join(str(value).split()).casefold() for value in call.arguments.values()]
-    return not context.recalled or all(
-        len(value) <= _LONGEST_SAID and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", said) is not None
-        for value in values
-    )
+    if isinstance(tool, OwnWordsTool):
+        return await tool.is_carried(call.arguments, context)
+    return is_carried(call, context)

@@ -63,6 +63,7 @@ class ToolLoop:
         self._writer.fit(request)
         while True:
             message = ModelMessage()
+            work = _Work(message, by_words=request.given is not None)
             if request.given is not None:
                 message.calls, request.given = [request.given], None
             else:
@@ -91,7 +92,6 @@ class ToolLoop:
                 form = Form.CONSTRAINED if form is Form.FREE else Form.WORDS
                 continue
             form, correction = Form.FREE, []
-            work = _Work(message)
             async with closing(self._run_calls(request, work)) as words:
                 async for piece in words:
                     yield piece
@@ -140,7 +140,8 @@ class ToolLoop:
                     return
                 work.last = answer.result
             else:
-                outcome = await self._toolbox.run(call, request.context)
+                plain = replace(request.context, tainted=False, recalled=False)
+                outcome = await self._toolbox.run(call, plain if work.by_words else request.context)
                 if isinstance(outcome, ApprovalRequest):
                     request.calls.remove(call)
                     request.asked, work.last = outcome, None
@@ -193,9 +194,11 @@ class ToolLoop:
 
 @dataclass(slots=True)
 class _Work:
-    """The calls of one message, and what came of the last one."""
+    """The calls of one message, and what came of the last one. ``by_words``: the person's words alone decided them,
+    whatever else stands in the prompt."""
 
     message: ModelMessage
+    by_words: bool = False
     last: ToolResult | None = None
 
 

@@ -10,7 +10,7 @@ import { keepFresh } from "./tabs.js";
 /** @typedef {import("./types.js").ToolInfo} ToolInfo */
 
 /** @type {Record<string, string>} */
-const RISKS = { read: "Reads", act: "Acts", danger: "Danger" };
+const RISKS = { read: "Reads", own: "Own", act: "Acts", danger: "Danger" };
 
 /**
  * @param {string} risk
