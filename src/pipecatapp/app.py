@@ -27,6 +27,7 @@ from pipecatapp.settings import Settings
 from pipecatapp.storage import part as storage_part
 from pipecatapp.tools import part as tools_part
 from pipecatapp.tools.choice.chooser import MeaningChooser
+from pipecatapp.tools.list_keeper import ListKeeper
 from pipecatapp.tools.undo import TakingBack
 from pipecatapp.twin import part as twin_part
 from pipecatapp.vision import part as vision_part
@@ -132,6 +133,16 @@ class Node:
         return HealthBoard(sources, self.hub)
 
     @cached_property
+    def taking_back(self) -> TakingBack:
+        """What takes back what tools have changed."""
+        return TakingBack(self.storage.changes)
+
+    @cached_property
+    def lists(self) -> ListKeeper:
+        """What changes the lists."""
+        return ListKeeper(self.storage.lists, self.storage.changes)
+
+    @cached_property
     def tools(self) -> tools_part.ToolsPart:
         """What the model can use."""
 
@@ -155,7 +166,8 @@ class Node:
             conversations=self.storage.conversations,
             clear=clear,
             memory=self.memory.facts,
-            taking_back=TakingBack(self.storage.changes),
+            taking_back=self.taking_back,
+            lists=self.lists,
             started=self._started,
         )
 

@@ -196,11 +196,16 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """``text`` is short enough to speak; ``detail`` is everything, for the event log."""
+    """``text`` is short enough to speak; ``detail`` is everything, for the event log.
+
+    ``missing`` names the argument that ``text`` asks the person for. Whoever keeps the request calls the tool again
+    with the answer in that place; where something stands there already, behind it ("next Friday" "at noon").
+    """
 
     text: str
     ok: bool = True
     detail: str = ""
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +224,25 @@ class Change:
     turn: str = ""
     at: float = 0.0
     id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ListItem:
+    """One line of a list. ``place`` orders them; ``at`` is when it was put there, seconds since 1970."""
+
+    id: str
+    text: str
+    place: int
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NamedList:
+    """A list of things, as the person calls it ("shopping"). ``key`` is the name as it is compared."""
+
+    key: str
+    name: str
+    items: Sequence[ListItem] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ async def converse(model: Counted, settings: Settings, turns: int, tools: int) -
     node = Node(settings.model_copy(update={"state_dir": settings.state_dir / conversation}))
     node.hub.add_listener(calls.emit)
     node.engine = LanguageModel(model, model)
-    node.tools = ToolsPart(node.tools.own, node.tools.taking_back, [_Imagined(tools)])
+    node.tools = ToolsPart(node.tools.own, [_Imagined(tools)])
     agent = node.twin.agent
     evaluated: list[int] = []
     app = App(node, ["storage", "memory", "twin"])

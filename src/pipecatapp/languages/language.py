@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from re import Pattern
@@ -249,6 +249,29 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lists:
+    """How lists and what is on them are named.
+
+    Attributes:
+        defaults: the lists that are always there.
+        name: what a list is called in "my shopping list": "shopping"; empty where no name is said ("the list").
+        split: the things in "milk, eggs and bread"; ``tasks``: they are things to do, which hold an "and" more often.
+        key: what is left of a thing without articles, amounts and endings: equal for what is meant to be the same.
+        is_tasks: whether things to do stand on a list of this name.
+        is_everything: whether the words mean all that is on a list.
+        join: "milk, eggs and bread".
+    """
+
+    defaults: tuple[str, ...]
+    name: Callable[[str], str]
+    split: Callable[[str, bool], list[str]]
+    key: Callable[[str], str]
+    is_tasks: Callable[[str], bool]
+    is_everything: Callable[[str], bool]
+    join: Callable[[Sequence[str]], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
     """One language.
 
@@ -279,5 +302,6 @@ class Language:
     node_requests: NodeRequests
     statements: Statements
     places: Places
+    lists: Lists
     shapes: tuple[Shape, ...]
     everyday: Path

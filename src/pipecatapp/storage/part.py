@@ -23,6 +23,7 @@ from pipecatapp.storage.erasure import Erasure
 from pipecatapp.storage.event_log import EventLog
 from pipecatapp.storage.fact_table import FactTable
 from pipecatapp.storage.journal import SqliteJournal
+from pipecatapp.storage.lists import Lists, ListTables
 from pipecatapp.storage.migration import drop_old_copies, erase_in_copies, take_over
 from pipecatapp.storage.retention import Retention
 
@@ -53,8 +54,9 @@ class Storage(Part):
     ) -> None:
         self.folder = folder
         self.facts = facts = FactTable()
-        turns, waiting, lines, made = ConversationTables(), ApprovalTable(), AuditTable(), ChangeTable()
-        models = (facts, turns, waiting, lines, made)
+        turns, waiting, lines = ConversationTables(), ApprovalTable(), AuditTable()
+        made, listed = ChangeTable(), ListTables()
+        models = (facts, turns, waiting, lines, made, listed)
 
         def older(at: Path, journal: SqliteJournal) -> list[str]:
             return take_over(at, journal.path, lambda there: SqliteJournal(there, models), facts, clock())
@@ -66,6 +68,7 @@ class Storage(Part):
         self.approvals = Approvals(journal, waiting)
         self.audit = Audit(journal, lines)
         self.changes = Changes(journal, made, clock)
+        self.lists = Lists(journal, listed)
         self._events: EventLog | None = None
         self._retention = Retention(conversation_days, [self.expire])
 
@@ -114,6 +117,7 @@ class Storage(Part):
         erase_in_copies(self.folder, erasure)
         self.audit.erase_now(erasure)
         self.changes.erase_now(erasure)
+        self.lists.erase_now(erasure)
 
 
 def create(settings: Settings) -> Storage:

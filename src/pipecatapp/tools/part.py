@@ -14,6 +14,8 @@ from pipecatapp.parts import Part
 from pipecatapp.paths import ansible_folders, mcp_servers_file, playbooks_folder
 from pipecatapp.ports import ConversationStore, FactStore, HealthSource, ToolSource, Vision
 from pipecatapp.settings import Settings
+from pipecatapp.tools.list_keeper import KIND as LISTS
+from pipecatapp.tools.list_keeper import ListKeeper
 from pipecatapp.tools.registry import TOOLS, ToolServices, ToolSet, create_tools
 from pipecatapp.tools.undo import TakingBack
 from pipecatapp.tools.web_browser.browser import WebBrowser
@@ -30,7 +32,6 @@ class ToolsPart(Part):
 
     Args:
         own: those of this program.
-        taking_back: takes back what they changed.
         sources: where further tools come from.
         servers: servers of the Model Context Protocol, a source too; None: nobody named one.
     """
@@ -38,12 +39,10 @@ class ToolsPart(Part):
     def __init__(
         self,
         own: ToolSet,
-        taking_back: TakingBack,
         sources: Sequence[ToolSource] = (),
         servers: McpServers | None = None,
     ) -> None:
         self.own = own
-        self.taking_back = taking_back
         self.sources = list(sources) if servers is None else [*sources, servers]
         self._servers = servers
 
@@ -73,6 +72,7 @@ def create(
     clear: Callable[[str], Awaitable[None]],
     memory: FactStore,
     taking_back: TakingBack,
+    lists: ListKeeper,
     started: float | None = None,
 ) -> ToolsPart:
     """The tools; the arguments are those of ``ToolServices`` that do not come from the settings.
@@ -80,6 +80,7 @@ def create(
     Raises:
         ConfigurationError: the file of servers that the settings name cannot be read.
     """
+    taking_back.let(LISTS, lists.take_back)
     services = ToolServices(
         health=health,
         model=model,
@@ -97,11 +98,12 @@ def create(
         started=time.monotonic() if started is None else started,
         memory=memory,
         taking_back=taking_back,
+        lists=lists,
         browser=WebBrowser(
             Pictures(settings.pictures), settings.browser_executable, settings.browser_allow_hosts.split(",")
         ),
     )
-    return ToolsPart(create_tools(services), taking_back, servers=create_mcp_servers(settings))
+    return ToolsPart(create_tools(services), servers=create_mcp_servers(settings))
 
 
 def create_mcp_servers(settings: Settings) -> McpServers | None:

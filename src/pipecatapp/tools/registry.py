@@ -18,6 +18,7 @@ from pipecatapp.errors import ConfigurationError, MissingExtraError, ToolOffErro
 from pipecatapp.ports import ConversationStore, FactStore, Tool, Vision
 
 if TYPE_CHECKING:
+    from pipecatapp.tools.list_keeper import ListKeeper
     from pipecatapp.tools.undo import TakingBack
     from pipecatapp.tools.web_browser.browser import WebBrowser
 
@@ -39,6 +40,7 @@ class ToolServices:
     started: float
     memory: FactStore | None = None
     taking_back: TakingBack | None = None
+    lists: ListKeeper | None = None
     code_sandbox: str = "none"
     code_sandbox_image: str = ""
     power_policy_file: Path | None = None
@@ -74,6 +76,9 @@ TOOLS: dict[str, ToolChoice] = {
     "ansible.run_playbook": ToolChoice("pipecatapp.tools.ansible:create", risk=Risk.DANGER),
     "code_runner.run_python_code": ToolChoice("pipecatapp.tools.code_runner:create", risk=Risk.ACT),
     "clock.now": ToolChoice("pipecatapp.tools.clock:create"),
+    "list.add": ToolChoice("pipecatapp.tools.lists:create_add", risk=Risk.OWN),
+    "list.read": ToolChoice("pipecatapp.tools.lists:create_read"),
+    "list.remove": ToolChoice("pipecatapp.tools.lists:create_remove", risk=Risk.OWN),
     "mcp.clear_short_term_memory": ToolChoice("pipecatapp.tools.agent_status:create_clear"),
     "mcp.get_memory_summary": ToolChoice("pipecatapp.tools.agent_status:create_memory_summary"),
     "mcp.get_status": ToolChoice("pipecatapp.tools.agent_status:create_status"),

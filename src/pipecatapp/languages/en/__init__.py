@@ -8,6 +8,7 @@ from pipecatapp.languages.en import things
 from pipecatapp.languages.en.abbreviations import UNITS, is_abbreviation
 from pipecatapp.languages.en.aloud import ALOUD
 from pipecatapp.languages.en.answers import means_go_on, yes_or_no
+from pipecatapp.languages.en.lists import LISTS
 from pipecatapp.languages.en.memory_requests import MEMORY_REQUESTS
 from pipecatapp.languages.en.node_requests import NODE_REQUESTS
 from pipecatapp.languages.en.numbers import NUMBERS
@@ -35,6 +36,7 @@ LANGUAGE = Language(
     node_requests=NODE_REQUESTS,
     statements=STATEMENTS,
     places=PLACES,
+    lists=LISTS,
     shapes=SHAPES,
     everyday=Path(__file__).with_name("everyday.txt"),
 )
