@@ -23,6 +23,7 @@ from pipecatapp.memory.embedding import MODEL_NAME
 from pipecatapp.parts import Part
 from pipecatapp.ports import HealthSource
 from pipecatapp.routing import part as routing_part
+from pipecatapp.schedule import part as schedule_part
 from pipecatapp.settings import Settings
 from pipecatapp.storage import part as storage_part
 from pipecatapp.tools import part as tools_part
@@ -40,8 +41,8 @@ logger = logging.getLogger(__name__)
 # In the order in which they start; they stop the other way round. The page is there first and until the end, a turn
 # ends before whatever it uses.
 _ANSWERING = (
-    "storage", "log", "approvals", "web", "experts", "routing", "cluster", "engine", "memory", "tools", "twin", "voice",
-    "vision", "turns", "serving",
+    "storage", "log", "approvals", "schedule", "web", "experts", "routing", "cluster", "engine", "memory", "tools",
+    "twin", "voice", "vision", "turns", "serving",
 )  # fmt: skip
 ROLES = {"standalone": _ANSWERING, "edge": _ANSWERING}
 # What /health and the page list, in this order.
@@ -79,6 +80,11 @@ class Node:
         """The gate in front of what acts."""
         kept = self.storage
         return twin_part.create_approvals(self.settings, kept.approvals, kept.audit, kept.audit.verify, self.hub)
+
+    @cached_property
+    def schedule(self) -> schedule_part.SchedulePart:
+        """Timers, alarms and reminders."""
+        return schedule_part.create(self.settings, self.storage.schedule)
 
     @cached_property
     def experts(self) -> experts_part.ExpertsPart | None:
@@ -168,6 +174,7 @@ class Node:
             memory=self.memory.facts,
             taking_back=self.taking_back,
             lists=self.lists,
+            schedule=self.schedule.service,
             started=self._started,
         )
 

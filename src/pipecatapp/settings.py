@@ -105,6 +105,9 @@ class Settings(BaseSettings):
     state_dir: Path = Field(
         Path("/var/lib/pipecatapp"), description="Everything that must survive: conversations, memory, token, CA."
     )
+    ring_minutes: int = Field(
+        10, ge=1, le=120, description="How long a timer, an alarm or a reminder rings before it counts as missed."
+    )
     conversation_days: int = Field(
         365, ge=0, le=36_500, description="Days after which what was said is erased from the disk; 0: never."
     )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from re import Pattern
 from typing import Literal, Protocol
+
+from pipecatapp.languages.spoken_time import RingAnswer, SpokenChange, SpokenChoice, SpokenWhen
 
 YesOrNo = Literal["yes", "no"]
 
@@ -272,6 +275,39 @@ class Lists:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """Durations and times, as they are said to the agent and by it. What is not understood is None.
+
+    Attributes:
+        duration: the seconds of "an hour and a half".
+        change: "five minutes more", of a duration.
+        when: "next Friday at noon", "every day at seven".
+        choose: "the second one", "both".
+        answer_ring: what a whole utterance says to something that rings.
+        say_duration: seconds as "1 hour 30 minutes".
+        name_by_duration: seconds as "10-minute".
+        say_time: "5:30 in the afternoon".
+        say_day: a date, seen from another one.
+        say_moment: the date and the time, seen from now.
+        say_rule: how often (as in ``SpokenRule``), and one of the times.
+        address: "call my mum" as it is said to that person.
+    """
+
+    duration: Callable[[str], float | None]
+    change: Callable[[str], SpokenChange | None]
+    when: Callable[[str], SpokenWhen | None]
+    choose: Callable[[str], SpokenChoice | None]
+    answer_ring: Callable[[str], RingAnswer | None]
+    say_duration: Callable[[float], str]
+    name_by_duration: Callable[[float], str]
+    say_time: Callable[[datetime], str]
+    say_day: Callable[[date, date], str]
+    say_moment: Callable[[datetime, datetime], str]
+    say_rule: Callable[[str, int, Sequence[int], datetime], str]
+    address: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
     """One language.
 
@@ -303,5 +339,6 @@ class Language:
     statements: Statements
     places: Places
     lists: Lists
+    times: Times
     shapes: tuple[Shape, ...]
     everyday: Path

@@ -26,6 +26,7 @@ from pipecatapp.storage.journal import SqliteJournal
 from pipecatapp.storage.lists import Lists, ListTables
 from pipecatapp.storage.migration import drop_old_copies, erase_in_copies, take_over
 from pipecatapp.storage.retention import Retention
+from pipecatapp.storage.schedule import ScheduleStore, ScheduleTable
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +56,8 @@ class Storage(Part):
         self.folder = folder
         self.facts = facts = FactTable()
         turns, waiting, lines = ConversationTables(), ApprovalTable(), AuditTable()
-        made, listed = ChangeTable(), ListTables()
-        models = (facts, turns, waiting, lines, made, listed)
+        made, listed, due = ChangeTable(), ListTables(), ScheduleTable()
+        models = (facts, turns, waiting, lines, made, listed, due)
 
         def older(at: Path, journal: SqliteJournal) -> list[str]:
             return take_over(at, journal.path, lambda there: SqliteJournal(there, models), facts, clock())
@@ -69,6 +70,7 @@ class Storage(Part):
         self.audit = Audit(journal, lines)
         self.changes = Changes(journal, made, clock)
         self.lists = Lists(journal, listed)
+        self.schedule = ScheduleStore(journal, due, self.changes)
         self._events: EventLog | None = None
         self._retention = Retention(conversation_days, [self.expire])
 
@@ -118,6 +120,7 @@ class Storage(Part):
         self.audit.erase_now(erasure)
         self.changes.erase_now(erasure)
         self.lists.erase_now(erasure)
+        self.schedule.erase_now(erasure)
 
 
 def create(settings: Settings) -> Storage:

@@ -14,6 +14,7 @@ from pipecatapp.parts import Part
 from pipecatapp.paths import ansible_folders, mcp_servers_file, playbooks_folder
 from pipecatapp.ports import ConversationStore, FactStore, HealthSource, ToolSource, Vision
 from pipecatapp.settings import Settings
+from pipecatapp.timekeeping import Schedule
 from pipecatapp.tools.list_keeper import KIND as LISTS
 from pipecatapp.tools.list_keeper import ListKeeper
 from pipecatapp.tools.registry import TOOLS, ToolServices, ToolSet, create_tools
@@ -73,6 +74,7 @@ def create(
     memory: FactStore,
     taking_back: TakingBack,
     lists: ListKeeper,
+    schedule: Schedule,
     started: float | None = None,
 ) -> ToolsPart:
     """The tools; the arguments are those of ``ToolServices`` that do not come from the settings.
@@ -99,6 +101,7 @@ def create(
         memory=memory,
         taking_back=taking_back,
         lists=lists,
+        schedule=schedule,
         browser=WebBrowser(
             Pictures(settings.pictures), settings.browser_executable, settings.browser_allow_hosts.split(",")
         ),

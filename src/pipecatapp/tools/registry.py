@@ -16,6 +16,7 @@ from pipecatapp.choices import Choice
 from pipecatapp.domain import ComponentHealth, Risk, ToolSpec
 from pipecatapp.errors import ConfigurationError, MissingExtraError, ToolOffError, UnknownChoiceError
 from pipecatapp.ports import ConversationStore, FactStore, Tool, Vision
+from pipecatapp.timekeeping import Schedule
 
 if TYPE_CHECKING:
     from pipecatapp.tools.list_keeper import ListKeeper
@@ -50,6 +51,7 @@ class ToolServices:
     ansible: Sequence[Path] = ()
     ansible_home: Path | None = None
     node_admin: Path | None = None
+    schedule: Schedule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,9 @@ class ToolChoice(Choice):
 
 
 TOOLS: dict[str, ToolChoice] = {
+    "alarm.cancel": ToolChoice("pipecatapp.tools.schedule:create_alarm_cancel", risk=Risk.OWN),
+    "alarm.list": ToolChoice("pipecatapp.tools.schedule:create_alarm_list"),
+    "alarm.set": ToolChoice("pipecatapp.tools.schedule:create_alarm_set", risk=Risk.OWN),
     "ansible.run_playbook": ToolChoice("pipecatapp.tools.ansible:create", risk=Risk.DANGER),
     "code_runner.run_python_code": ToolChoice("pipecatapp.tools.code_runner:create", risk=Risk.ACT),
     "clock.now": ToolChoice("pipecatapp.tools.clock:create"),
@@ -90,8 +95,17 @@ TOOLS: dict[str, ToolChoice] = {
     "nodes.remove": ToolChoice("pipecatapp.tools.nodes:create_remove", risk=Risk.DANGER),
     "nodes.wake": ToolChoice("pipecatapp.tools.nodes:create_wake", risk=Risk.ACT),
     "power.set_idle_threshold": ToolChoice("pipecatapp.tools.power:create", risk=Risk.ACT),
+    "reminder.cancel": ToolChoice("pipecatapp.tools.schedule:create_reminder_cancel", risk=Risk.OWN),
+    "reminder.list": ToolChoice("pipecatapp.tools.schedule:create_reminder_list"),
+    "reminder.set": ToolChoice("pipecatapp.tools.schedule:create_reminder_set", risk=Risk.OWN),
     "ssh.run_command": ToolChoice("pipecatapp.tools.ssh:create", risk=Risk.DANGER),
     "summarizer.get_summary": ToolChoice("pipecatapp.tools.summarizer:create"),
+    "timer.cancel": ToolChoice("pipecatapp.tools.schedule:create_timer_cancel", risk=Risk.OWN),
+    "timer.change": ToolChoice("pipecatapp.tools.schedule:create_timer_change", risk=Risk.OWN),
+    "timer.list": ToolChoice("pipecatapp.tools.schedule:create_timer_list"),
+    "timer.pause": ToolChoice("pipecatapp.tools.schedule:create_timer_pause", risk=Risk.OWN),
+    "timer.resume": ToolChoice("pipecatapp.tools.schedule:create_timer_resume", risk=Risk.OWN),
+    "timer.set": ToolChoice("pipecatapp.tools.schedule:create_timer_set", risk=Risk.OWN),
     "undo": ToolChoice("pipecatapp.tools.undo:create", risk=Risk.OWN),
     "vision.get_observation": ToolChoice("pipecatapp.tools.vision:create"),
     "web_browser.click": ToolChoice("pipecatapp.tools.web_browser.tools:create_click", "browser", Risk.ACT),

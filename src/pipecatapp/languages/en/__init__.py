@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipecatapp.languages.en import things
+from pipecatapp.languages.en import durations, spoken_times, things, times
 from pipecatapp.languages.en.abbreviations import UNITS, is_abbreviation
 from pipecatapp.languages.en.aloud import ALOUD
 from pipecatapp.languages.en.answers import means_go_on, yes_or_no
@@ -18,7 +18,7 @@ from pipecatapp.languages.en.speech import SPEECH
 from pipecatapp.languages.en.statements import STATEMENTS
 from pipecatapp.languages.en.stems import stem
 from pipecatapp.languages.en.stop_words import STOP_WORDS
-from pipecatapp.languages.language import Language
+from pipecatapp.languages.language import Language, Times
 
 LANGUAGE = Language(
     code="en",
@@ -37,6 +37,20 @@ LANGUAGE = Language(
     statements=STATEMENTS,
     places=PLACES,
     lists=LISTS,
+    times=Times(
+        duration=durations.duration,
+        change=durations.change,
+        when=times.when,
+        choose=spoken_times.choose,
+        answer_ring=spoken_times.answer_ring,
+        say_duration=spoken_times.say_duration,
+        name_by_duration=spoken_times.name_by_duration,
+        say_time=spoken_times.say_time,
+        say_day=spoken_times.say_day,
+        say_moment=spoken_times.say_moment,
+        say_rule=spoken_times.say_rule,
+        address=spoken_times.address,
+    ),
     shapes=SHAPES,
     everyday=Path(__file__).with_name("everyday.txt"),
 )

@@ -1,0 +1,1 @@
+"""Timers, alarms and reminders: what comes due, and what rings until somebody answers."""

@@ -1,0 +1,62 @@
+"""The schedule, made from the settings: it looks whenever something may have come due."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from pipecatapp.errors import StorageError
+from pipecatapp.parts import Part
+from pipecatapp.schedule.clock import SystemClocks
+from pipecatapp.schedule.keeper import Keeper
+from pipecatapp.schedule.service import ScheduleService
+from pipecatapp.settings import Settings
+from pipecatapp.timekeeping import ScheduleStore
+
+log = logging.getLogger(__name__)
+
+_RETRY_S = 5.0
+
+
+class SchedulePart(Part):
+    """Timers, alarms and reminders.
+
+    Args:
+        service: keeps them.
+    """
+
+    def __init__(self, service: ScheduleService) -> None:
+        self.service = service
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        service.keeper.on_change(self._changed.set)
+
+    async def start(self) -> None:
+        """Begin to look, in the background."""
+        self._task = asyncio.create_task(self._work(), name="what comes due")
+
+    async def stop(self) -> None:
+        """End it. What rings goes on ringing at the next start."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _work(self) -> None:
+        while True:
+            self._changed.clear()
+            try:
+                wait = await self.service.keeper.step()
+            except StorageError as error:
+                log.error("what comes due cannot be read, it is tried again: %s", error)
+                wait = _RETRY_S
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
+
+
+def create(settings: Settings, store: ScheduleStore) -> SchedulePart:
+    """The schedule over what is stored."""
+    return SchedulePart(ScheduleService(Keeper(store, SystemClocks(), ring_s=settings.ring_minutes * 60)))
