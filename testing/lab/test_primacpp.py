@@ -12,7 +12,7 @@ import pytest
 
 from pipecatapp.paths import CHECKOUT
 from testing.lab.lab import Lab
-from testing.lab.watch import wait_until
+from testing.lab.node import wait_until
 
 SOURCE = os.environ.get("PRIMACPP_SOURCE", "")
 pytestmark = [
