@@ -161,6 +161,22 @@ def shown(lab: Lab, program: str) -> set[str]:
     return {done.output for done in looked}
 
 
+def state(lab: Lab, node: str) -> str:
+    """What a node's programs know about the job, for a person who looks for a fault."""
+    commands = (
+        ("nomad", "job", "status", "web"),
+        ("nomad", "node", "status"),
+        ("nomad", "server", "members"),
+        ("consul", "operator", "raft", "list-peers"),
+        ("consul", "catalog", "nodes", "-service=web"),
+        ("journalctl", "-u", "nomad", "-u", "consul", "-n", "80", "--no-pager"),
+    )
+    programs = [
+        lab.run(node, "sh", "-c", 'PATH=/usr/local/bin:$PATH exec "$@"', "sh", *command) for command in commands
+    ]
+    return "\n".join(f"$ {' '.join(words)}\n{done.output}" for words, done in zip(commands, programs, strict=True))
+
+
 def others(name: str) -> list[str]:
     return [node for node in SERVERS if node != name]
 
@@ -257,9 +273,14 @@ def test_a_job_of_a_machine_that_is_cut_off_runs_elsewhere(lab: Lab) -> None:
     (lost,) = passing(lab, "n1", "web")
     watcher = others(lost)[0]
     lab[lost].cut_off()
-    took = wait_until("web elsewhere", lambda: passing(lab, watcher, "web") not in ([], [lost]), 300)
-    print(f"elsewhere after {took:.1f} s")
-    lab[lost].reconnect()
+    try:
+        took = wait_until("web elsewhere", lambda: passing(lab, watcher, "web") not in ([], [lost]), 300)
+        print(f"elsewhere after {took:.1f} s")
+    except TimeoutError:
+        print(state(lab, watcher))
+        raise
+    finally:
+        lab[lost].reconnect()
     wait_until("the machine back", lambda: ready(lab, watcher) == {"n1", "n2", "n3"}, 180)
     wait_until("one of it", lambda: len(passing(lab, watcher, "web")) == 1, 180)
 

@@ -1,12 +1,13 @@
 """prima.cpp on real machines: one builds, its like takes it, and a ring of both makes tokens.
 
-``PRIMACPP_SOURCE`` names a clone of prima.cpp; without one these are skipped.
+``PRIMACPP_SOURCE`` names a clone of prima.cpp, whose newest commit is built; without one these are skipped.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -23,12 +24,17 @@ pytestmark = [
 
 NODES = {"controller_nodes": ["n1"], "worker_nodes": ["n2"]}
 CURRENT = "/opt/primacpp/current"
-WANTED = {"primacpp_enabled": True, "primacpp_source": SOURCE}
+
+
+def wanted() -> dict[str, object]:
+    """The role's variables."""
+    commit = subprocess.run(["git", "-C", SOURCE, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    return {"primacpp_enabled": True, "primacpp_source": SOURCE, "primacpp_commit": commit.stdout.strip()}
 
 
 def run(lab: Lab, *options: str, **variables: object) -> tuple[int, str]:
     """The role on both; how much changed, and what was said."""
-    extra = json.dumps({**WANTED, **variables})
+    extra = json.dumps({**wanted(), **variables})
     play = lab.play("playbook.yaml", NODES, "--tags", "primacpp", "-e", extra, *options, limit_s=2400).succeeded()
     return play.changed, play.output
 
@@ -90,6 +96,17 @@ def test_a_ring_of_both_makes_tokens(lab: Lab) -> None:
             lab.run(node, "systemctl", "kill", "-s", "KILL", "ring")
 
 
+def test_where_the_build_fails_those_that_wait_for_it_say_so(lab: Lab) -> None:
+    extra = json.dumps({**wanted(), "primacpp_flags": "-march=no-such-cpu"})
+
+    play = lab.play("playbook.yaml", NODES, "--tags", "primacpp", "-e", extra)
+
+    assert play.code != 0
+    assert "n1, which builds prima.cpp for machines like this one, failed" in play.output
+    for node in ("n1", "n2"):  # what was there before is used further
+        assert lab.run(node, "test", "-x", f"{CURRENT}/llama-server").code == 0
+
+
 def test_other_flags_have_it_built_again_and_the_old_one_goes(lab: Lab) -> None:
     before = built(lab, "n1")
 
@@ -101,7 +118,7 @@ def test_other_flags_have_it_built_again_and_the_old_one_goes(lab: Lab) -> None:
 
 
 def test_a_commit_that_is_not_named_in_full_is_refused(lab: Lab) -> None:
-    extra = json.dumps({**WANTED, "primacpp_commit": "bdf9d8e"})
+    extra = json.dumps({**wanted(), "primacpp_commit": "bdf9d8e"})
     play = lab.play("playbook.yaml", NODES, "--tags", "primacpp", "-e", extra)
     assert play.code != 0
     assert "primacpp_commit is bdf9d8e, which can mean several commits" in play.output
