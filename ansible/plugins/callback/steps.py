@@ -234,10 +234,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._line(result, verb, took)
         else:
             self._note(f"  ok {took:.1f} s")
-        shown = result.result.get("msg") if result.task.action.endswith("debug") else None
-        if shown:
-            for line in shown if isinstance(shown, list) else str(shown).splitlines():
-                self._say(f"      {line}")
+        if result.task.action.endswith("debug"):
+            for one in result.result.get("results", [result.result]):
+                shown = one.get("msg", "")
+                for line in shown if isinstance(shown, list) else str(shown).splitlines():
+                    self._say(f"      {line}")
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         """A task had nothing to do, or is a command that a dry run leaves out."""
