@@ -224,6 +224,8 @@ class Node:
             runner=self.turns.runner,
             voice=self.voice,
             memory=facts,
+            lists=self.lists,
+            taking_back=self.taking_back,
             states=memory_part.create_states(facts, self.storage, agent.reread),
             camera=self.vision.watcher,
             experts=self.experts.directory if self.experts is not None else None,

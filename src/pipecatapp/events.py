@@ -179,6 +179,14 @@ class MemoryChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnChanged(Event):
+    """Something of the agent's own is not as it was: ``what`` names it (``lists``, ``changes``), for who shows it."""
+
+    type: ClassVar[str] = "own"
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation(Event):
     """The set of things that the camera sees changed; the picture is at ``GET /api/camera/picture``."""
 
@@ -255,6 +263,6 @@ EVENT_TYPES: dict[str, type[Event]] = {
     for cls in (
         StateChanged, PartialTranscript, UserMessage, AssistantDelta, AssistantSpoke, AssistantMessage,
         ToolStarted, ToolProgress, ToolFinished, ApprovalRequested, ApprovalDecided, AuditRecorded, MemoryChanged,
-        Observation, ExpertsChanged, TurnFinished, ConversationCleared, HealthChanged, ErrorSpoken, LogLine,
+        OwnChanged, Observation, ExpertsChanged, TurnFinished, ConversationCleared, HealthChanged, ErrorSpoken, LogLine,
     )
 }  # fmt: skip

@@ -23,7 +23,10 @@ from pipecatapp.ports import ChatChunk, ChatRequest, ConversationStore, ModelPro
 from pipecatapp.registration import Registration
 from pipecatapp.storage.event_log import EventLog
 from pipecatapp.storage.part import Storage
+from pipecatapp.tools.list_keeper import KIND as LISTS
+from pipecatapp.tools.list_keeper import ListKeeper
 from pipecatapp.tools.memory import Forget, Remember
+from pipecatapp.tools.undo import TakingBack
 from pipecatapp.twin.act.approvals import LIFETIME_S, ApprovalGate
 from pipecatapp.twin.act.audit import Auditor
 from pipecatapp.twin.agent import Agent
@@ -34,6 +37,7 @@ from pipecatapp.web.cors import parse_cors
 from pipecatapp.web.health import HealthBoard
 from pipecatapp.web.hosts import allowed_names, parse_allowed, parse_proxies
 from pipecatapp.web.metrics import Metrics
+from pipecatapp.web.part import tell_changes
 from pipecatapp.web.server import create_app
 from pipecatapp.web.services import WebServices
 from pipecatapp.web.serving import Servers
@@ -238,6 +242,10 @@ class Mission:
         self.hub = EventHub(event_log, version="test")
         self.storage = Storage(self.state_dir)
         store, audit = self.storage.conversations, self.storage.audit
+        self.lists = ListKeeper(self.storage.lists, self.storage.changes)
+        self.taking_back = TakingBack(self.storage.changes)
+        self.taking_back.let(LISTS, self.lists.take_back)
+        tell_changes(self.storage.journal, self.hub)
         auditor = Auditor(audit, self.hub)
         self.gate = ApprovalGate(self.storage.approvals, auditor, self.hub, lifetime_s=self.lifetime_s)
         self.memory = FaissMemory(self.state_dir, self.storage.journal, self.storage.facts, None, sink=self.hub)
@@ -272,6 +280,8 @@ class Mission:
             completions=self.agent,
             memory=self.memory,
             states=states,
+            lists=self.lists,
+            taking_back=self.taking_back,
             approvals=self.agent,
             external_calls=self.agent.external_calls,
             audit=audit,

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Page, expect
 
-from pipecatapp.domain import CameraView, ComponentHealth, ToolCall
+from pipecatapp.domain import CameraView, ComponentHealth, NamedList, ToolCall
 from pipecatapp.errors import ModelNotReadyError
 from pipecatapp.ports import ToolContext
 from pipecatapp.registration import Registration
@@ -134,6 +134,7 @@ async def test_every_tab_of_the_details(
     mission: Mission, open_page: OpenPage, viewport: dict[str, int], theme: str
 ) -> None:
     await mission.memory.add("The cat is called Minka.")
+    await mission.lists.add(NamedList("shopping", "shopping"), ["milk", "eggs"])
     mission.camera.state = CameraView(True, "/dev/video0", "yolov8", "A cup.", ("cup",), 1.0, "it is unplugged")
     mission.camera.image = JPEG
     call = ToolCall("c", "ssh.run_command", {"host": "node3", "command": "df -h"})
@@ -148,6 +149,7 @@ async def test_every_tab_of_the_details(
 
     for name, content in (
         ("Tools", "#tool-list summary"),
+        ("Lists", ".list-text"),
         ("Memory", "#memory-list .fact"),
         ("Camera", "#camera-trouble"),
         ("Experts", "#experts table"),
@@ -159,6 +161,9 @@ async def test_every_tab_of_the_details(
         if name in ("Tools", "Audit"):
             await page.locator(content).first.click()
         findings[name] = await serious(page)
+        if name == "Lists":
+            await page.get_by_role("button", name="Edit: milk").click()
+            findings["an item that is edited"] = await serious(page)
         if name == "Memory":
             await page.get_by_role("button", name="Edit: The cat").click()
             await expect(page.locator(".past")).not_to_be_empty()

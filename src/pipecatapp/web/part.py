@@ -6,16 +6,22 @@ import asyncio
 import json
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pipecatapp import __version__
+from pipecatapp.events import OwnChanged
 from pipecatapp.hub import EventHub
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.states import States
 from pipecatapp.parts import Part
 from pipecatapp.settings import Settings
 from pipecatapp.storage.atomic import replace_file
+from pipecatapp.storage.journal import SqliteJournal
 from pipecatapp.storage.part import Storage
+from pipecatapp.tools.list_keeper import ListKeeper
+from pipecatapp.tools.undo import TakingBack
 from pipecatapp.twin.agent import Agent
 from pipecatapp.web.auth import Access, load_token
 from pipecatapp.web.cors import parse_cors
@@ -27,6 +33,8 @@ from pipecatapp.web.server import create_app
 from pipecatapp.web.services import CameraPanel, ExpertTable, Runner, VoiceEndpoint, WebServices
 from pipecatapp.web.serving import Servers
 from pipecatapp.web.tls import LocalAuthority
+
+_SHOWN = ("lists", "changes")  # topics of the journal
 
 
 class LogPart(Part):
@@ -109,6 +117,8 @@ def create(
     voice: VoiceEndpoint,
     memory: FaissMemory,
     states: States,
+    lists: ListKeeper,
+    taking_back: TakingBack,
     camera: CameraPanel,
     experts: ExpertTable | None,
     board: HealthBoard,
@@ -130,6 +140,8 @@ def create(
         completions=agent,
         memory=memory,
         states=states,
+        lists=lists,
+        taking_back=taking_back,
         experts=experts,
         choose=agent.choose,
         chosen=agent.chosen,
@@ -151,6 +163,7 @@ def create(
         cors_origins=parse_cors(settings.web_cors_origins),
         version=__version__,
     )
+    tell_changes(storage.journal, hub)
     servers = Servers(
         create_app(services),
         settings.web_host,
@@ -162,6 +175,16 @@ def create(
         proxies=parse_proxies(settings.web_trusted_proxies),
     )
     return WebPart(servers, hub)
+
+
+def tell_changes(journal: SqliteJournal, hub: EventHub) -> None:
+    """From now on the pages hear when what they show of the agent's own has changed."""
+    for topic in _SHOWN:
+
+        def tell(_: Mapping[str, Any], what: str = topic) -> None:
+            hub.emit(OwnChanged(what=what))
+
+        journal.follow(topic, tell)
 
 
 def create_serving(settings: Settings, servers: Servers) -> ServingPart:

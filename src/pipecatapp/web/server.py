@@ -24,6 +24,7 @@ from pipecatapp.web.routes import (
     camera,
     experts,
     health,
+    lists,
     memory,
     openai,
     pages,
@@ -64,6 +65,7 @@ def create_app(services: WebServices) -> FastAPI:
     app.include_router(api.create_router(services))
     app.include_router(camera.create_router(services))
     app.include_router(memory.create_router(services))
+    app.include_router(lists.create_router(services))
     app.include_router(state.create_router(services))
     app.include_router(backup.create_router(services))
     app.include_router(experts.create_router(services))

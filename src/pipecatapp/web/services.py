@@ -15,6 +15,8 @@ from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.states import States
 from pipecatapp.ports import AS_USUAL, AnswerOptions, AuditLog
 from pipecatapp.storage.event_log import EventLog
+from pipecatapp.tools.list_keeper import ListKeeper
+from pipecatapp.tools.undo import TakingBack
 from pipecatapp.twin.turn_progress import TurnProgress
 from pipecatapp.web.auth import Access
 from pipecatapp.web.health import HealthBoard
@@ -120,6 +122,8 @@ class WebServices:
     completions: Completions
     memory: FaissMemory
     states: States
+    lists: ListKeeper
+    taking_back: TakingBack
     approvals: Approvals
     external_calls: ExternalCalls
     audit: AuditLog

@@ -19,6 +19,7 @@ import * as drawer from "./drawer.js";
 import * as experts from "./experts.js";
 import * as keys from "./keys.js";
 import { Link } from "./link.js";
+import * as lists from "./lists.js";
 import * as log from "./log.js";
 import * as memory from "./memory.js";
 import * as memoryStates from "./memory_states.js";
@@ -38,6 +39,7 @@ for (const part of [
   costs,
   tools,
   toolList,
+  lists,
   memory,
   memoryStates,
   audit,

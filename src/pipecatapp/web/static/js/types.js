@@ -29,6 +29,7 @@
  * @property {string} [component]
  * @property {string} [reason]
  * @property {number | null} [progress]
+ * @property {string} [what]
  * @property {string} [level]
  * @property {string} [logger]
  * @property {string} [message]
