@@ -14,7 +14,7 @@ import ipaddress
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -167,6 +167,7 @@ class NatsHouse:
         folder.mkdir(parents=True, exist_ok=True)
         self.ca, self.certificate, self.key = (folder / name for name in ("ca.pem", "nats.pem", "nats.key"))
         _make_certificates(self, hosts)
+        self._apart: set[str] = set()
         self.servers = [NatsServer(self, f"n{number}", host) for number, host in enumerate(hosts, 1)]
 
     def __iter__(self) -> Iterator[NatsServer]:
@@ -183,11 +184,40 @@ class NatsHouse:
             await server.start()
         for server in self.servers:
             await server.ready()
+        if len(self.servers) > 1:
+            await self._led()
+
+    async def _led(self) -> None:
+        """Wait for a leader that hears all: until then streams have no place."""
+        async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False, timeout=2) as http:
+            while True:
+                for server in self.servers:
+                    about = (await http.get(f"http://{server.host}:{server.monitor_port}/jsz")).json()
+                    heard = [peer for peer in about["meta_cluster"].get("replicas") or [] if peer.get("current")]
+                    if len(heard) == len(self.servers) - 1:
+                        return
+                await asyncio.sleep(0.05)
 
     async def stop(self) -> None:
         """Kill all."""
         for server in self.servers:
             await server.stop()
+
+    async def split(self, half: Sequence[NatsServer]) -> None:
+        """Have these speak with each other and with none of the rest, which go on as they are."""
+        self._apart |= {server.name for server in half}
+        await self._again(half)
+
+    async def join(self, half: Sequence[NatsServer]) -> None:
+        """Have these speak with all again."""
+        self._apart -= {server.name for server in half}
+        await self._again(half)
+
+    async def _again(self, half: Sequence[NatsServer]) -> None:
+        for server in half:
+            await server.stop()
+        for server in half:
+            await server.start()
 
     def configuration(self, server: NatsServer) -> str:
         """The role's, for one of them."""
@@ -207,6 +237,8 @@ class NatsHouse:
             "nats_servers": [each.name for each in self.servers],
             "nats_members": {each.name: each.host for each in self.servers},
         }
+        if server.name in self._apart:
+            secrets["route_password"] = "another-password"
         text = template.render(values)
         text = text.replace("0.0.0.0:", f"{server.host}:").replace("/etc/nats/tls/", f"{self.folder}/")
         return self._change(

@@ -26,6 +26,7 @@ PipecatAppError
 ├── StorageError            what must survive a restart could not be written or read
 │   ├── InUseError          another process has it; stop that one, or ask it
 │   ├── StaleAppendError    another writer was first, or has taken over: read again, or stop
+│   ├── NotSavedError       most of the PCs that keep the journal do not answer, or another one is active
 │   └── CompactedError      what is asked for of the journal is only there as a snapshot
 └── SpeechError             speech recognition or synthesis failed
 """
@@ -145,6 +146,10 @@ class InUseError(StorageError):
 
 class StaleAppendError(StorageError):
     """The journal has an event, or a term, that the writer does not know: nothing was appended."""
+
+
+class NotSavedError(StorageError):
+    """The journal lies on several PCs, and this one may not say now that something is saved. The text says why."""
 
 
 class CompactedError(StorageError):

@@ -333,10 +333,19 @@ class SqliteJournal:
         body = json.dumps(event.body, ensure_ascii=False, separators=(",", ":"))
         # A lone surrogate is text to Python, and no text to SQLite.
         body = body.encode("utf-8", "replace").decode()
-        database.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (sequence, self._term, event.topic, body))
-        self._models[event.topic].apply(database, json.loads(body))
-        database.execute("INSERT OR REPLACE INTO positions VALUES (?, ?)", (event.topic, sequence))
+        entry = JournalEntry(sequence, self._term, JournalEvent(event.topic, json.loads(body)))
+        self._write(database, entry, body)
+        self._agree(database, entry)
         return sequence
+
+    def _write(self, database: Database, entry: JournalEntry, body: str) -> None:
+        topic = entry.event.topic
+        database.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (entry.sequence, entry.term, topic, body))
+        self._models[topic].apply(database, entry.event.body)
+        database.execute("INSERT OR REPLACE INTO positions VALUES (?, ?)", (topic, entry.sequence))
+
+    def _agree(self, database: Database, entry: JournalEntry) -> None:
+        """Where others have to have the event before it counts: raises, and nothing happened, when they have not."""
 
     def _head(self) -> int:
         row = self.database.one("SELECT coalesce(max(sequence), 0) FROM events")

@@ -7,11 +7,13 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any, Literal
 
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.parts import Part
+from pipecatapp.ports import HealthSource
 from pipecatapp.settings import Settings
 from pipecatapp.storage.approvals import Approvals, ApprovalTable
 from pipecatapp.storage.atomic import create_file
@@ -25,6 +27,10 @@ from pipecatapp.storage.fact_table import FactTable
 from pipecatapp.storage.journal import SqliteJournal
 from pipecatapp.storage.lists import Lists, ListTables
 from pipecatapp.storage.migration import drop_old_copies, erase_in_copies, take_over
+from pipecatapp.storage.replication.lease import Lease, LeaseTimes
+from pipecatapp.storage.replication.link import Access, Link
+from pipecatapp.storage.replication.replica import ReplicatedJournal
+from pipecatapp.storage.replication.replication import Replication
 from pipecatapp.storage.retention import Retention
 from pipecatapp.storage.schedule import ScheduleStore, ScheduleTable
 
@@ -42,6 +48,9 @@ class Storage(Part):
         conversation_days: how long what was said is kept; 0: for ever.
         clock: seconds since 1970.
         connect, errors: how the database is opened; tests put a disk there that crashes.
+        access: the servers that have the journal, too; None: it is this PC's alone.
+        name: this PC's, for the others.
+        times, replication: of ``Lease`` and ``Replication``.
     """
 
     def __init__(
@@ -52,6 +61,10 @@ class Storage(Part):
         clock: Callable[[], float] = time.time,
         connect: Connect | None = None,
         errors: tuple[type[Exception], ...] = (sqlite3.Error,),
+        access: Access | None = None,
+        name: str = "",
+        times: LeaseTimes | None = None,
+        **replication: Any,
     ) -> None:
         self.folder = folder
         self.facts = facts = FactTable()
@@ -62,9 +75,14 @@ class Storage(Part):
         def older(at: Path, journal: SqliteJournal) -> list[str]:
             return take_over(at, journal.path, lambda there: SqliteJournal(there, models), facts, clock())
 
-        self.journal = journal = SqliteJournal(
+        kind = SqliteJournal if access is None else ReplicatedJournal
+        self.journal = journal = kind(
             folder, models, older=older if connect is None else None, connect=connect, errors=errors, clock=clock
         )
+        self.replication: Replication | None = None
+        if access is not None and isinstance(journal, ReplicatedJournal):
+            link = Link(access)
+            self.replication = Replication(journal, link, Lease(link, name, times), **replication)
         self.conversations = Conversations(journal, turns, clock)
         self.approvals = Approvals(journal, waiting)
         self.audit = Audit(journal, lines)
@@ -82,13 +100,32 @@ class Storage(Part):
         return self._events
 
     async def start(self) -> None:
-        """Erase what is too old, now and daily, in the background."""
+        """Follow the other PCs, and erase what is too old, now and daily; in the background."""
+        if self.replication is not None:
+            await self.replication.start()
         self._retention.start()
 
     async def stop(self) -> None:
         """Let go of the files."""
         await self._retention.stop()
+        if self.replication is not None:
+            await self.replication.stop()
         await self.journal.close()
+
+    @property
+    def health(self) -> Mapping[str, HealthSource]:
+        """The component ``journal``, where others have it, too."""
+        return {} if self.replication is None else {"journal": self.replication}
+
+    @property
+    def state(self) -> Literal["active", "standby", "cut_off", "alone"]:
+        """What this PC is among those that have the journal."""
+        return "alone" if self.replication is None else self.replication.state
+
+    def on_leading(self, then: Callable[[bool], Awaitable[None]]) -> None:
+        """``then`` is called when this PC becomes the active one (``Replication.on_leading``)."""
+        if self.replication is not None:
+            self.replication.on_leading(then)
 
     async def copy_journal(self) -> Path:
         """Write the journal as it is, without what was deleted, into a file beside it; whoever takes it removes it."""
@@ -100,6 +137,8 @@ class Storage(Part):
 
     async def expire(self, days: int) -> None:
         """Erase turns and events that are older than so many days (0: none), and old files whose time is over."""
+        if self.state not in ("alone", "active"):
+            days = 0  # the active one does it
         if days and (gone := await self.conversations.expire(days)):
             log.info("erased %d turns that were older than %d days", gone, days)
         if self._events is not None:
