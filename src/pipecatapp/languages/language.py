@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from re import Pattern
 from typing import Literal, Protocol
 
+from pipecatapp.languages.calculation import Piece, Share
+from pipecatapp.languages.measure import Measured
 from pipecatapp.languages.spoken_time import RingAnswer, SpokenChange, SpokenChoice, SpokenWhen
 
 YesOrNo = Literal["yes", "no"]
@@ -308,6 +311,25 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """Quantities and units, by the names that pint has for them.
+
+    Attributes:
+        quantity: what "eight ounces of milk" measures. Raises UnknownUnitError.
+        unit: the unit of a name. Raises UnknownUnitError.
+        say_unit: how a unit is called behind a number.
+        reading: which of several units of a name is meant ("US cups"); empty where there is but one.
+        density: grams in a millilitre of a thing, about; None where it is not known.
+    """
+
+    quantity: Callable[[str], Measured]
+    unit: Callable[[str], str]
+    say_unit: Callable[[str, Decimal], str]
+    reading: Callable[[str], str]
+    density: Callable[[str], Decimal | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
     """One language.
 
@@ -320,6 +342,7 @@ class Language:
         is_abbreviation: whether a token with its full stop ("Dr.", "J.") is an abbreviation: no sentence ends there.
         stop_words: see there, like the rest.
         shapes: what is written in a request and is no word.
+        read_calculation: the pieces of "18 percent of 240". Raises UnknownWordError for what is none.
         everyday: the file of what everyday words are about (tools/choice/everyday.py).
     """
 
@@ -339,6 +362,8 @@ class Language:
     statements: Statements
     places: Places
     lists: Lists
+    measures: Measures
+    read_calculation: Callable[[str], Sequence[Piece] | Share]
     times: Times
     shapes: tuple[Shape, ...]
     everyday: Path

@@ -8,7 +8,9 @@ from pipecatapp.languages.en import durations, spoken_times, things, times
 from pipecatapp.languages.en.abbreviations import UNITS, is_abbreviation
 from pipecatapp.languages.en.aloud import ALOUD
 from pipecatapp.languages.en.answers import means_go_on, yes_or_no
+from pipecatapp.languages.en.arithmetic import read as read_calculation
 from pipecatapp.languages.en.lists import LISTS
+from pipecatapp.languages.en.measures import MEASURES
 from pipecatapp.languages.en.memory_requests import MEMORY_REQUESTS
 from pipecatapp.languages.en.node_requests import NODE_REQUESTS
 from pipecatapp.languages.en.numbers import NUMBERS
@@ -37,6 +39,8 @@ LANGUAGE = Language(
     statements=STATEMENTS,
     places=PLACES,
     lists=LISTS,
+    measures=MEASURES,
+    read_calculation=read_calculation,
     times=Times(
         duration=durations.duration,
         change=durations.change,
