@@ -46,7 +46,7 @@ _ANSWERING = (
 )  # fmt: skip
 ROLES = {"standalone": _ANSWERING, "edge": _ANSWERING}
 # What /health and the page list, in this order.
-_REPORTING = ("engine", "voice", "memory", "tools", "experts", "vision")
+_REPORTING = ("engine", "storage", "voice", "memory", "tools", "experts", "vision")
 
 
 class Node:
@@ -63,7 +63,17 @@ class Node:
     @cached_property
     def storage(self) -> storage_part.Storage:
         """What lies in the state folder."""
-        return storage_part.create(self.settings)
+        storage = storage_part.create(self.settings)
+        storage.on_leading(self._reread)
+        return storage
+
+    async def _reread(self, whole: bool) -> None:
+        """This PC is the active one now: what lies in memory is what others wrote."""
+        if whole:
+            await self.memory.facts.reread()
+        await self.approvals.gate.reread()
+        await self.schedule.service.keeper.reread()
+        await self.twin.agent.reread_all()
 
     @cached_property
     def hub(self) -> EventHub:
@@ -84,7 +94,8 @@ class Node:
     @cached_property
     def schedule(self) -> schedule_part.SchedulePart:
         """Timers, alarms and reminders."""
-        return schedule_part.create(self.settings, self.storage.schedule)
+        kept = self.storage
+        return schedule_part.create(self.settings, kept.schedule, lambda: kept.state == "standby")
 
     @cached_property
     def experts(self) -> experts_part.ExpertsPart | None:

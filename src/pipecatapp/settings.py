@@ -131,6 +131,16 @@ class Settings(BaseSettings):
         "", description="Consul agent that knows the experts, `host:port` or `https://host:port`; empty: no discovery."
     )
     consul_http_token: str = Field("", description="ACL token for Consul, if it wants one.")
+    nats_servers: str = Field(
+        "",
+        description="Servers of NATS that have the journal, too, comma separated (`tls://node1:4222`): what is said is "
+        "saved once more than half of them have it, and another PC can go on. Empty: this PC alone.",
+    )
+    nats_user: str = Field("app", description="The agent's account there.")
+    nats_password: str = Field("", description="Its password.")
+    nats_ca: Path | None = Field(None, description="The authority of the servers' certificates, a file; empty: no TLS.")
+    nats_certificate: Path | None = Field(None, description="This PC's certificate of that authority, a file.")
+    nats_key: Path | None = Field(None, description="The key of this certificate, a file.")
     external_experts_file: Path | None = Field(
         None,
         description="Further experts on any OpenAI-compatible server: name, url, model, api_key_env, description.",
@@ -172,6 +182,8 @@ class Settings(BaseSettings):
             raise ValueError("TOOL_MODE=remote needs TOOL_SERVER_URL")
         if self.node_role == "edge" and self.llm_url is None and not self.consul_http_addr:
             raise ValueError("NODE_ROLE=edge needs LLM_URL or CONSUL_HTTP_ADDR: an edge node has no engine of its own")
+        if self.nats_servers and any(url.startswith("tls://") for url in self.journal_servers) and self.nats_ca is None:
+            raise ValueError("NATS_SERVERS with tls:// need NATS_CA, the authority of their certificates")
         if self.run_local_llm and self.llm_url is not None:
             raise ValueError("RUN_LOCAL_LLM=true and LLM_URL exclude each other")
         return self
@@ -180,6 +192,11 @@ class Settings(BaseSettings):
     def consul(self) -> str:
         """The Consul agent to find experts with; empty: none, also where ``LLM_URL`` names the only server."""
         return self.consul_http_addr if self.llm_url is None or self.own_engine else ""
+
+    @property
+    def journal_servers(self) -> tuple[str, ...]:
+        """``NATS_SERVERS`` as a list."""
+        return tuple(url.strip() for url in self.nats_servers.split(",") if url.strip())
 
     @property
     def own_engine(self) -> bool:

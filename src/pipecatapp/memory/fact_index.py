@@ -90,6 +90,12 @@ class FactIndex:
         self.complete()
         return notices
 
+    def reread(self) -> None:
+        """All facts are others now: read them as at the beginning. Raises StorageError."""
+        self._read_table()
+        self.build()
+        self.complete()
+
     # ``open`` in three steps: with many facts the second takes seconds, and is for no thread that others wait for.
 
     def read(self) -> None:

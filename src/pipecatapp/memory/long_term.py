@@ -111,6 +111,12 @@ class FaissMemory:
         if self._starting is not None:
             await asyncio.wait([self._starting])
 
+    async def reread(self) -> None:
+        """All facts are others now: go on with those that are stored. Raises StorageError."""
+        await self._ready()
+        await self._journal.run(self._index.reread)
+        self._changed("loaded", "")
+
     async def close(self) -> None:
         """Stop the background work and save the index. The journal stays open."""
         await self._ready()

@@ -128,6 +128,15 @@ class Keeper:
         if rebased:
             await self._happen(rebased)
 
+    async def reread(self) -> None:
+        """Another agent wrote to the store: go on with what is there. Raises StorageError."""
+        async with self.lock:
+            self._loaded = False
+            self._unsaved.clear()
+            await self.load()
+        for listener in self._listeners:
+            listener()
+
     # What happens by itself.
 
     async def step(self) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 
 from pipecatapp.errors import StorageError
@@ -24,10 +25,12 @@ class SchedulePart(Part):
 
     Args:
         service: keeps them.
+        elsewhere: whether another PC of the house keeps them now: it rings.
     """
 
-    def __init__(self, service: ScheduleService) -> None:
+    def __init__(self, service: ScheduleService, elsewhere: Callable[[], bool] = lambda: False) -> None:
         self.service = service
+        self._elsewhere = elsewhere
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         service.keeper.on_change(self._changed.set)
@@ -48,7 +51,7 @@ class SchedulePart(Part):
         while True:
             self._changed.clear()
             try:
-                wait = await self.service.keeper.step()
+                wait = _RETRY_S if self._elsewhere() else await self.service.keeper.step()
             except StorageError as error:
                 log.error("what comes due cannot be read, it is tried again: %s", error)
                 wait = _RETRY_S
@@ -57,6 +60,6 @@ class SchedulePart(Part):
                     await self._changed.wait()
 
 
-def create(settings: Settings, store: ScheduleStore) -> SchedulePart:
-    """The schedule over what is stored."""
-    return SchedulePart(ScheduleService(Keeper(store, SystemClocks(), ring_s=settings.ring_minutes * 60)))
+def create(settings: Settings, store: ScheduleStore, elsewhere: Callable[[], bool] = lambda: False) -> SchedulePart:
+    """The schedule over what is stored; ``elsewhere``: whether another PC of the house keeps it now."""
+    return SchedulePart(ScheduleService(Keeper(store, SystemClocks(), ring_s=settings.ring_minutes * 60)), elsewhere)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import socket
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -169,7 +170,20 @@ def create(settings: Settings) -> Storage:
         ConfigurationError: it cannot be written.
     """
     _prepare(settings.state_dir)
-    return Storage(settings.state_dir, conversation_days=settings.conversation_days)
+    access = Access(
+        settings.journal_servers,
+        settings.nats_user,
+        settings.nats_password,
+        settings.nats_ca,
+        settings.nats_certificate,
+        settings.nats_key,
+    )
+    return Storage(
+        settings.state_dir,
+        conversation_days=settings.conversation_days,
+        access=access if access.servers else None,
+        name=socket.gethostname(),
+    )
 
 
 def _prepare(folder: Path) -> None:

@@ -246,6 +246,10 @@ class Agent:
         """Take turns that concern what is forgotten out of the open conversations."""
         self._conversations.erase(forgotten)
 
+    async def reread_all(self) -> None:
+        """Another agent went on with the conversations: what is stored of them counts."""
+        await self._conversations.reread_all()
+
     async def reread(self, conversation: str) -> None:
         """What is stored of this conversation was replaced: go on with that, and show it."""
         state = await self._conversations.open(conversation)

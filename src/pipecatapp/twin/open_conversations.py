@@ -127,6 +127,15 @@ class OpenConversations:
         """Go on with what is stored now."""
         state.history.become(await self._read(state.id))
 
+    async def reread_all(self) -> None:
+        """Another agent wrote to the store: go on with what is there."""
+        for name, state in list(self._open.items()):
+            if state.idle:
+                del self._open[name]
+            else:
+                async with state.turn():
+                    await self.reread(state)
+
     def erase(self, forgotten: Forgotten) -> None:
         """Let nobody be reminded of turns that concern what is forgotten."""
         for state in self._open.values():

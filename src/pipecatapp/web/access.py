@@ -56,6 +56,7 @@ GUEST = "guest"
 # What the login page is made of. /health is asked by supervisors, and tells strangers next to nothing.
 PUBLIC_PATHS = frozenset(
     {
+        "/active",
         "/health",
         "/login",
         "/logout",

@@ -135,14 +135,18 @@ class ConnectionTable:
         connection.close()
 
     def _most(self, address: str) -> int:
-        if self._proxies and (parsed := _parse(address)) is not None and any(parsed in net for net in self._proxies):
+        if (
+            self._proxies
+            and (parsed := parse_address(address)) is not None
+            and any(parsed in net for net in self._proxies)
+        ):
             return self.limits.strangers
         return self.limits.strangers_per_network
 
 
 def network_of(address: str) -> str:
     """What counts as one address: of IPv6 a whole /64, since one machine may take all of them."""
-    parsed = _parse(address)
+    parsed = parse_address(address)
     if parsed is None:
         return address
     if isinstance(parsed, ipaddress.IPv4Address) or parsed.is_link_local or parsed.is_loopback:
@@ -150,7 +154,8 @@ def network_of(address: str) -> str:
     return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
 
 
-def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def parse_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address of a connection; an IPv4 one in IPv6's form as what it is. None where it is none."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -131,6 +131,7 @@ def create(
     token = load_token(settings.state_dir)
     authority = LocalAuthority(settings.state_dir / "tls") if settings.web_tls_port else None
     allowed = parse_allowed(settings.web_allowed_hosts)
+    proxies = parse_proxies(settings.web_trusted_proxies)
     services = WebServices(
         access=Access(token, sessions_file=settings.state_dir / "sessions.json"),
         hub=hub,
@@ -146,6 +147,8 @@ def create(
         choose=agent.choose,
         chosen=agent.chosen,
         copy_journal=storage.copy_journal,
+        role=lambda: storage.state,
+        proxies=proxies,
         set_zone=agent.set_zone,
         approvals=agent,
         external_calls=agent.external_calls,
@@ -172,7 +175,7 @@ def create(
         token=token,
         authority=authority,
         extra_names=allowed_names(allowed),
-        proxies=parse_proxies(settings.web_trusted_proxies),
+        proxies=proxies,
     )
     return WebPart(servers, hub)
 

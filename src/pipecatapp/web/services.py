@@ -19,12 +19,13 @@ from pipecatapp.tools.list_keeper import ListKeeper
 from pipecatapp.tools.undo import TakingBack
 from pipecatapp.twin.turn_progress import TurnProgress
 from pipecatapp.web.auth import Access
+from pipecatapp.web.connections import Network
 from pipecatapp.web.health import HealthBoard
 from pipecatapp.web.mcp import ExternalCalls
 from pipecatapp.web.metrics import Metrics
 
-# Of this node among others that could answer in its place.
-Role = Literal["active", "standby", "alone"]
+# Of this node among others that could answer in its place. Cut off: it answers whoever reaches it, and saves nothing.
+Role = Literal["active", "standby", "cut_off", "alone"]
 
 
 class Runner(Protocol):
@@ -144,4 +145,5 @@ class WebServices:
     allowed_hosts: Sequence[str] = ()
     cors_origins: Sequence[str] = ()
     role: Callable[[], Role] = lambda: "alone"
+    proxies: Sequence[Network] = ()
     version: str = ""

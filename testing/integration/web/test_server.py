@@ -88,6 +88,7 @@ async def test_health_is_503_until_everything_works_and_tells_why_to_who_shows_t
         mission.health["engine"].state = ComponentHealth("engine", ok=True)
         await mission.board.fresh(max_age_s=-1)
         awake = await anybody.get("/health")
+        asked = await anybody.get("/active")
 
     assert (told.status_code, told.json()) == (503, {"role": "alone"})
     assert (waking.status_code, waking.json()["role"]) == (503, "alone")
@@ -95,6 +96,7 @@ async def test_health_is_503_until_everything_works_and_tells_why_to_who_shows_t
         "component": "engine", "ok": False, "reason": "loading the model", "progress": 0.5, "vital": True, "said": "",
     }  # fmt: skip
     assert (awake.status_code, awake.json()) == (200, {"role": "alone"})
+    assert (asked.status_code, asked.json()) == (200, {"role": "alone"})
 
 
 async def test_a_typed_message_is_answered_over_the_socket_and_counted(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from pipecatapp.domain import ComponentHealth
 from pipecatapp.events import (
@@ -19,8 +22,11 @@ from pipecatapp.events import (
     UserMessage,
 )
 from pipecatapp.web.health import HealthBoard, can_answer
+from pipecatapp.web.hosts import parse_proxies
 from pipecatapp.web.logs import EventLogHandler, RepeatFilter
 from pipecatapp.web.metrics import MAX_TOOLS, Metrics
+from pipecatapp.web.routes import health
+from pipecatapp.web.services import WebServices
 from testing.fakes.agent_harness import RecordingSink
 
 pytestmark = pytest.mark.unit
@@ -188,3 +194,27 @@ def test_a_line_that_comes_again_and_again_passes_a_few_times_and_is_then_counte
     now[0] = 61.0
     assert passes("bad request from %s", "the %s end") == "bad request from the %s end (and 2 more before)"
     assert passes("bad request from %s", 9) == "bad request from 9"
+
+
+@pytest.mark.parametrize(
+    ("address", "role", "status"),
+    [
+        ("127.0.0.1", "active", 200),
+        ("::1", "alone", 200),
+        ("192.168.1.7", "active", 200),
+        ("::ffff:192.168.1.7", "standby", 503),
+        ("192.168.1.7", "cut_off", 503),
+        ("192.168.2.7", "active", 404),
+        ("fe80::1%eth0", "active", 404),
+    ],
+)
+async def test_members_alone_learn_whether_requests_belong_here(address: str, role: str, status: int) -> None:
+    services = SimpleNamespace(role=lambda: role, proxies=parse_proxies("192.168.1.0/24"))
+    app = FastAPI()
+    app.include_router(health.create_router(cast(WebServices, services)))
+    transport = httpx.ASGITransport(app, client=(address, 4711))
+    async with httpx.AsyncClient(transport=transport, base_url="http://pc") as http:
+        answer = await http.get("/active")
+    assert answer.status_code == status
+    if status != 404:
+        assert answer.json() == {"role": role}

@@ -62,7 +62,7 @@ class ReplicatedJournal(SqliteJournal):
     ) -> None:
         super().__init__(folder, models, older=older, connect=connect, errors=errors, clock=clock)
         self._save: Callable[[LogEntry], int] | None = None
-        self.replaced = False
+        self.changed = self.replaced = False
 
     def save_with(self, save: Callable[[LogEntry], int]) -> None:
         """From now on ``save`` has each event written into the log; returns its place there, or raises StorageError."""
@@ -105,6 +105,7 @@ class ReplicatedJournal(SqliteJournal):
                         told.append(_event(entry))
                 self._stand(database, standing)
             for event in told:
+                self.changed = True
                 self._tell(event)
             if any("erase" in event.body for event in told):
                 self._thread.submit(self._scrub_soon)
@@ -136,7 +137,7 @@ class ReplicatedJournal(SqliteJournal):
                 standing = Standing(log_name, begin.place, begin.sequence)
                 self._stand(database, standing)
             self._term = begin.term
-            self.replaced = True
+            self.changed = self.replaced = True
             self._thread.submit(self._scrub_soon)
             return standing
 

@@ -73,7 +73,7 @@ class Replication:
         self._main: asyncio.AbstractEventLoop | None = None
         self._followers: list[Callable[[bool], Awaitable[None]]] = []
         self._calls: set[Future[None]] = set()
-        self._stopped, self._unmoved = False, ""
+        self._stopped, self._unmoved, self._first = False, "", True
 
     # For the program.
 
@@ -85,8 +85,8 @@ class Replication:
         return "cut_off" if self._trouble else "standby"
 
     def on_leading(self, then: Callable[[bool], Awaitable[None]]) -> None:
-        """``then`` is called in the program's loop each time that this agent becomes active; with whether everything
-        was replaced since the last time, so that what lies in memory has to be read whole."""
+        """``then`` is called in the program's loop when this agent becomes active after others wrote; with whether
+        everything was replaced since the last time, so that what lies in memory has to be read whole."""
         self._followers.append(then)
 
     async def start(self) -> None:
@@ -145,8 +145,7 @@ class Replication:
 
     def _why_not(self) -> str:
         if self.state == "standby":
-            holder = self._lease.holder
-            return f"this PC stands by{f' for {holder}' if holder else ''}; only the active one keeps what is said"
+            return f"this PC stands by for {self._lease.holder or 'another'}; only the active one keeps what is said"
         return f"{_MAJORITY}, so nothing can be saved now; it can again when they are back"
 
     # In the link's loop.
@@ -210,12 +209,11 @@ class Replication:
                 continue
             try:
                 if not await self._lease.take():
-                    log.warning("another agent is active now: %s", self._lease.holder)
+                    log.warning("another agent is active now")
                     self._wake.set()
             except LinkError as error:
                 log.warning("the lease was not renewed: %s", error)
-            except RefusedError as error:
-                log.warning("the lease was refused: %s", error)
+            except RefusedError:
                 self._lease.drop()
 
     async def _step(self) -> str:
@@ -385,12 +383,14 @@ class Replication:
         self._trouble = text
 
     def _tell_leading(self) -> None:
-        whole, self._journal.replaced = self._journal.replaced, False
+        changed, whole = self._journal.changed, self._journal.replaced
+        self._journal.changed = self._journal.replaced = False
         assert self._main is not None  # noqa: S101
-        for then in self._followers:
+        for then in self._followers if changed or self._first else ():
             call = asyncio.run_coroutine_threadsafe(_call(then, whole), self._main)
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
+        self._first = False
 
 
 async def _call(then: Callable[[bool], Awaitable[None]], whole: bool) -> None:

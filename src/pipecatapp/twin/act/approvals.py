@@ -88,6 +88,13 @@ class ApprovalGate:
         finally:
             self._expiry.start()  # what failed now may work later
 
+    async def reread(self) -> None:
+        """Another agent wrote to the store: go on with what is there, as after a restart."""
+        async with self._lock:
+            self._loaded = False
+            await self._load()
+        self._expiry.look_again()
+
     async def aclose(self) -> None:
         """Stop watching; what waits stays on the disk."""
         await self._expiry.aclose()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 
-from pipecatapp.web.access import GUEST
+from pipecatapp.web.access import GUEST, client_address
+from pipecatapp.web.connections import Network, parse_address
 from pipecatapp.web.health import can_answer
 from pipecatapp.web.services import WebServices
 
@@ -31,8 +33,22 @@ def create_router(services: WebServices) -> APIRouter:
         }
         return JSONResponse(body, 200 if ok else 503)
 
+    @router.get("/active")
+    async def show_active(request: Request) -> Response:
+        """For the proxies of the house: whether requests belong here. To others there is no such page."""
+        if not _is_member(client_address(request.scope), services.proxies):
+            raise HTTPException(404, "there is no such page")
+        role = services.role()
+        return JSONResponse({"role": role}, 200 if role in ("active", "alone") else 503)
+
     @router.get("/metrics")
     async def show_metrics() -> Response:
         return Response(services.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     return router
+
+
+def _is_member(address: str, proxies: Sequence[Network]) -> bool:
+    """Whether it is this machine or one of those that people come through."""
+    asking = parse_address(address)
+    return asking is not None and (asking.is_loopback or any(asking in network for network in proxies))
