@@ -18,6 +18,7 @@ from pipecatapp.ports import (
     EventSink,
     ExpertDirectory,
     Memory,
+    Reflex,
     Tool,
     ToolChooser,
     ToolSource,
@@ -103,6 +104,7 @@ def create(
     observe: Callable[[], str],
     experts: ExpertDirectory | None,
     classifier: Classifier | None,
+    reflex: Reflex | None,
     restarts_engine: bool,
 ) -> TwinPart:
     """The brain with its personas; the arguments are those of ``Agent``.
@@ -123,6 +125,7 @@ def create(
             expert_persona=personas.expert,
             approvals=gate,
             classifier=classifier,
+            reflex=reflex,
             off=off,
             off_specs=off_specs,
             sources=sources,

@@ -22,6 +22,8 @@ from pipecatapp.twin.streams import closing
 from pipecatapp.twin.understand.routing import ROUTE
 
 MAX_CALLS = 4
+# Characters: a longer result is retold by the model, where there is one that can.
+_SHORT = 400
 _LAST_CALL_NOTE = "That was the last tool for this request. Answer in words now."
 
 
@@ -100,7 +102,7 @@ class ToolLoop:
             last = work.last
             if len(request.calls) >= MAX_CALLS:
                 form = Form.WORDS
-            if not request.dialect.rewords_results:
+            if not request.dialect.rewords_results or (request.as_worded and len(last.text) <= _SHORT):
                 yield self.answer_with(request, last)
                 return
 
