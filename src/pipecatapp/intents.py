@@ -25,7 +25,7 @@ class Intent:
     ``guesses``: the tool, where one is sure; where it is unsure those that it may be, the best first. ``missing`` names
     the arguments that the tool cannot do without and nobody said yet. ``expert`` is whom it is for. ``wants``: what
     there is no hand or sensor for ("lights", or the name of a tool that is off). ``amends``: it replaces what was done
-    last.
+    last. ``continues``: it says something of the turn before again, or answers its question.
     ``confidence`` (0 to 1) is how often such a decision is right.
     """
 
@@ -36,6 +36,7 @@ class Intent:
     expert: str = ""
     wants: str = ""
     amends: bool = False
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ def answer_to_question(words: str, asked: OpenQuestion, sure_of_another: bool) -
 
 
 def _settle(guess: Guess) -> Intent:
-    return Intent("tool", 1.0, (guess,), missing=tuple(missing(guess.tool, guess.arguments)))
+    return Intent("tool", 1.0, (guess,), missing=tuple(missing(guess.tool, guess.arguments)), continues=True)
 
 
 def _fill(said: str, asked: OpenQuestion) -> Intent | None:
@@ -144,7 +144,7 @@ def follow_up(words: str, last: Guess, mark: Mark, tokens: Callable[[str], list[
     arguments = {**last.arguments, **values}
     if not values or not fits(last.tool, arguments):
         return None
-    return Intent("tool", 1.0, (Guess(last.tool, arguments),), amends=amends)
+    return Intent("tool", 1.0, (Guess(last.tool, arguments),), amends=amends, continues=True)
 
 
 def _only_fit(last: Guess, rest: str) -> dict[str, str]:

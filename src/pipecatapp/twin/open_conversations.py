@@ -37,6 +37,7 @@ class OpenConversation:
     offers_more: bool = False  # the last answer ended by asking whether to go on
     asked: OpenQuestion | None = None  # what the last turn asked the person, for the reflex
     last_done: Guess | None = None  # the tool that the reflex used in the last turn
+    last_words: str = ""  # that led to it, or to what was asked
 
     @property
     def idle(self) -> bool:

@@ -150,6 +150,7 @@ class ToolLoop:
                     shown.append(tool_response_text(WAITING))
                     break
                 work.last = outcome
+                request.missing = outcome.missing
             text = clip(work.last.text, request.dialect)
             if len(request.calls) >= MAX_CALLS and not request.dialect.profile.grammars:
                 text = f"{text}\n{_LAST_CALL_NOTE}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from pipecatapp.domain import Message, ToolCall, speaker_of
+from pipecatapp.domain import Message, ToolCall, ToolSpec, speaker_of
 from pipecatapp.intents import Dialogue, Guess, Intent, OpenQuestion
 from pipecatapp.ports import Reflex
 from pipecatapp.twin.act.toolbox import Toolbox
@@ -14,7 +14,8 @@ from pipecatapp.twin.speak.builder import PromptBuilder
 from pipecatapp.twin.speak.current_dialect import CurrentDialect
 from pipecatapp.twin.speak.protocol import defuse, request_text
 from pipecatapp.twin.speak.tool_loop import ToolLoop
-from pipecatapp.twin.streams import one
+from pipecatapp.twin.speak.turn_request import TurnRequest
+from pipecatapp.twin.streams import closing, one
 from pipecatapp.twin.understand.reflex_words import DROPPED, ask_missing, ask_which, explain_cannot
 from pipecatapp.twin.understand.routing import Routing
 
@@ -64,12 +65,14 @@ class ReflexTurns:
         )
         state.last_done = state.asked = None
         intent = await self._reflex.decide(turn.text, dialogue)
+        words = f"{state.last_words} {turn.text}" if intent.continues else turn.text
+        state.last_words = words
         match intent.kind:
-            case "tool" if intent.missing:
-                state.asked = OpenQuestion(intent.guesses, intent.missing)
-                return await self._say(state, turn, ask_missing(intent.guesses[0].tool, intent.missing))
+            case "tool" if lacks := self._lacks(intent):
+                state.asked = OpenQuestion(intent.guesses, lacks)
+                return await self._say(state, turn, ask_missing(intent.guesses[0].tool, lacks))
             case "tool":
-                return await self._act(state, turn, intent)
+                return await self._act(state, turn, intent.guesses[0], words)
             case "unsure":
                 state.asked = OpenQuestion(intent.guesses[:2])
                 return await self._say(state, turn, ask_which(intent.guesses))
@@ -87,25 +90,37 @@ class ReflexTurns:
         turn.plain = (Message("user", defuse(turn.text)),)
         return one(text)
 
-    async def _act(self, state: OpenConversation, turn: RunningTurn, intent: Intent) -> AsyncIterator[str]:
-        """The call through the toolbox, as any other; what it says is said as it is."""
-        guess = intent.guesses[0]
+    def _lacks(self, intent: Intent) -> tuple[str, ...]:
+        """What is missing and the tool does not ask for by itself."""
+        required = self._spec(intent.guesses[0].tool).parameters.get("required", ())
+        return tuple(name for name in intent.missing if name in required)
+
+    async def _act(self, state: OpenConversation, turn: RunningTurn, guess: Guess, words: str) -> AsyncIterator[str]:
+        """The call through the toolbox, as any other; what it says is said as it is. ``words`` led to it, in this turn
+        and in the one that it answers."""
         await state.prefill.stop()
         selection = self._prompts.select_tools(await self._dialect.now_or_last())
         context = self._prompts.context(
-            state.id, turn.progress.id, turn.text, state.history, speaker=speaker_of(turn.source)
+            state.id, turn.progress.id, words, state.history, speaker=speaker_of(turn.source)
         )
         request = turn.request = self._prompts.begin(selection, turn.text, turn.progress, context, state.history)
         request.messages.append(Message("user", request_text(turn.text, [], "", [])))
         request.given = ToolCall("", guess.tool, self._arguments(guess, turn.text))
         request.as_worded = True
         state.last_done = guess
-        return self._loop.run(request)
+        return self._keep_question(state, request, guess)
+
+    async def _keep_question(self, state: OpenConversation, request: TurnRequest, guess: Guess) -> AsyncIterator[str]:
+        """The answer; where it asks for an argument, the next words may be that."""
+        async with closing(self._loop.run(request)) as pieces:
+            async for piece in pieces:
+                yield piece
+        if request.missing:
+            state.asked = OpenQuestion((guess,), (request.missing,))
 
     def _arguments(self, guess: Guess, words: str) -> dict[str, Any]:
         """The arguments in the types that the tool's schema has."""
-        spec = next(spec for spec in self._toolbox.specs if spec.name == guess.tool)
-        properties: Mapping[str, Mapping[str, Any]] = spec.parameters.get("properties", {})
+        properties: Mapping[str, Mapping[str, Any]] = self._spec(guess.tool).parameters.get("properties", {})
         arguments: dict[str, Any] = {
             name: int(value) if properties.get(name, {}).get("type") == "integer" and value.isdecimal() else value
             for name, value in guess.arguments.items()
@@ -114,3 +129,7 @@ class ReflexTurns:
         if (about := _ABOUT.get(guess.tool)) is not None and about in properties:
             arguments.setdefault(about, words)
         return arguments
+
+    def _spec(self, tool: str) -> ToolSpec:
+        """The tool as it is registered now."""
+        return next(spec for spec in self._toolbox.specs if spec.name == tool)

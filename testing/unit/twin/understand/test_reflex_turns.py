@@ -140,3 +140,16 @@ async def test_what_fails_is_told_by_us(house: Callable[..., AgentHarness]) -> N
     broken = ScriptedTool("timer.set", ToolResult("error: the disk is full", ok=False), parameters=TIMER)
     h = house(tools=[broken], reflex=ScriptedReflex(sure("timer.set", duration="5 min")))
     assert await h.ask("timer 5 min") == "That did not work: the disk is full"
+
+
+async def test_the_tool_itself_may_ask_and_the_next_words_are_its_own(house: Callable[..., AgentHarness]) -> None:
+    optional = {"type": "object", "properties": {"when": {"type": "string"}, "what": {"type": "string"}}}
+    tool = ScriptedTool("reminder.set", ToolResult("When?", missing="when"), parameters=optional)
+    first = Intent("tool", 0.95, (Guess("reminder.set", {"what": "call mum"}),), missing=("when",))
+    second = Intent("tool", 1.0, (Guess("reminder.set", {"what": "call mum", "when": "at five"}),), continues=True)
+    reflex = ScriptedReflex(first, second)
+    h = house(tools=[tool], reflex=reflex)
+    assert await h.ask("remind me to call mum") == "When?"
+    await h.ask("at five")
+    assert reflex.shown[1].asked == OpenQuestion((Guess("reminder.set", {"what": "call mum"}),), ("when",))
+    assert [context.words for _, context in tool.calls] == ["remind me to call mum", "remind me to call mum at five"]
