@@ -126,6 +126,24 @@ async def test_servers_that_acknowledge_before_they_wrote_are_refused(tmp_path: 
         assert kitchen.state != "active"
 
 
+async def test_servers_that_do_not_say_how_they_keep_it_are_refused(tmp_path: Path) -> None:
+    def silent(text: str) -> str:
+        return "".join(line for line in text.splitlines(keepends=True) if "$SYS.REQ" not in line)
+
+    async with (
+        nats_house(tmp_path / "nats", 1, silent) as house,
+        agent(house, tmp_path / "kitchen", empty_waits_s=0) as kitchen,
+    ):
+
+        async def said() -> bool:
+            reason = (await kitchen.health["journal"].health()).reason
+            return "no server says how it keeps what it acknowledges" in reason and "role nats again" in reason
+
+        await until("it is said", said)
+        with pytest.raises(NotSavedError):
+            await kitchen.journal.append(audited(1))
+
+
 async def test_one_pc_becomes_three_and_three_become_one(house: NatsHouse, tmp_path: Path) -> None:
     alone = Storage(tmp_path / "kitchen")
     await alone.journal.append(audited(1))

@@ -183,7 +183,7 @@ class Link:
         """The names of the servers that acknowledge before they have written.
 
         Raises:
-            LinkError: none says how it does it.
+            RefusedError: none says how it does it; LinkError: not connected.
         """
         if self._client is None:
             raise LinkError("not connected")
@@ -202,7 +202,10 @@ class Link:
                 await answers.unsubscribe()
         except (NatsError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
             if not answered:
-                raise LinkError(f"no server says how it keeps what it acknowledges: {_named(error)}") from error
+                raise RefusedError(
+                    f"no server says how it keeps what it acknowledges ({_named(error)}); "
+                    "run the playbook's role nats again"
+                ) from error
         return early
 
     async def _note_error(self, error: Exception) -> None:

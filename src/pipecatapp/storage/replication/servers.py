@@ -28,7 +28,7 @@ class ServerCheck:
         self._refusal = ""
 
     async def refusal(self) -> str:
-        """Why nothing may be saved there; empty: it may. Raises LinkError where no server says."""
+        """Why nothing may be saved there; empty: it may. Raises RefusedError where no server says."""
         every_s = _REFUSED_EVERY_S if self._refusal else _EVERY_S
         now = self._clock()
         if self._asked_at is None or now - self._asked_at >= every_s:
