@@ -9,13 +9,15 @@ from enum import StrEnum
 from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant"]
-Source = Literal["voice", "typed", "api", "approval"]  # approval: a turn that goes on after a person's decision
+# approval: a turn that goes on after a person's decision; notice: nobody asked, the agent tells something.
+Source = Literal["voice", "typed", "api", "approval", "notice"]
 Speaker = Literal["person", "program", "nobody"]  # whose words they are; only a person's become facts
 _SPEAKERS: Mapping[Source, Speaker] = {
     "voice": "person",
     "typed": "person",
     "api": "program",
     "approval": "nobody",
+    "notice": "nobody",
 }
 
 INTERRUPTED = "(interrupted)"  # what the model reads in place of an answer of which nothing was heard

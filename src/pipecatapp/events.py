@@ -205,6 +205,17 @@ class ExpertsChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleChanged(Event):
+    """Timers, alarms and reminders as they are now (``GET /api/schedule``): ``items`` will come due, ``rings`` ring or
+    will ring again, ``missed`` was heard by nobody. Times are seconds since 1970, by the server's clock."""
+
+    type: ClassVar[str] = "schedule"
+    items: Sequence[Mapping[str, Any]]
+    rings: Sequence[Mapping[str, Any]]
+    missed: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnFinished(Event):
     """What the turn cost: seconds (None where it does not apply) and tokens."""
 
@@ -263,6 +274,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
     for cls in (
         StateChanged, PartialTranscript, UserMessage, AssistantDelta, AssistantSpoke, AssistantMessage,
         ToolStarted, ToolProgress, ToolFinished, ApprovalRequested, ApprovalDecided, AuditRecorded, MemoryChanged,
-        OwnChanged, Observation, ExpertsChanged, TurnFinished, ConversationCleared, HealthChanged, ErrorSpoken, LogLine,
+        OwnChanged, Observation, ExpertsChanged, ScheduleChanged, TurnFinished, ConversationCleared, HealthChanged,
+        ErrorSpoken, LogLine,
     )
 }  # fmt: skip

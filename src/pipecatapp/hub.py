@@ -36,6 +36,7 @@ from pipecatapp.events import (
     HealthChanged,
     LogLine,
     PartialTranscript,
+    ScheduleChanged,
     StateChanged,
     ToolFinished,
     ToolProgress,
@@ -203,6 +204,7 @@ class EventHub:
         self._node_seq = 0
         self._health: dict[str, _Line] = {}
         self._experts: list[_Line] = []
+        self._schedule: list[_Line] = []
         self._log: deque[_Line] = deque(maxlen=log_lines)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.get_ident()
@@ -251,7 +253,7 @@ class EventHub:
     def catch_up(self, conversation: str, after: int) -> list[_Line | str]:
         """Health, kept events after ``after``, state and the running answer of a conversation."""
         channel = self._channel(conversation)
-        items: list[_Line | str] = [*self._health.values(), *self._experts]
+        items: list[_Line | str] = [*self._health.values(), *self._experts, *self._schedule]
         items += [line for line in channel.history if line.seq > after]
         if channel.state is not None:
             items.append(channel.state)
@@ -264,6 +266,11 @@ class EventHub:
     def pages(self) -> int:
         """How many pages are open."""
         return sum(len(channel.pages) for channel in self._channels.values())
+
+    def is_watched(self, conversation: str) -> bool:
+        """Whether a page of this conversation is open."""
+        channel = self._channels.get(conversation)
+        return channel is not None and bool(channel.pages)
 
     def close(self) -> None:
         """End every page's stream and write what is left."""
@@ -300,6 +307,8 @@ class EventHub:
             self._health[event.component] = line
         elif isinstance(event, ExpertsChanged):
             self._experts = [line]
+        elif isinstance(event, ScheduleChanged):
+            self._schedule = [line]
         elif isinstance(event, LogLine):
             self._log.append(line)
         for channel in self._channels.values():

@@ -25,12 +25,6 @@ class ScheduleStore(Protocol):
         ``made``: and keep with it how that is taken back.
         """
 
-    async def see(self, now: float) -> None:
-        """Remember that the wall clock was at ``now``."""
-
-    async def last_seen(self) -> float:
-        """Where it was then; 0: never."""
-
 
 class Schedule(Protocol):
     """Timers, alarms and reminders as a person asks for them: every argument is in their own words.

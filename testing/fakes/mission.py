@@ -21,6 +21,10 @@ from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.states import States
 from pipecatapp.ports import ChatChunk, ChatRequest, ConversationStore, ModelProfile, Tool
 from pipecatapp.registration import Registration
+from pipecatapp.schedule.clock import SystemClocks
+from pipecatapp.schedule.keeper import Keeper
+from pipecatapp.schedule.part import SchedulePart, create_bell
+from pipecatapp.schedule.service import ScheduleService
 from pipecatapp.storage.event_log import EventLog
 from pipecatapp.storage.part import Storage
 from pipecatapp.tools.list_keeper import KIND as LISTS
@@ -235,6 +239,7 @@ class Mission:
         self.lifetime_s = LIFETIME_S
         self.remembers = False  # a test that sets this and starts anew has the tools of the memory
         self.camera = ScriptedCamera()
+        self.clocks = SystemClocks()
         self.token = load_token(state_dir)
 
     async def start(self) -> None:
@@ -246,6 +251,7 @@ class Mission:
         self.taking_back = TakingBack(self.storage.changes)
         self.taking_back.let(LISTS, self.lists.take_back)
         tell_changes(self.storage.journal, self.hub)
+        self.schedule = SchedulePart(ScheduleService(Keeper(self.storage.schedule, self.clocks)))
         auditor = Auditor(audit, self.hub)
         self.gate = ApprovalGate(self.storage.approvals, auditor, self.hub, lifetime_s=self.lifetime_s)
         self.memory = FaissMemory(self.state_dir, self.storage.journal, self.storage.facts, None, sink=self.hub)
@@ -262,8 +268,12 @@ class Mission:
             approvals=self.gate,
             off={"lamp.on": "it is broken"},
             experts=self.experts,
+            ringing=self.schedule.service,
         )
         self.runner = TurnRunner(self.agent, self.hub)
+        self.bell = create_bell(self.schedule, self.runner, self.hub, self.hub.is_watched)
+        self.hub.add_listener(self.bell.bell.observe)
+        await self.schedule.start()
         await self.gate.open()
         authority = LocalAuthority(self.state_dir / "tls") if self._tls else None
         self.board = HealthBoard(self.health, self.hub, busy_s=0.05, quiet_s=0.05)
@@ -281,6 +291,7 @@ class Mission:
             memory=self.memory,
             states=states,
             lists=self.lists,
+            schedule=self.schedule.service,
             taking_back=self.taking_back,
             approvals=self.agent,
             external_calls=self.agent.external_calls,
@@ -319,7 +330,9 @@ class Mission:
 
     async def stop(self) -> None:
         await self.servers.stop()
+        await self.schedule.stop()
         await self.runner.aclose()
+        await self.bell.stop()
         await self.gate.aclose()
         await self.agent.aclose()
         await self.memory.close()

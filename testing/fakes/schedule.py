@@ -44,16 +44,18 @@ class ScheduledHouse:
 
     def kill(self) -> None:
         """The program ends at once, and starts again."""
-        self.close()
         if self._folder is None:
             self.disk.restart()
+        else:
+            self.close()
         self.start()
 
     def reboot(self, off_s: float = 60.0, wall_off: float = 0.0) -> None:
         """The machine is switched off and on."""
-        self.close()
         if self._folder is None:
             self.disk.cut_power()
+        else:
+            self.close()
         self.clocks.reboot(off_s, wall_off)
         self.start()
 

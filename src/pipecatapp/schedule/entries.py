@@ -21,13 +21,14 @@ class Due:
 
     ``at``: on the wall clock, in seconds since 1970. ``steady``: on the clock that never jumps, of the run of the
     machine that ``boot`` names; while it is that run, this one counts. Without ``boot`` the wall clock alone decides.
-    ``doubtful``: the wall clock was wrong when ``steady`` was reckoned, so ``at`` counts again once it is right.
+    ``doubtful``: the wall clock was wrong when ``steady`` was reckoned; once it is behind this time it is right, and
+    ``at`` counts again. 0: it was right.
     """
 
     at: float
     steady: float = 0.0
     boot: str = ""
-    doubtful: bool = False
+    doubtful: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class Item:
         left_s: what is left of a timer that stands still; None: it runs.
         wall, zone: the time on the wall that ``due`` stands for, and where; empty for timers.
         rule, start: how it comes again, and the wall time from which that is counted.
-        done: the latest wall time that has rung: the clock may be set back over it.
+        done: the latest wall times that have rung: the clock may be set back over them.
     """
 
     id: str
@@ -59,7 +60,7 @@ class Item:
     zone: str = ""
     rule: SpokenRule | None = None
     start: str = ""
-    done: str = ""
+    done: tuple[str, ...] = ()
 
     @property
     def wall_time(self) -> datetime:
@@ -91,6 +92,7 @@ class Ring:
 
 
 Entry = Item | Ring
+CLOCK = "clock"  # the entry that says where the wall clock was last seen
 
 
 def to_body(entry: Entry) -> Mapping[str, Any]:
@@ -118,7 +120,7 @@ def _item(values: Mapping[str, Any]) -> Item:
     rule = values["rule"]
     if rule is not None:
         rule = SpokenRule(**{**rule, "weekdays": tuple(rule["weekdays"])})
-    return Item(**{**values, "rule": rule, "due": Due(**values["due"])})
+    return Item(**{**values, "rule": rule, "due": Due(**values["due"]), "done": tuple(values["done"])})
 
 
 def moved(entry: Due, by: float) -> Due:

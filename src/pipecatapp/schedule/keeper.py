@@ -20,7 +20,7 @@ from pipecatapp.background import uninterrupted
 from pipecatapp.domain import Change
 from pipecatapp.errors import StorageError
 from pipecatapp.schedule.clock import Clocks
-from pipecatapp.schedule.entries import KINDS, Due, Entry, Item, Kind, Ring, from_body, moved, to_body
+from pipecatapp.schedule.entries import CLOCK, KINDS, Due, Entry, Item, Kind, Ring, from_body, moved, to_body
 from pipecatapp.schedule.recurring import after_ringing, next_time
 from pipecatapp.timekeeping import ScheduleStore
 
@@ -111,16 +111,16 @@ class Keeper:
             ]
             back = {"put": [to_body(entry) for entry in touched], "made": [to_body(entry) for entry in put]}
             made = replace(made, back=back)
-        await self._save(put, drop, made)
+        await self._save(put, drop, made, seen=self.clocks.now())
         self._apply(put, drop)
-        await self._see(self.clocks.now())
 
     async def load(self) -> None:
         """Read what is kept, the first time. Raises StorageError."""
         if self._loaded:
             return
-        entries = [from_body(body) for body in await self._store.load()]
-        self._seen = await self._store.last_seen()
+        bodies = await self._store.load()
+        entries = [from_body(body) for body in bodies if body["id"] != CLOCK]
+        self._seen = next((float(body["seen"]) for body in bodies if body["id"] == CLOCK), 0.0)
         self._offset = self.clocks.now() - self.clocks.steady()
         self._entries = {entry.id: entry for entry in entries}
         self._loaded = True
@@ -155,7 +155,7 @@ class Keeper:
             for ring in self.rings():
                 await self._ring_on(ring)
             if self._entries and self.clocks.now() > self._seen + _SEEN_EVERY_S:
-                await self._see(self.clocks.now())
+                await self._happen([])
             return self._next_look()
 
     async def _let_ring(self, item: Item) -> None:
@@ -196,23 +196,29 @@ class Keeper:
         if abs(by) < _JUMP_S:
             return
         log.warning("the clock of this PC was set by %.0f seconds", by)
-        now = self.clocks.now()
-        if by < 0:
-            await self._see(now)
-            await self._take_back_too_early(now)
         put = [fresh for entry in self._entries.values() if (fresh := self._after_jump(entry, by)) != entry]
-        if put:
-            await self._happen(put)
+        too_early = self._find_too_early() if by < 0 else []
+        now = self.clocks.now()
+        restored = {
+            ring.item.id: self._restored(ring.item, [each.item.wall for each in too_early]) for ring in too_early
+        }
+        gone = [ring.id for ring in too_early]
+        put = [entry for entry in put if entry.id not in restored and entry.id not in gone]
+        await self._happen([*put, *restored.values()], gone, seen=now)
 
-    async def _take_back_too_early(self, now: float) -> None:
-        """What counted as missed only because the clock was ahead is still to come."""
-        for ring in self.rings():
-            item = ring.item
-            if ring.state != "missed" or not ring.while_off or item.due.boot or item.due.at <= now:
-                continue
-            current = self._entries.get(item.id)
-            done = current.done if isinstance(current, Item) else ""
-            await self._happen([replace(item, done="" if done == item.wall else item.done)], (ring.id,))
+    def _find_too_early(self) -> list[Ring]:
+        """What counted as missed only because the clock was ahead: it is still to come."""
+        now = self.clocks.now()
+        return [
+            ring
+            for ring in self.rings()
+            if ring.state == "missed" and ring.while_off and not ring.item.due.boot and ring.item.due.at > now
+        ]
+
+    def _restored(self, item: Item, too_early: Sequence[str]) -> Item:
+        current = self._entries.get(item.id)
+        done = current.done if isinstance(current, Item) else ()
+        return next_time(replace(item, done=tuple(wall for wall in done if wall not in too_early)), self.clocks.now())
 
     def _after_jump(self, entry: Entry, by: float) -> Entry:
         if isinstance(entry, Ring):
@@ -227,8 +233,7 @@ class Keeper:
             return due
         if not due.doubtful:
             return moved(due, by)
-        right = self.clocks.now() >= self._seen
-        return self._on_both_clocks(due) if right else due
+        return self._on_both_clocks(due) if self.clocks.now() >= due.doubtful - _BEHIND_S else due
 
     def _on_both_clocks(self, due: Due) -> Due:
         return Due(at=due.at, steady=self.clocks.steady() + due.at - self.clocks.now(), boot=self.clocks.boot)
@@ -245,32 +250,31 @@ class Keeper:
             return due
         if due.boot == self.clocks.boot:
             return due if due.doubtful else replace(due, at=self.clocks.now() + due.steady - self.clocks.steady())
-        if self.clocks.now() >= self._seen - _BEHIND_S:
+        known = due.doubtful or self._seen
+        if self.clocks.now() >= known - _BEHIND_S:
             return self._on_both_clocks(due)
-        rest = due.at - self._seen
-        return Due(at=due.at, steady=self.clocks.steady() + rest, boot=self.clocks.boot, doubtful=True)
-
-    async def _see(self, now: float) -> None:
-        try:
-            await self._store.see(now)
-        except StorageError as error:
-            log.warning("the time could not be noted: %s", error)
-        else:
-            self._seen = now
+        rest = due.at - known
+        return Due(at=due.at, steady=self.clocks.steady() + rest, boot=self.clocks.boot, doubtful=known)
 
     # Keeping.
 
-    async def _happen(self, put: Sequence[Entry], drop: Sequence[str] = ()) -> None:
+    async def _happen(self, put: Sequence[Entry], drop: Sequence[str] = (), seen: float = 0.0) -> None:
         """This has happened, whether or not it can be written down now."""
         try:
-            await self._save(put, drop)
+            await self._save(put, drop, seen=seen)
         except StorageError as error:
             log.error("what comes due cannot be kept, it is tried again: %s", error)
             self._unsaved.append((tuple(put), tuple(drop)))
         self._apply(put, drop)
 
-    async def _save(self, put: Sequence[Entry], drop: Sequence[str], made: Change | None = None) -> None:
-        await self._store.change([to_body(entry) for entry in put], drop, made)
+    async def _save(
+        self, put: Sequence[Entry], drop: Sequence[str], made: Change | None = None, seen: float = 0.0
+    ) -> None:
+        """``seen``: this is where the wall clock is, although it was ahead of that; it is noted in the same step."""
+        seen = seen or max(self._seen, self.clocks.now())
+        clock = {"id": CLOCK, "seen": seen}
+        await self._store.change([*(to_body(entry) for entry in put), clock], drop, made)
+        self._seen = seen
 
     async def _save_again(self) -> None:
         while self._unsaved:

@@ -9,6 +9,8 @@ from contextlib import suppress
 
 from pipecatapp.errors import StorageError
 from pipecatapp.parts import Part
+from pipecatapp.ports import EventSink
+from pipecatapp.schedule.bell import Bell, Speakers
 from pipecatapp.schedule.clock import SystemClocks
 from pipecatapp.schedule.keeper import Keeper
 from pipecatapp.schedule.service import ScheduleService
@@ -18,6 +20,7 @@ from pipecatapp.timekeeping import ScheduleStore
 log = logging.getLogger(__name__)
 
 _RETRY_S = 5.0
+_RINGING_S = 1.0  # who comes meanwhile hears it within this
 
 
 class SchedulePart(Part):
@@ -33,7 +36,12 @@ class SchedulePart(Part):
         self._elsewhere = elsewhere
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._listeners: list[Callable[[], None]] = []
         service.keeper.on_change(self._changed.set)
+
+    def on_look(self, listener: Callable[[], None]) -> None:
+        """Call this whenever something may have changed, and each second while something rings."""
+        self._listeners.append(listener)
 
     async def start(self) -> None:
         """Begin to look, in the background."""
@@ -55,9 +63,37 @@ class SchedulePart(Part):
             except StorageError as error:
                 log.error("what comes due cannot be read, it is tried again: %s", error)
                 wait = _RETRY_S
+            for listener in () if self._elsewhere() else self._listeners:
+                listener()
+            if self.service.keeper.sounding():
+                wait = min(wait or _RINGING_S, _RINGING_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._changed.wait()
+
+
+class BellPart(Part):
+    """What rings is heard and seen.
+
+    Args:
+        schedule: what rings.
+        bell: lets it be heard.
+    """
+
+    def __init__(self, schedule: SchedulePart, bell: Bell) -> None:
+        self.bell = bell
+        schedule.on_look(bell.look)
+
+    async def stop(self) -> None:
+        """Wait until what was told is noted."""
+        await self.bell.aclose()
+
+
+def create_bell(
+    schedule: SchedulePart, speakers: Speakers, sink: EventSink, is_watched: Callable[[str], bool]
+) -> BellPart:
+    """The bell; the arguments are those of its parts."""
+    return BellPart(schedule, Bell(schedule.service, speakers, sink, is_watched))
 
 
 def create(settings: Settings, store: ScheduleStore, elsewhere: Callable[[], bool] = lambda: False) -> SchedulePart:

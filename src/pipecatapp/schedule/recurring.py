@@ -12,6 +12,8 @@ from pipecatapp.schedule.clock import Clocks, local
 from pipecatapp.schedule.entries import Due, Item, Ring
 from pipecatapp.schedule.moments import epoch, last_occurrence, occurrences
 
+FAR_AHEAD_H = 12
+_REMEMBERED = 9  # wall times
 _MOST_MISSED = 1000  # more are not counted
 
 
@@ -27,7 +29,7 @@ def after_ringing(item: Item, clocks: Clocks, left: float, ring_s: float) -> tup
         last, times = _latest(item, now)
         left = epoch(last, ZoneInfo(item.zone)) - now
         item = replace(item, wall=last.isoformat(), due=Due(at=epoch(last, ZoneInfo(item.zone))))
-        following = next_time(replace(item, done=item.wall), now)
+        following = next_time(replace(item, done=(*item.done[-_REMEMBERED:], item.wall)), now)
     missed = -left > ring_s
     began = Due(at=now, steady=clocks.steady(), boot=clocks.boot)
     ring = Ring(
@@ -43,10 +45,13 @@ def next_time(item: Item, now: float, after: datetime | None = None) -> Item:
     if item.rule is None:
         return item
     zone = ZoneInfo(item.zone)
+    here = local(now, zone).replace(tzinfo=None)
+    # What rang does not ring again where the clock is set back over it; a clock that was far ahead had been wrong.
+    done = [wall for wall in map(datetime.fromisoformat, item.done) if wall < here + timedelta(hours=FAR_AHEAD_H)]
+    after = max([*done, *([after] if after is not None else [])], default=None)
     # A night earlier: a wall time that the clocks show twice is due at the first.
-    border = local(now, zone).replace(tzinfo=None) - timedelta(days=1)
-    for wall in occurrences(datetime.fromisoformat(item.start), item.rule, border):
-        if epoch(wall, zone) > now and wall.isoformat() != item.done and (after is None or wall > after):
+    for wall in occurrences(datetime.fromisoformat(item.start), item.rule, here - timedelta(days=1)):
+        if epoch(wall, zone) > now and (after is None or wall > after):
             return replace(item, wall=wall.isoformat(), due=Due(at=epoch(wall, zone)))
     return item
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pipecatapp.domain import Change, ToolResult
-from pipecatapp.errors import NoWayBackError
+from pipecatapp.errors import NoWayBackError, ToolError
+from pipecatapp.events import ScheduleChanged
 from pipecatapp.languages import language
 from pipecatapp.ports import ToolContext
 from pipecatapp.schedule.alarms import Alarms
 from pipecatapp.schedule.clock import find_zone
+from pipecatapp.schedule.editing import Editing
 from pipecatapp.schedule.entries import KINDS, Entry, Ring, from_body, to_body
 from pipecatapp.schedule.keeper import Keeper
 from pipecatapp.schedule.naming import name_timer, say_list, say_missed
 from pipecatapp.schedule.reminders import Reminders
 from pipecatapp.schedule.timers import LONGEST_S, Timers, keep, load
+from pipecatapp.schedule.view import view
 
 _TIMES = language().times
 SNOOZE_S = 300.0
@@ -31,6 +34,8 @@ class ScheduleService:
 
     def __init__(self, keeper: Keeper) -> None:
         self.keeper = keeper
+        self._is_there: Callable[[str], bool] = lambda _: True
+        self.editing = Editing(keeper)
         self._timers = Timers(keeper)
         self._alarms = Alarms(keeper)
         self._reminders = Reminders(keeper)
@@ -104,14 +109,27 @@ class ScheduleService:
             await keep(self.keeper, put, drop=made - {entry.id for entry in put})
         return f"I took that back: {change.text[0].lower()}{change.text[1:]}"
 
+    async def view(self) -> ScheduleChanged:
+        """All of it, as the pages show it. Raises ToolError where it cannot be read."""
+        await load(self.keeper)
+        return view(self.keeper, self.is_everywhere)
+
     # timekeeping.Ringing
+
+    def look_for_people(self, is_there: Callable[[str], bool]) -> None:
+        """Ask this whether anybody could hear what rings in a conversation; where nobody is, it rings everywhere."""
+        self._is_there = is_there
 
     def heard_in(self, conversation: str) -> list[Ring]:
         """What rings in this conversation now: what was set here, and what nobody answered elsewhere."""
         return [
             ring for ring in self.keeper.sounding()
-            if ring.item.conversation == conversation or self.keeper.rings_everywhere(ring)
+            if ring.item.conversation == conversation or self.is_everywhere(ring)
         ]  # fmt: skip
+
+    def is_everywhere(self, ring: Ring) -> bool:
+        """Whether it rings wherever somebody is."""
+        return self.keeper.rings_everywhere(ring) or not self._is_there(ring.item.conversation)
 
     async def answer(self, conversation: str, words: str) -> str | None:
         """End what rings here, if the words say so."""
@@ -120,7 +138,10 @@ class ScheduleService:
         if said is None:
             return None
         ids = [ring.id for ring in rings]
-        return await (self.snooze(ids, said.seconds) if said.what == "snooze" else self.stop(ids))
+        try:
+            return await (self.snooze(ids, said.seconds) if said.what == "snooze" else self.stop(ids))
+        except ToolError as error:
+            return f"{error}."
 
     async def stop(self, ids: Sequence[str]) -> str:
         """These were acknowledged: they never ring again. Returns the sentence that says so.
@@ -130,7 +151,10 @@ class ScheduleService:
         """
         async with self.keeper.lock:
             rings = [ring for ring in self.keeper.rings() if ring.id in ids]
-            await keep(self.keeper, drop=[ring.id for ring in rings])
+            # Where the clock was set back the same time may have been missed before.
+            times = {(ring.item.id, ring.item.wall) for ring in rings}
+            drop = [ring.id for ring in self.keeper.rings() if (ring.item.id, ring.item.wall) in times]
+            await keep(self.keeper, drop=drop)
         return f"{_capital(_names(rings))} {'is' if len(rings) == 1 else 'are'} off." if rings else "Nothing rings."
 
     async def snooze(self, ids: Sequence[str], seconds: float = 0.0) -> str:
@@ -145,9 +169,9 @@ class ScheduleService:
         verb = "rings" if len(rings) == 1 else "ring"
         return f"{_capital(_names(rings))} {verb} again in {_TIMES.say_duration(seconds)}."
 
-    def missed(self) -> tuple[Sequence[str], str]:
+    def missed(self, without: Collection[str] = ()) -> tuple[Sequence[str], str]:
         """What nobody heard: the ids, and the sentences that tell it."""
-        rings = [ring for ring in self.keeper.rings() if ring.state == "missed"]
+        rings = [ring for ring in self.keeper.rings() if ring.state == "missed" and ring.id not in without]
         zone = find_zone(self.keeper.clocks.zone(), "")[0]
         return [ring.id for ring in rings], " ".join(say_missed(ring, self.keeper.clocks.now(), zone) for ring in rings)
 

@@ -17,7 +17,6 @@ from pipecatapp.storage.erasure import Erasure
 from pipecatapp.storage.journal import Body, SqliteJournal
 
 TOPIC = "schedule"
-_SEEN = "schedule.seen"
 
 
 class ScheduleTable:
@@ -77,14 +76,6 @@ class ScheduleStore:
         is taken back."""
         event = JournalEvent(TOPIC, {"put": list(put), "drop": list(drop)})
         await (self._journal.append(event) if made is None else self._changes.make(made, event))
-
-    async def see(self, now: float) -> None:
-        """Remember that the wall clock was at ``now``."""
-        await self._journal.run(self._journal.note, _SEEN, round(now))
-
-    async def last_seen(self) -> float:
-        """Where the wall clock was when it was last seen; 0: never."""
-        return float(await self._journal.run(self._journal.noted, _SEEN) or 0.0)
 
     def erase_now(self, erasure: Erasure) -> list[str]:
         """Take out the entries that say or tell what is to be erased; in the journal's thread. Returns their ids."""

@@ -23,11 +23,11 @@ from pipecatapp.ports import (
     ExpertDirectory,
     Forgotten,
     Memory,
-    Reflex,
     Tool,
     ToolChooser,
     ToolSource,
 )
+from pipecatapp.timekeeping import Ringing
 from pipecatapp.twin.act.approvals import ApprovalGate
 from pipecatapp.twin.act.closed_gate import ClosedGate
 from pipecatapp.twin.act.external_calls import ExternalCalls
@@ -45,7 +45,6 @@ from pipecatapp.twin.speak.prefill import Prefill
 from pipecatapp.twin.speak.tool_loop import ToolLoop
 from pipecatapp.twin.turn_execution import TurnExecutor
 from pipecatapp.twin.turn_progress import TurnProgress
-from pipecatapp.twin.understand.reflex_turns import ReflexTurns
 from pipecatapp.twin.understand.routing import Routing
 
 logger = logging.getLogger(__name__)
@@ -78,8 +77,8 @@ class Agent:
         observe: what the camera sees now, in a sentence; empty where there is nothing to say.
         restarts_engine: the engine runs on this PC, under somebody who restarts it (said when it is gone).
         pause_s: how long nobody must have spoken before the model is asked what to remember.
+        ringing: what rings hears a person's words first; None: nothing ever does.
         classifier: hands clear cases to an expert before the model is asked, or None.
-        reflex: decides what needs no model, or None.
     """
 
     def __init__(
@@ -102,7 +101,7 @@ class Agent:
         restarts_engine: bool = True,
         pause_s: float = PAUSE_S,
         classifier: Classifier | None = None,
-        reflex: Reflex | None = None,
+        ringing: Ringing | None = None,
     ) -> None:
         gate = approvals or ClosedGate()
         self._gate = gate
@@ -126,10 +125,9 @@ class Agent:
         self._approvals = ApprovalTurns(
             gate, self._toolbox, self._dialect, self._prompts, loop, self._conversations, conversations
         )
-        reflexes = ReflexTurns(reflex, self._toolbox, self._routing, self._prompts, self._dialect, loop)
         self._turns = TurnExecutor(
-            self._conversations, self._dialect, self._prompts, loop, self._approvals, self._routing, reflexes, memory,
-            self._consolidator, sink, conversations, restarts_engine=restarts_engine,
+            self._conversations, self._dialect, self._prompts, loop, self._approvals, self._routing, memory,
+            self._consolidator, sink, conversations, ringing=ringing, restarts_engine=restarts_engine,
         )  # fmt: skip
         self._completions = Completions(self._dialect, self._prompts, quiet, self._routing, memory, self._consolidator)
 
@@ -194,6 +192,10 @@ class Agent:
         """Go on after a person's decision (or after nobody decided) outside of the conversation: carry the call out, or
         not, and speak about it. Like ``respond``; silent when that request was told already."""
         return self._turns.run(progress or TurnProgress(conversation, "approval"), approval=approval)
+
+    def tell(self, conversation: str, notice: str, progress: TurnProgress | None = None) -> AsyncGenerator[str, None]:
+        """Say something that nobody asked for: what was missed. Like ``respond``."""
+        return self._turns.run(progress or TurnProgress(conversation, "notice"), notice=notice)
 
     def complete(
         self,

@@ -18,12 +18,12 @@ from pipecatapp.ports import (
     EventSink,
     ExpertDirectory,
     Memory,
-    Reflex,
     Tool,
     ToolChooser,
     ToolSource,
 )
 from pipecatapp.settings import Settings
+from pipecatapp.timekeeping import Ringing
 from pipecatapp.twin.act.approvals import ApprovalGate
 from pipecatapp.twin.act.audit import Auditor
 from pipecatapp.twin.agent import Agent
@@ -104,7 +104,7 @@ def create(
     observe: Callable[[], str],
     experts: ExpertDirectory | None,
     classifier: Classifier | None,
-    reflex: Reflex | None,
+    ringing: Ringing,
     restarts_engine: bool,
 ) -> TwinPart:
     """The brain with its personas; the arguments are those of ``Agent``.
@@ -125,12 +125,12 @@ def create(
             expert_persona=personas.expert,
             approvals=gate,
             classifier=classifier,
-            reflex=reflex,
             off=off,
             off_specs=off_specs,
             sources=sources,
             chooser=chooser,
             observe=observe,
+            ringing=ringing,
             restarts_engine=restarts_engine,
         )
     )

@@ -7,11 +7,12 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 
-from pipecatapp.domain import ApprovalRequest, Fact, Message, ToolCall, Turn, TurnRecord, speaker_of
+from pipecatapp.domain import ApprovalRequest, Fact, Message, ToolCall, Turn, TurnRecord, defuse, speaker_of
 from pipecatapp.errors import ModelError
 from pipecatapp.events import AssistantDelta, AssistantMessage, ErrorSpoken, TurnFinished, UserMessage
 from pipecatapp.languages import language
 from pipecatapp.ports import ConversationStore, EventSink, Memory
+from pipecatapp.timekeeping import Ringing
 from pipecatapp.twin.act.tool_selection import LATE
 from pipecatapp.twin.approval_turns import ApprovalTurns
 from pipecatapp.twin.open_conversations import OpenConversation, OpenConversations, RunningTurn
@@ -23,12 +24,13 @@ from pipecatapp.twin.speak.protocol import GO_ON, last_observation, late_text, r
 from pipecatapp.twin.speak.sentences import BUG, MORE, Apology, apology
 from pipecatapp.twin.speak.tool_loop import SpeechlessError, ToolLoop
 from pipecatapp.twin.speak.turn_request import TurnRequest
-from pipecatapp.twin.streams import closing
+from pipecatapp.twin.streams import closing, one
 from pipecatapp.twin.turn_progress import TurnProgress
-from pipecatapp.twin.understand.reflex_turns import ReflexTurns
 from pipecatapp.twin.understand.routing import ROUTE, Routing
 
 logger = logging.getLogger(__name__)
+
+NOTICE = "[notice]"  # in the place of a request, where the agent told something by itself
 
 
 class TurnExecutor:
@@ -41,11 +43,11 @@ class TurnExecutor:
         loop: has the model answer them.
         approvals: answers and settles what waits for a person.
         routing: knows clear cases for an expert.
-        reflex: answers what needs no model.
         memory: long-term memory, or None.
         consolidator: keeps finished turns in it.
         sink: where every step is told.
         store: keeps finished turns.
+        ringing: what rings hears a person's words first; None: nothing ever does.
         restarts_engine: the engine runs on this PC, under somebody who restarts it (said when it is gone).
     """
 
@@ -57,12 +59,12 @@ class TurnExecutor:
         loop: ToolLoop,
         approvals: ApprovalTurns,
         routing: Routing,
-        reflex: ReflexTurns,
         memory: Memory | None,
         consolidator: MemoryConsolidator,
         sink: EventSink,
         store: ConversationStore,
         *,
+        ringing: Ringing | None = None,
         restarts_engine: bool,
     ) -> None:
         self._conversations = conversations
@@ -71,15 +73,18 @@ class TurnExecutor:
         self._loop = loop
         self._approvals = approvals
         self._routing = routing
-        self._reflex = reflex
         self._memory = memory
         self._consolidator = consolidator
         self._sink = sink
         self._store = store
+        self._ringing = ringing
         self._restarts_engine = restarts_engine
 
-    async def run(self, progress: TurnProgress, text: str = "", approval: str = "") -> AsyncGenerator[str, None]:
-        """The turn's words as they come: the answer to ``text``, or what came of the request ``approval``.
+    async def run(
+        self, progress: TurnProgress, text: str = "", approval: str = "", notice: str = ""
+    ) -> AsyncGenerator[str, None]:
+        """The turn's words as they come: the answer to ``text``, what came of the request ``approval``, or a ``notice``
+        that nobody asked for.
 
         Waits while another turn of the same conversation runs. Silent when that request was told already.
         """
@@ -89,14 +94,14 @@ class TurnExecutor:
             if approval and decided is None:
                 return
             turn = RunningTurn(text, progress.source, progress, time.time())
-            if not approval:
+            if not approval and not notice:
                 if (superseded := state.history.drop_unheard(text)) is not None:
                     await self._approvals.withdraw(state, superseded.turn.id)
                 self._sink.emit(UserMessage(conversation=state.id, turn=progress.id, text=text, source=turn.source))
             try:
                 sorry: Apology | None = None
                 try:
-                    answer = await self._begin(state, turn, decided)
+                    answer = self._tell_notice(turn, notice) if notice else await self._begin(state, turn, decided)
                     async with closing(answer) as pieces:
                         async for piece in pieces:
                             yield self._tell(turn, piece)
@@ -156,11 +161,25 @@ class TurnExecutor:
         """The answer, about to stream: to a decision, to words that answer a request, or to a request."""
         if decided is not None:
             return await self._approvals.settle(state, turn, decided)
+        if (over := await self._end_ringing(state, turn)) is not None:
+            return one(over)
         if (answer := self._approvals.match(state, turn)) is not None:
             return await self._approvals.answer(state, turn, answer)
-        if (decided_now := await self._reflex.begin(state, turn)) is not None:
-            return decided_now
         return self._loop.run(await self._prepare(state, turn))
+
+    async def _end_ringing(self, state: OpenConversation, turn: RunningTurn) -> str | None:
+        """The sentence about what rang, where the words end it."""
+        if self._ringing is None or speaker_of(turn.source) != "person":
+            return None
+        over = await self._ringing.answer(state.id, turn.text)
+        if over is not None:
+            await state.prefill.stop()
+            turn.plain = (Message("user", defuse(turn.text)),)
+        return over
+
+    def _tell_notice(self, turn: RunningTurn, notice: str) -> AsyncIterator[str]:
+        turn.plain = (Message("user", NOTICE),)
+        return one(notice)
 
     async def _prepare(self, state: OpenConversation, turn: RunningTurn) -> TurnRequest:
         """The person's words as a request, with what is known for them."""

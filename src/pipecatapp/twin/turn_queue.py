@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -21,29 +22,60 @@ from pipecatapp.twin.turn_progress import TurnProgress, benchmark_block, new_tur
 logger = logging.getLogger(__name__)
 
 
+class Answering(Protocol):
+    """What of ``Agent`` answers a queued turn."""
+
+    def respond(
+        self, conversation: str, text: str, source: Source, progress: TurnProgress | None = None
+    ) -> AsyncGenerator[str, None]:
+        """The answer, piece by piece."""
+
+    def resume(
+        self, conversation: str, approval: str, progress: TurnProgress | None = None
+    ) -> AsyncGenerator[str, None]:
+        """What came of a call that a person decided, piece by piece."""
+
+    def tell(self, conversation: str, notice: str, progress: TurnProgress | None = None) -> AsyncGenerator[str, None]:
+        """What nobody asked for, piece by piece."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueuedTurn:
-    """A turn that waits: the words of a request, or (``approval``) the id of a decided call that it goes on with."""
+    """A turn that waits: the words of a request, (``approval``) the id of a decided call that it goes on with, or
+    (``notice``) what the agent tells by itself; then ``told`` is called once it was told."""
 
     text: str
     source: Source
     id: str
     queued_at: float
     approval: str = ""
+    notice: str = ""
+    told: Callable[[], None] | None = None
 
     def progress(self, conversation: str, *, spoken: bool = False) -> TurnProgress:
         """The record of this turn."""
         return TurnProgress(conversation, self.source, self.id, self.queued_at, spoken=spoken)
 
+    def answered_by(self, agent: Answering, progress: TurnProgress) -> AsyncGenerator[str, None]:
+        """What is said in this turn, piece by piece."""
+        if self.approval:
+            return agent.resume(progress.conversation, self.approval, progress)
+        if self.notice:
+            return agent.tell(progress.conversation, self.notice, progress)
+        return agent.respond(progress.conversation, self.text, self.source, progress)
+
 
 class Speaker(Protocol):
-    """A voice session that answers aloud what was typed into the same conversation."""
+    """A voice session that answers aloud what was typed into the same conversation, and rings."""
 
     async def request(self, turn: QueuedTurn) -> None:
         """Take the turn into the voice pipeline, which runs ``Agent.respond`` or ``Agent.resume``."""
 
     async def interrupt(self) -> None:
         """Stop speaking now, as if the person had spoken."""
+
+    def ring(self, sentences: Sequence[str]) -> None:
+        """Ring from now on, and say these; with none: ring no more."""
 
 
 @dataclass(slots=True)
@@ -86,6 +118,22 @@ class TurnRunner:
         """Queue the turn that goes on with a call which was decided, or was not in time."""
         turn = QueuedTurn("", "approval", new_turn_id(), time.monotonic(), request.id)
         self._queue(request.conversation, turn)
+
+    def tell(self, conversation: str, notice: str, told: Callable[[], None]) -> None:
+        """Queue what the agent tells by itself; ``told`` is called once it was told, to its end."""
+        turn = QueuedTurn("", "notice", new_turn_id(), time.monotonic(), notice=notice, told=told)
+        self._queue(conversation, turn)
+
+    def ring(self, sounding: Callable[[str], Sequence[str]]) -> None:
+        """Let each voice session ring with the sentences that ``sounding`` says of its conversation."""
+        for conversation, lane in self._lanes.items():
+            if lane.speaker is not None:
+                lane.speaker.ring(sounding(conversation))
+
+    def is_listening(self, conversation: str) -> bool:
+        """Whether a voice session is attached to it."""
+        lane = self._lanes.get(conversation)
+        return lane is not None and lane.speaker is not None
 
     async def interrupt(self, conversation: str) -> None:
         """Stop what is being said or thought, and forget what waits behind it."""
@@ -159,6 +207,8 @@ class TurnRunner:
                     await asyncio.wait([lane.running])
             if not lane.running.cancelled() and (error := lane.running.exception()) is not None:
                 logger.error("a turn ended with an error that nobody spoke", exc_info=error)
+            elif not lane.running.cancelled() and turn.told is not None:
+                turn.told()
             if turn.approval:  # nothing is left of it, unless the turn ended before it began
                 await self._agent.abandon(conversation, turn.approval)
 
@@ -169,12 +219,7 @@ class TurnRunner:
         progress = turn.progress(conversation)
         self._state(conversation, "thinking")
         try:
-            answer = (
-                self._agent.resume(conversation, turn.approval, progress)
-                if turn.approval
-                else self._agent.respond(conversation, turn.text, turn.source, progress)
-            )
-            async with contextlib.aclosing(answer) as pieces:
+            async with contextlib.aclosing(turn.answered_by(self._agent, progress)) as pieces:
                 async for _ in pieces:
                     pass
         finally:

@@ -51,7 +51,7 @@ class TtsProcessor(FrameProcessor):
         self._on_failure = on_failure
         self._on_heard = on_heard
         self._playback = Playback(SAMPLE_RATE, 1, time.monotonic)
-        self._clauses: asyncio.Queue[Clause | None] = asyncio.Queue()
+        self._clauses: asyncio.Queue[Clause | bytes | None] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
         self._sender: asyncio.Task[None] | None = None
         self._more = asyncio.Event()
@@ -124,6 +124,10 @@ class TtsProcessor(FrameProcessor):
             self.first_clause_at = time.monotonic()
         self._clauses.put_nowait(clause)
 
+    def sound(self, pcm: bytes) -> None:
+        """Play this after what was said before."""
+        self._clauses.put_nowait(pcm + bytes(-len(pcm) % _CHUNK))
+
     async def finish(self) -> None:
         """The answer is complete; returns when all of it was played."""
         self._clauses.put_nowait(None)
@@ -183,9 +187,13 @@ class TtsProcessor(FrameProcessor):
             self._on_heard(self._playback.heard_text())
             self._progressed.set()
 
-    async def _synthesize(self, clauses: asyncio.Queue[Clause | None], playback: Playback) -> None:
+    async def _synthesize(self, clauses: asyncio.Queue[Clause | bytes | None], playback: Playback) -> None:
         silent: tuple[Words, ...] = ()
         while (clause := await clauses.get()) is not None:
+            if isinstance(clause, bytes):
+                playback.add((Words("", ""),), clause)
+                self._more.set()
+                continue
             self._speaking = True
             try:
                 text = speakable(clause.spoken)

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import sys
 import time
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from pipecat.frames.frames import (
@@ -27,17 +28,18 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipecatapp.background import BackgroundTasks
-from pipecatapp.events import AssistantSpoke, ErrorSpoken, PartialTranscript, State, StateChanged
 from pipecatapp.ports import EventSink
 from pipecatapp.twin.turn_progress import TurnProgress, benchmark_block
 from pipecatapp.twin.turn_queue import QueuedTurn
 from pipecatapp.voice.aloud.pieces import Clause
 from pipecatapp.voice.aloud.spoken_clauses import SpokenClauses, clauses_of
 from pipecatapp.voice.brain import Brain
+from pipecatapp.voice.dialogue_events import HEARING_FAILED, DialogueEvents
 from pipecatapp.voice.echo import is_asking
 from pipecatapp.voice.false_alarms import ALARMS_TOLERATED, means_interruption
 from pipecatapp.voice.frames import HearingFailedFrame, NothingHeardFrame, PauseTranscriptionFrame, TurnEndedFrame
 from pipecatapp.voice.request_words import RequestWords
+from pipecatapp.voice.ringing import Ringer, means_ring, ring_sound
 from pipecatapp.voice.synthesis import Synthesizer
 from pipecatapp.voice.tts_processor import TtsProcessor
 from pipecatapp.voice.vad import START_SECS
@@ -53,17 +55,15 @@ CONTINUES_WITHIN_S = 4.0
 # What was decided on the page waits this long for a pause of the person.
 LET_SPEAK_S = 10.0
 
-HEARING_FAILED = "Sorry, something went wrong while I was listening. Please say that again."
-
 
 @dataclass(slots=True)
 class _Turn:
-    """The answer that is being thought or spoken."""
+    """The answer that is being thought or spoken. ``unasked``: what it tells, where no words asked for it."""
 
     text: str
     progress: TurnProgress
     task: asyncio.Task[None]
-    approval: str = ""
+    unasked: str = ""
     false_alarms: int = 0
     written: bool = False
 
@@ -85,9 +85,9 @@ class TwinService(FrameProcessor):
         super().__init__(name="TwinService")
         self._agent = agent
         self._conversation = conversation
-        self._sink = sink
+        self._events = DialogueEvents(sink, conversation)
         self._benchmark = benchmark
-        self.tts = TtsProcessor(synthesizer, self._tell_silence, self._tell_heard)
+        self.tts = TtsProcessor(synthesizer, self._events.silent, self._tell_heard)
         self._words = RequestWords()
         self._user_speaking = False
         self._speech_began = 0.0
@@ -101,7 +101,8 @@ class TwinService(FrameProcessor):
         self._one_at_a_time = asyncio.Lock()
         self._person_done = asyncio.Event()
         self._preparing = BackgroundTasks("preparing a turn failed; it only costs time")
-        self._state_now: State | None = None
+        self._ringer = Ringer(self._ring_once, lambda: self._turn is None and not self._hears)
+        self.ring = self._ringer.ring
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Turns and words do the work; everything passes on."""
@@ -131,6 +132,7 @@ class TwinService(FrameProcessor):
 
     async def cleanup(self) -> None:
         """End what runs."""
+        await self._ringer.aclose()
         await self._interrupt()
         await self._preparing.cancel()
         await super().cleanup()
@@ -140,11 +142,13 @@ class TwinService(FrameProcessor):
     async def request(self, turn: QueuedTurn) -> None:
         """Answer aloud what was typed or decided; returns when it was spoken or interrupted."""
         async with self._one_at_a_time:
-            if turn.approval:
+            if turn.approval or turn.notice:
                 await self._wait_for_pause()
             while self._turn is not None:
                 await asyncio.wait([self._turn.task])
-            running = self._start_turn(turn.text, turn.progress(self._conversation, spoken=True), turn.approval)
+            progress = turn.progress(self._conversation, spoken=True)
+            answer = turn.answered_by(self._agent, progress)
+            running = self._start_turn(turn.text, progress, answer, turn.approval or turn.notice)
         try:
             await asyncio.wait([running.task])
         except asyncio.CancelledError:
@@ -164,7 +168,7 @@ class TwinService(FrameProcessor):
         self._speech_began = time.monotonic()
         turn = self._turn
         if turn is None:
-            self._tell_state("listening")
+            self._events.state("listening")
             if not self._words.begun:
                 self._request_began = self._speech_began
                 self._words.begin()
@@ -173,7 +177,7 @@ class TwinService(FrameProcessor):
             self._held = True
             self._words.begin()
             await self.tts.hold()
-            self._tell_state("listening")
+            self._events.state("listening")
             self._hold_ends = asyncio.get_running_loop().call_later(HOLD_AT_MOST_S, self._go_on)
 
     def _stop_listening(self, silence: float) -> None:
@@ -191,7 +195,7 @@ class TwinService(FrameProcessor):
         elif self._is_own_voice(words):
             return
         stable = self._words.hear(words, whole=whole)
-        self._sink.emit(PartialTranscript(conversation=self._conversation, text=self._words.text))
+        self._events.partial(self._words.text)
         if stable is not None:
             self._prepare(stable)
 
@@ -207,7 +211,7 @@ class TwinService(FrameProcessor):
         self._failed_hearing = False
         self._final_at = time.monotonic()
         self._words.complete(words)
-        self._sink.emit(PartialTranscript(conversation=self._conversation, text=self._words.text))
+        self._events.partial(self._words.text)
         self._prepare(self._words.text)
 
     def _interrupts(self, words: str, *, final: bool = False) -> bool:
@@ -215,6 +219,8 @@ class TwinService(FrameProcessor):
         turn = self._turn
         asked = turn is not None and turn.written and is_asking(turn.progress.text, self.tts.heard_text)
         played = self.tts.own_voice.words_at(self._speech_began)
+        if self._ringer.rings and means_ring(words, played):
+            return True
         return means_interruption(words, played, final=final, asked=asked)
 
     def _is_own_voice(self, words: str) -> bool:
@@ -227,7 +233,7 @@ class TwinService(FrameProcessor):
             self._go_on()
         elif not self._words:
             self._person_done.set()
-            self._tell_state("idle")
+            self._events.state("idle")
 
     async def _apologize(self, reason: str) -> None:
         if self._turn is not None or self._failed_hearing:
@@ -237,7 +243,7 @@ class TwinService(FrameProcessor):
         self._failed_hearing = True
         logger.warning("speech recognition failed: %s", reason)
         self._words.forget()
-        self._sink.emit(ErrorSpoken(conversation=self._conversation, kind="stt", text=HEARING_FAILED))
+        self._events.hearing_failed()
         progress = TurnProgress(self._conversation, "voice", spoken=True)
         task = self.create_task(self._say_only(HEARING_FAILED), "apology")
         self._turn = _Turn("", progress, task)
@@ -251,18 +257,20 @@ class TwinService(FrameProcessor):
         progress.began = self._request_began
         if self._final_at is not None:
             progress.stt_s = max(0.0, self._final_at - self._last_sample)
-        self._start_turn(text, progress)
+        self._start_turn(text, progress, self._agent.respond(self._conversation, text, progress.source, progress))
 
     def _prepare(self, words: str) -> None:
         self._preparing.start(self._agent.prepare(self._conversation, words), "prepare")
 
     # Answering.
 
-    def _start_turn(self, text: str, progress: TurnProgress, approval: str = "") -> _Turn:
-        self._tell_state("thinking")
+    def _start_turn(
+        self, text: str, progress: TurnProgress, answer: AsyncGenerator[str, None], unasked: str = ""
+    ) -> _Turn:
+        self._events.state("thinking")
         self.tts.begin()
-        task = self.create_task(self._answer(text, progress, approval), "answer")
-        turn = self._turn = _Turn(text, progress, task, approval)
+        task = self.create_task(self._answer(answer, progress), "answer")
+        turn = self._turn = _Turn(text, progress, task, unasked)
         turn.task.add_done_callback(lambda _: self._finish_turn(turn))
         return turn
 
@@ -270,23 +278,19 @@ class TwinService(FrameProcessor):
         if self._turn is turn:
             self._turn = None
             self._unhold()
-            self._tell_state("listening" if self._user_speaking else "idle")
+            self._events.state("listening" if self._user_speaking else "idle")
 
     async def _wait_for_pause(self) -> None:
         """What nobody asked for just now does not begin while the person speaks, unless they never stop."""
-        if self._user_speaking or self._words:
+        if self._hears:
             self._person_done.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LET_SPEAK_S):
                     await self._person_done.wait()
 
-    async def _answer(self, text: str, progress: TurnProgress, approval: str) -> None:
+    async def _answer(self, answer: AsyncGenerator[str, None], progress: TurnProgress) -> None:
         splitter = SpokenClauses()
         waiting_since = time.monotonic()
-        if approval:
-            answer = self._agent.resume(self._conversation, approval, progress)
-        else:
-            answer = self._agent.respond(self._conversation, text, progress.source, progress)
         async with contextlib.aclosing(answer) as pieces:
             async for piece in pieces:
                 if not splitter.waiting:
@@ -308,17 +312,32 @@ class TwinService(FrameProcessor):
 
     def _say(self, clause: Clause) -> None:
         self.tts.say(clause)
-        self._tell_state("listening" if self._held else "speaking")
+        self._events.state("listening" if self._held else "speaking")
 
-    async def _say_only(self, text: str) -> None:
+    @property
+    def _hears(self) -> bool:
+        return self._user_speaking or bool(self._words)
+
+    async def _ring_once(self, sentences: Sequence[str]) -> None:
+        task = self.create_task(self._say_only(" ".join(sentences), ring_sound()), "ring")
+        turn = self._turn = _Turn("", TurnProgress(self._conversation, "notice", spoken=True), task)
+        try:
+            await asyncio.wait([turn.task])
+        except asyncio.CancelledError:
+            await self._interrupt(turn)
+            raise
+
+    async def _say_only(self, text: str, sound: bytes = b"") -> None:
         self.tts.begin()
+        if sound:
+            self.tts.sound(sound)
         for clause in clauses_of(text):
             self._say(clause)
         try:
             await self.tts.finish()
         finally:
             self._turn = None
-            self._tell_state("idle")
+            self._events.state("idle")
 
     def _report(self, progress: TurnProgress) -> None:
         tts = self.tts
@@ -342,7 +361,7 @@ class TwinService(FrameProcessor):
         recent = self._speech_began - turn.progress.started < CONTINUES_WITHIN_S
         if not heard and recent and turn.progress.source == "voice":
             self._words.go_on_with(turn.text)
-        self._tell_state("listening")
+        self._events.state("listening")
 
     async def _interrupt(self, turn: _Turn | None = None) -> str:
         """End the turn that runs (only this one, if given); returns what was heard of its answer."""
@@ -355,10 +374,10 @@ class TwinService(FrameProcessor):
         if not running.task.done():
             running.task.cancel()
             await asyncio.wait([running.task])
-        if running.text or running.approval:
+        if running.text or running.unasked:
             await self._agent.record_heard(self._conversation, running.progress.id, heard)
             self._report(running.progress)
-        self._tell_state("idle")
+        self._events.state("idle")
         return heard
 
     def _go_on(self) -> None:
@@ -368,7 +387,7 @@ class TwinService(FrameProcessor):
         self._unhold()
         self._turn.false_alarms += 1
         self.tts.resume()
-        self._tell_state("speaking")
+        self._events.state("speaking")
 
     def _unhold(self) -> None:
         self._held = False
@@ -376,22 +395,6 @@ class TwinService(FrameProcessor):
             self._hold_ends.cancel()
             self._hold_ends = None
 
-    # Telling.
-
-    def _tell_state(self, state: State) -> None:
-        if state != self._state_now:
-            self._state_now = state
-            self._sink.emit(StateChanged(conversation=self._conversation, state=state))
-
     def _tell_heard(self, text: str) -> None:
         if self._turn is not None:
-            self._sink.emit(AssistantSpoke(conversation=self._conversation, turn=self._turn.progress.id, text=text))
-
-    def _tell_silence(self, reason: str) -> None:
-        self._sink.emit(
-            ErrorSpoken(
-                conversation=self._conversation,
-                kind="tts",
-                text=f"I cannot speak right now, so here is my answer in writing only. ({reason})",
-            )
-        )
+            self._events.spoke(self._turn.progress.id, text)

@@ -16,6 +16,7 @@ from pipecatapp.hub import EventHub
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.states import States
 from pipecatapp.parts import Part
+from pipecatapp.schedule.service import ScheduleService
 from pipecatapp.settings import Settings
 from pipecatapp.storage.atomic import replace_file
 from pipecatapp.storage.journal import SqliteJournal
@@ -118,6 +119,7 @@ def create(
     memory: FaissMemory,
     states: States,
     lists: ListKeeper,
+    schedule: ScheduleService,
     taking_back: TakingBack,
     camera: CameraPanel,
     experts: ExpertTable | None,
@@ -142,6 +144,7 @@ def create(
         memory=memory,
         states=states,
         lists=lists,
+        schedule=schedule,
         taking_back=taking_back,
         experts=experts,
         choose=agent.choose,

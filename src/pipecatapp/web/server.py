@@ -28,6 +28,7 @@ from pipecatapp.web.routes import (
     memory,
     openai,
     pages,
+    schedule,
     session,
     sockets,
     state,
@@ -66,6 +67,7 @@ def create_app(services: WebServices) -> FastAPI:
     app.include_router(camera.create_router(services))
     app.include_router(memory.create_router(services))
     app.include_router(lists.create_router(services))
+    app.include_router(schedule.create_router(services))
     app.include_router(state.create_router(services))
     app.include_router(backup.create_router(services))
     app.include_router(experts.create_router(services))

@@ -14,6 +14,7 @@ from pipecatapp.hub import EventHub
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.states import States
 from pipecatapp.ports import AS_USUAL, AnswerOptions, AuditLog
+from pipecatapp.schedule.service import ScheduleService
 from pipecatapp.storage.event_log import EventLog
 from pipecatapp.tools.list_keeper import ListKeeper
 from pipecatapp.tools.undo import TakingBack
@@ -124,6 +125,7 @@ class WebServices:
     memory: FaissMemory
     states: States
     lists: ListKeeper
+    schedule: ScheduleService
     taking_back: TakingBack
     approvals: Approvals
     external_calls: ExternalCalls

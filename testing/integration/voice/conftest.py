@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI, WebSocket
 
 from pipecatapp.ports import Tool
+from pipecatapp.timekeeping import Ringing
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turn_queue import TurnRunner
 from pipecatapp.voice.recognition import Recognizer
@@ -56,9 +57,10 @@ async def voice_house(
     tts: Synthesizer | None = None,
     turn: TurnDetection = "timeout",
     tools: Sequence[Tool] = (),
+    ringing: Ringing | None = None,
 ) -> AsyncIterator[VoiceHouse]:
     """Serve ``/ws/voice`` on a free port."""
-    harness = AgentHarness(state, *answers, tools=tools, gated=True, clock=time.time)
+    harness = AgentHarness(state, *answers, tools=tools, gated=True, clock=time.time, ringing=ringing)
     agent, runner, sink = harness.agent, harness.runner, harness.sink
     sessions = VoiceSessions(
         agent, runner, sink, stt or PocketsphinxRecognizer(), tts or FliteSynthesizer(), turn_detection=turn

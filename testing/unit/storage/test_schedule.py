@@ -20,14 +20,12 @@ async def test_a_step_is_whole_and_survives_with_how_it_is_taken_back(tmp_path: 
     storage = storage_in(tmp_path)
     await storage.schedule.change([TEA, CAKE], made=Change("schedule", "Tea is set.", {"put": []}, "kitchen"))
     await storage.schedule.change([{"id": "ring", "label": "tea"}, {**CAKE, "label": "cake"}], ["a"])
-    await storage.schedule.see(123.4)
     entries = [{**CAKE, "label": "cake"}, {"id": "ring", "label": "tea"}]
     bodies = [event.body for event in (await storage.journal.snapshot()).events if event.topic == "schedule"]
     assert bodies == [{"put": entries}]
     close_storage(tmp_path)
     storage = storage_in(tmp_path)
     assert await storage.schedule.load() == entries
-    assert await storage.schedule.last_seen() == 123.0
     assert [change.text for change in await storage.changes.latest("kitchen")] == ["Tea is set."]
 
 
