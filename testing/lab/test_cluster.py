@@ -1,12 +1,18 @@
-"""The life of a cluster's Consul, told in order: three nodes converge, lose each other, and a fourth one comes."""
+"""The life of a cluster's Consul, told in order: three nodes converge, lose each other, and a fourth one comes; its
+secrets turn, the power fails, and a newer Consul takes over."""
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
+from testing.consul import program as consul_program
+from testing.lab.agents import vault_of
 from testing.lab.consul_api import ConsulApi
 from testing.lab.lab import Lab
 from testing.lab.node import wait_until
+from testing.lab.sampler import Sampler
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
@@ -14,6 +20,14 @@ THREE = {"controller_nodes": ["n1", "n2", "n3"], "worker_nodes": []}
 FOUR = {**THREE, "worker_nodes": ["n4"]}
 ROLES = "--tags=common,cluster,firewall,consul"
 PORT = 20001
+SERVERS = ["n1", "n2", "n3"]
+# An election on a busy machine.
+PAUSE_S = 30
+# The same program, which says that it is newer.
+NEWER = """#!/bin/sh
+[ "$1" != version ] || { echo "Consul v1.8.99"; exit; }
+exec REAL "$@"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +131,61 @@ def test_a_fourth_node_joins(lab: Lab, consul: ConsulApi) -> None:
     wait_until("the fourth", lambda: all(consul.alive(name) == everybody for name in everybody))
     assert consul.voters("n4") == {"n1", "n2", "n3"}
     assert consul.leader("n4") == leader
+
+
+def everybody_settled(consul: ConsulApi) -> bool:
+    return settled(consul, *SERVERS) and consul.alive("n4") == {"n1", "n2", "n3", "n4"}
+
+
+def test_secrets_and_certificates_turn_without_a_pause(lab: Lab, consul: ConsulApi) -> None:
+    before = vault_of(lab)["consul"]
+    certificate = lab.run("n4", "cat", "/etc/consul.d/tls/consul.pem").output
+    starts = [lab.run(name, "systemctl", "show", "--property=MainPID", "consul").output for name in SERVERS]
+
+    with Sampler(lab, ["consul"], SERVERS) as sampler:
+        lab.play("testing/lab/consul.yaml", FOUR, "--tags", "rotate").succeeded()
+
+    print(sampler)
+    assert sampler.longest_pause("consul") < PAUSE_S
+    assert [lab.run(name, "systemctl", "show", "--property=MainPID", "consul").output for name in SERVERS] == starts
+    after = vault_of(lab)["consul"]
+    for name in ("management_token", "app_token", "gossip_key"):
+        assert after[name] != before[name]
+    assert lab.run("n4", "cat", "/etc/consul.d/tls/consul.pem").output != certificate
+    assert everybody_settled(consul)
+
+
+def test_after_a_power_cut_of_the_whole_house_heal_mends_what_is_left(lab: Lab, consul: ConsulApi) -> None:
+    lab.run("n2", "systemctl", "disable", "consul")
+    for node in lab:
+        node.power_cut()
+    lab.start()
+    wait_until("the others are one again", lambda: consul.leader("n1") in ("n1", "n3"))
+
+    done = lab.play("heal_cluster.yaml", FOUR).succeeded()
+
+    assert "n2: consul did not start at boot: it does again." in done.output
+    assert "n1: consul" not in done.output
+    wait_until("all of them", lambda: everybody_settled(consul))
+
+
+def test_a_newer_consul_takes_over_one_server_at_a_time(
+    lab: Lab, consul: ConsulApi, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("newer")
+    version = subprocess.run([consul_program(), "version"], capture_output=True, text=True, check=True).stdout
+    used = version.split()[1].removeprefix("v").partition("+")[0]
+    program = folder / "consul"
+    program.write_text(NEWER.replace("REAL", f"/opt/hashicorp/consul/{used}/consul"))
+    for path, mode in ((program, 0o755), (folder, 0o755), (folder.parent, 0o755)):
+        path.chmod(mode)
+
+    with Sampler(lab, ["consul"], SERVERS) as sampler:
+        lab.play("playbook.yaml", FOUR, "--tags=consul", "-e", f"consul_binary_folder={folder}").succeeded()
+
+    print(sampler)
+    assert sampler.most_down("consul") <= 1, "never two at once"
+    assert sampler.longest_pause("consul") < PAUSE_S
+    for name in ("n1", "n2", "n3", "n4"):
+        assert lab.run(name, "readlink", "/opt/hashicorp/consul/current").output.strip() == "1.8.99"
+    wait_until("all of them", lambda: everybody_settled(consul))
