@@ -24,6 +24,8 @@ import * as log from "./log.js";
 import * as memory from "./memory.js";
 import * as memoryStates from "./memory_states.js";
 import * as recent from "./recent.js";
+import * as ringing from "./ringing.js";
+import * as schedule from "./schedule.js";
 import * as state from "./state.js";
 import * as tabs from "./tabs.js";
 import * as talk from "./talk.js";
@@ -40,6 +42,8 @@ for (const part of [
   tools,
   toolList,
   lists,
+  schedule,
+  ringing,
   memory,
   memoryStates,
   audit,

@@ -47,10 +47,36 @@
  * @property {AuditEntry} [entry]
  * @property {Expert[]} [experts]
  * @property {boolean} [stale]
+ * @property {Due[]} [items]
+ * @property {Ring[]} [rings]
+ * @property {{id: string, sentence: string}[]} [missed]
  * @property {string} [expert]
  * @property {string} [boot]
  * @property {"full" | "rest"} [replay]
  * @property {string} [version]
+ */
+
+/**
+ * A timer, an alarm or a reminder. Times are seconds since 1970, by the server's clock.
+ * @typedef {object} Due
+ * @property {string} id
+ * @property {"timer" | "alarm" | "reminder"} kind
+ * @property {string} name
+ * @property {string} when in words; of a timer empty
+ * @property {number | null} ends_at
+ * @property {number | null} left_s of a timer that stands still
+ */
+
+/**
+ * Something that rings, or will ring again.
+ * @typedef {object} Ring
+ * @property {string} id
+ * @property {string} kind
+ * @property {string} sentence
+ * @property {string} conversation
+ * @property {boolean} everywhere
+ * @property {"ringing" | "snoozed"} state
+ * @property {number | null} again_at
  */
 
 /** @typedef {"approved" | "refused" | "expired"} Decision */
