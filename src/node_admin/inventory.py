@@ -160,7 +160,6 @@ class Inventory:
 def main(arguments: list[str]) -> int:
     """``python3 -m node_admin.inventory FOLDER drop|welcome NAME``, for a play that a person runs."""
     folder, deed, name = arguments
-    os.umask(0o077)
     try:
         inventory = Inventory(Path(folder))
         {"drop": inventory.drop, "welcome": inventory.welcome}[deed](check_node(name))
@@ -171,4 +170,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)
     sys.exit(main(sys.argv[1:]))
