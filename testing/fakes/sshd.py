@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
+
+from testing.ports import free_port
 
 SSHD = "/usr/sbin/sshd"
 USER, PASSWORD = "tester", "correct horse"
@@ -28,9 +29,7 @@ class Sshd:
         self.home = self.folder / "home"
         self.home.mkdir()
         os.chown(self.home, _UID, _UID)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self._process: asyncio.subprocess.Process | None = None
         self.new_host_key()
         (self.folder / "authorized_keys").touch()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 
+from testing.ports import free_port
 from testing.provision.debian_tree import DebianTree
 from testing.provision.entered import Result, house_environment
 
@@ -20,12 +19,7 @@ class NewPc:
     def __init__(self, tree: DebianTree) -> None:
         self.tree = tree
         self.pristine = frozenset(self.files())
-        with ExitStack() as stack:
-            probes = [stack.enter_context(socket.socket()) for _ in range(3)]
-            for probe in probes:
-                probe.bind(("127.0.0.1", 0))
-            # Closed again at the end of this block, so that the agent can have them.
-            self.port, self.tls_port, self.engine_port = (probe.getsockname()[1] for probe in probes)
+        self.port, self.tls_port, self.engine_port = free_port(), free_port(), free_port()
 
     @property
     def environment(self) -> Mapping[str, str]:
