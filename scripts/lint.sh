@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Runs linters by name, all of them by default, and says which failed. Changes nothing.
+# Runs linters by name, all of them by default, as many at a time as there are processors, and says which failed. Changes
+# nothing.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-LINTERS=(ruff mypy imports shellcheck markdown biome tsc yaml ansible)
+# Those that take long come first.
+LINTERS=(ruff ansible mypy shellcheck imports markdown biome tsc yaml)
 
 usage() {
   cat <<'EOF'
@@ -53,8 +55,23 @@ lint_ansible() {
   PATH="$PWD/.cache/provision/bin:$PATH" ansible-lint --offline -q --nocolor
 }
 
+# lint NAME FOLDER: run one, say how it went; a file in the folder says that it failed.
+lint() {
+  local name=$1 folder=$2 output start=$SECONDS verdict=ok
+  if ! output=$("lint_$name" 2>&1); then
+    verdict=FAIL
+    : >"$folder/$name"
+  fi
+  # One at a time: what they say does not mix.
+  {
+    flock 9
+    if [[ $verdict == FAIL ]]; then printf '%s\n' "$output"; fi
+    printf '%-5s %-10s %3d s\n' "$verdict" "$name" $((SECONDS - start))
+  } 9>>"$folder/.lock"
+}
+
 main() {
-  local names=("$@") name output failed=() start
+  local names=("$@") name folder failed most
   case ${1:-} in
     -h | --help) usage; return ;;
   esac
@@ -64,16 +81,18 @@ main() {
       echo "unknown linter '$name'; choose from: ${LINTERS[*]}" >&2
       return 2
     fi
-    start=$SECONDS
-    if output=$("lint_$name" 2>&1); then
-      printf 'ok    %-10s %3d s\n' "$name" $((SECONDS - start))
-    else
-      printf '%s\nFAIL  %-10s %3d s\n' "$output" "$name" $((SECONDS - start))
-      failed+=("$name")
-    fi
   done
-  if [[ ${#failed[@]} -gt 0 ]]; then
-    echo "failed: ${failed[*]}; scripts/fmt mends what a machine can mend"
+  folder=$(mktemp -d)
+  most=$(nproc)
+  for name in "${names[@]}"; do
+    while [[ $(jobs -rp | wc -l) -ge $most ]]; do wait -n; done
+    lint "$name" "$folder" &
+  done
+  wait
+  failed=$(ls "$folder")
+  rm -r "$folder"
+  if [[ -n $failed ]]; then
+    echo "failed: ${failed//$'\n'/ }; scripts/fmt mends what a machine can mend"
     return 1
   fi
 }
