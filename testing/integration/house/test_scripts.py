@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -39,14 +40,38 @@ def test_setup_has_nothing_to_do_the_second_time() -> None:
     assert result.stdout == "setup: ready\n"
 
 
+# Where the selected tests are: to look through all files takes long.
+HERE = ("--", "testing/unit/house")
+
+
 def test_scripts_test_runs_a_selection_and_ends_with_the_summary() -> None:
-    result = run("scripts/test", "--only", "unit", "-k", "test_every_group_has_a_lock")
+    result = run("scripts/test", "--only", "unit", "-k", "test_every_group_has_a_lock", *HERE)
     assert result.returncode == 0, result.stdout
+    assert re.search(r"^unit +1 passed +[\d.]+ s$", result.stdout, re.M)
     assert "1 passed" in result.stdout.strip().splitlines()[-1]
 
 
 def test_scripts_test_fails_when_nothing_matches() -> None:
-    assert run("scripts/test", "--only", "unit", "-k", "no_test_has_this_name").returncode != 0
+    assert run("scripts/test", "--only", "unit", "-k", "no_test_has_this_name", *HERE).returncode != 0
+
+
+def test_what_runs_side_by_side_and_what_runs_after_it_is_told_together(tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "scripts/test", "testing/__init__.py", "testing/conftest.py", "testing/by_kind.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy2(ROOT / name, tmp_path / name)
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    setup = tmp_path / "scripts/setup"
+    setup.write_text("#!/bin/sh\n")
+    setup.chmod(0o755)
+    well, wrong = "def test_well() -> None: ...\n", "def test_wrong() -> None: assert False\n"
+    (tmp_path / "testing/test_quick.py").write_text(f"import pytest\npytestmark = pytest.mark.unit\n{well}{wrong}")
+    (tmp_path / "testing/test_long.py").write_text(f"import pytest\npytestmark = pytest.mark.browser\n{well}")
+    result = run("scripts/test", "--only", "unit,browser", cwd=tmp_path)
+    assert result.returncode == 1
+    closing = result.stdout.rpartition("= by kind =")[2]
+    assert re.search(r"^unit +1 passed, 1 failed +[\d.]+ s$", closing, re.M), result.stdout
+    assert re.search(r"^browser +1 passed +[\d.]+ s$", closing, re.M), result.stdout
+    assert "FAILED testing/test_quick.py::test_wrong\n" in closing
 
 
 def test_npm_run_lint_is_the_check() -> None:
