@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from pipecatapp.domain import Expert, Message
@@ -27,9 +28,12 @@ class ScriptedProbe:
         self.says: Load | None = None
         self.asked = 0
         self.closed = False
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def alive(self) -> bool:
         self.asked += 1
+        await self.may_answer.wait()
         return self.answers
 
     async def load(self) -> Load | None:

@@ -66,7 +66,8 @@ class Experts:
         self._tasks = BackgroundTasks("looking after the experts failed")
         self._told: tuple[list[dict[str, Any]], bool] = ([], False)
         self._news = asyncio.Event()
-        self._looked_at: set[str] = set()
+        self._looked_at: set[Instance] = set()
+        self._probed: set[Instance] = set()
         self.stale = False
         self._clock = clock
         self._names: set[str] = set()
@@ -176,11 +177,15 @@ class Experts:
         while True:
             for instance in self._looked_after():
                 if instance.breaker.probe():
+                    self._probed.add(instance)
                     self._keep(self._probe(instance), f"probe {instance.id}")
             await asyncio.sleep(0.2)
 
     async def _probe(self, instance: Instance) -> None:
-        await instance.check()
+        try:
+            await instance.check()
+        finally:
+            self._probed.discard(instance)
         if instance.breaker.allows:
             for pool in self._pools.values():
                 pool.wake()
@@ -190,7 +195,8 @@ class Experts:
             for instance in self._looked_after():
                 # A service on the internet counts requests: only turns ask it.
                 fine = instance.breaker.allows and not instance.registration.external
-                if fine and instance.id not in self._looked_at:
+                if fine and instance not in self._looked_at:
+                    self._looked_at.add(instance)
                     self._keep(self._look(instance), f"look at {instance.id}")
             await self._close_gone()
             self._news.clear()
@@ -198,7 +204,6 @@ class Experts:
                 await asyncio.wait_for(self._news.wait(), _LOOKED_EVERY_S)
 
     async def _look(self, instance: Instance) -> None:
-        self._looked_at.add(instance.id)
         try:
             # The wrong model is found out before anybody needs the expert.
             await instance.profile()
@@ -206,11 +211,13 @@ class Experts:
         except ModelError as error:
             instance.failed(error)
         finally:
-            self._looked_at.discard(instance.id)
+            self._looked_at.discard(instance)
 
     async def _close_gone(self) -> None:
-        idle = [instance for instance in self._gone if not instance.running]
-        self._gone = [instance for instance in self._gone if instance.running]
+        # A connection that is closed under a request stays open in the kernel.
+        asked = self._looked_at | self._probed
+        idle = [instance for instance in self._gone if not instance.running and instance not in asked]
+        self._gone = [instance for instance in self._gone if instance not in idle]
         for instance in idle:
             await instance.aclose()
 

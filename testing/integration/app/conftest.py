@@ -18,6 +18,9 @@ from testing.engine_node import ROOT as ROOT
 from testing.engine_node import link_engines, starter_or_random
 from testing.ports import free_port
 
+# Later systemd kills it (ansible/roles/service/templates/unit.j2).
+ENDS_WITHIN_S = 30
+
 
 class Program:
     """``pipecatapp serve``. ``start`` and ``end`` it as often as the test likes."""

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from testing.fakes.cameras import SQUARES, squares
-from testing.integration.app.conftest import Program
+from testing.integration.app.conftest import ENDS_WITHIN_S, Program
 
 pytestmark = pytest.mark.integration
 
@@ -38,7 +38,7 @@ def test_it_says_what_is_before_the_camera(program: Program) -> None:
         assert http.get("/api/camera/picture").headers["content-type"] == "image/jpeg"
     asked = program.command("ask", "What do you see?")
     assert "a person and a cup" in asked.stdout
-    assert program.end() <= 10
+    assert program.end() <= ENDS_WITHIN_S
     assert "Observation: I see a person and a cup." in (program.state / "serve.log").read_text()
 
 
@@ -50,7 +50,7 @@ def test_a_camera_that_is_not_there_does_not_keep_it_from_answering(program: Pro
     response = program.wait(lambda response: "absent.mp4" in response.json()["components"]["vision"]["reason"])
     assert response.status_code == 200
     assert not response.json()["components"]["vision"]["ok"]
-    assert program.end() <= 10
+    assert program.end() <= ENDS_WITHIN_S
 
 
 def test_a_detector_without_a_model_ends_it_with_the_next_step(program: Program) -> None:

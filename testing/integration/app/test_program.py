@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from testing.fakes.storage import storage_in
-from testing.integration.app.conftest import ROOT, Program
+from testing.integration.app.conftest import ENDS_WITHIN_S, ROOT, Program
 
 pytestmark = pytest.mark.integration
 
@@ -33,7 +33,7 @@ def test_it_wakes_up_answers_remembers_and_ends(program: Program) -> None:
     assert asked.stdout.strip()
     assert "{" not in asked.stdout
 
-    assert program.end() <= 10
+    assert program.end() <= ENDS_WITHIN_S
     assert program.process is not None
     assert program.process.returncode == 0
     assert not (program.state / "serving.json").exists()
@@ -112,7 +112,7 @@ def test_a_server_of_the_model_context_protocol_becomes_tools(program: Program) 
     printed = json.loads(program.command("link", "--mcp").stdout)["mcpServers"]["pipecatapp"]
     assert printed["url"] == f"http://127.0.0.1:{program.port}/mcp"
     assert token not in json.dumps(printed)
-    assert program.end() <= 10
+    assert program.end() <= ENDS_WITHIN_S
 
 
 def test_a_file_of_servers_that_is_not_there_ends_it_with_a_sentence(program: Program) -> None:

@@ -35,7 +35,7 @@ class Watching:
     def _changed(self, found: Sequence[Registration], names: Collection[str], stale: bool) -> None:
         self.found, self.stale = found, stale
 
-    async def until(self, condition: Callable[[], bool], within_s: float = 30) -> float:
+    async def until(self, condition: Callable[[], bool], within_s: float = 120) -> float:
         """Wait; gives back the seconds that it took."""
         started = time.monotonic()
         async with asyncio.timeout(within_s):

@@ -166,6 +166,22 @@ async def test_one_that_hangs_is_found_out_before_anybody_asks() -> None:
         assert "does not even say that it lives" in h.experts.table()[0]["instances"][0]["reason"]
 
 
+async def test_one_that_goes_while_it_is_looked_at_is_closed_when_that_has_ended() -> None:
+    h = DirectoryHarness()
+    h.experts.update([registration("coding")])
+    probe = h.made[0].scripted_probe
+    probe.may_answer.clear()
+    async with h.running():
+        await until(lambda: probe.asked)
+        h.experts.update([registration("math", "h2")])
+        await until(lambda: h.made[1].scripted_probe.asked)
+        assert not probe.closed
+        probe.may_answer.set()
+        await asyncio.sleep(0.01)
+        h.experts.update([registration("math", "h2"), registration("law", "h3")])
+        await until(lambda: probe.closed)
+
+
 async def test_external_experts_are_asked_nothing_but_turns() -> None:
     h = DirectoryHarness(fixed=[registration("writing", "h9", external=True)])
     h.experts.update([registration("coding")])
