@@ -23,14 +23,19 @@ main() {
   local names=("$@") name
   [[ ${#names[@]} -gt 0 ]] ||
     names=(default whisper kokoro realtimestt llama-cpp browser vision sentence-transformers build engine-tools llama-cpp-build dev provision-min provision)
-  for name in "${names[@]}"; do
-    case $name in
-      default) lock default pyproject.toml ;;
-      dev) lock dev pyproject.toml --group dev -c requirements/default.txt ;;
-      # Tools with an environment of their own: the app is not in it.
-      build | engine-tools | llama-cpp-build | provision | provision-min) lock "$name" --group "$name" ;;
-      *) lock "$name" pyproject.toml --extra "$name" -c requirements/default.txt ;;
-    esac
-  done
+  if [[ ${#names[@]} -gt 1 ]]; then
+    # First what the others are held to, then these, a few at a time: each waits for the index most of the time.
+    if [[ " ${names[*]} " == *" default "* ]]; then requirements/lock.sh default; fi
+    printf '%s\n' "${names[@]}" | grep -vx default | xargs --max-args=1 --max-procs=4 requirements/lock.sh
+    return
+  fi
+  name=${names[0]}
+  case $name in
+    default) lock default pyproject.toml ;;
+    dev) lock dev pyproject.toml --group dev -c requirements/default.txt ;;
+    # Tools with an environment of their own: the app is not in it.
+    build | engine-tools | llama-cpp-build | provision | provision-min) lock "$name" --group "$name" ;;
+    *) lock "$name" pyproject.toml --extra "$name" -c requirements/default.txt ;;
+  esac
 }
 main "$@"

@@ -129,8 +129,9 @@ def attacks(marker: Path) -> list[str]:
 
 
 async def test_without_the_mark_such_values_are_code(folder: Path, tmp_path: Path) -> None:
-    """So the next test shows something."""
+    """So the next test shows something. The first task is enough for that."""
     marker = tmp_path / "marker"
+    (folder / "parts/note/tasks/main.yaml").write_text(TASKS.partition("- name: Template\n")[0])
     for attack in attacks(marker)[:5]:
         await ansible(folder, json.dumps({"note_text": attack}))
         assert marker.exists(), attack
