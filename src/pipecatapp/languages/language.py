@@ -11,6 +11,7 @@ from re import Pattern
 from typing import Literal, Protocol
 
 from pipecatapp.languages.calculation import Piece, Share
+from pipecatapp.languages.calendar_question import CalendarQuestion
 from pipecatapp.languages.measure import Measured
 from pipecatapp.languages.spoken_time import RingAnswer, SpokenChange, SpokenChoice, SpokenWhen
 
@@ -263,8 +264,7 @@ class Lists:
         name: what a list is called in "my shopping list": "shopping"; empty where no name is said ("the list").
         split: the things in "milk, eggs and bread"; ``tasks``: they are things to do, which hold an "and" more often.
         key: what is left of a thing without articles, amounts and endings: equal for what is meant to be the same.
-        is_tasks: whether things to do stand on a list of this name.
-        is_everything: whether the words mean all that is on a list.
+        is_tasks, is_everything: whether things to do stand on this list; whether the words mean all that is on one.
         join: "milk, eggs and bread".
     """
 
@@ -330,6 +330,36 @@ class Measures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Calendar:
+    """Questions about days, and names of days that come every year.
+
+    Attributes:
+        weekdays, months: as they are written.
+        read: what is asked; None where it is no question of the calendar.
+        feast: days from Easter Sunday of a feast that moves with it; None for another day.
+        split_year: the words without the year at their end, and the year, "this", "next", "last" or nothing.
+        shifted: a day, and how many of which unit from there ("three weeks before Christmas"); None for another day.
+        last_weekday: 0 (Monday) to 6 for "last Friday"; None for another day.
+        month: 1 to 12 for the name of a month; None.
+        capitals, title: names of days with their capitals; and the first letter.
+        is_distance, is_name: whether these words say how far away a day is; more than the date does.
+    """
+
+    weekdays: tuple[str, ...]
+    months: tuple[str, ...]
+    read: Callable[[str], CalendarQuestion | None]
+    feast: Callable[[str], int | None]
+    split_year: Callable[[str], tuple[str, int | str]]
+    shifted: Callable[[str], tuple[str, int, str] | None]
+    last_weekday: Callable[[str], int | None]
+    month: Callable[[str], int | None]
+    capitals: Callable[[str], str]
+    title: Callable[[str], str]
+    is_distance: Callable[[str], bool]
+    is_name: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
     """One language.
 
@@ -361,6 +391,7 @@ class Language:
     node_requests: NodeRequests
     statements: Statements
     places: Places
+    calendar: Calendar
     lists: Lists
     measures: Measures
     read_calculation: Callable[[str], Sequence[Piece] | Share]

@@ -40,7 +40,7 @@ class Clock:
         """Say the time, or ask which place is meant."""
         place = str(arguments.get("timezone", "")).strip()
         if place.casefold().strip(" .,?!") in language().places.here:
-            return _tell(self._here(context.zone))
+            return _tell(local_now(self._now, context.zone))
         # The table of places is read the first time.
         found = await asyncio.to_thread(find_zone, place, self._now(UTC))
         if found is None:
@@ -49,15 +49,16 @@ class Clock:
             return ToolResult(_question(found))
         return _tell(self._now(found.zone), found.name or place)
 
-    def _here(self, zone: str) -> datetime:
-        """The time of this PC; that of the person's device where this PC was never told its zone."""
-        now = self._now(None)
-        if zone and now.astimezone(now.tzinfo).tzname() == "UTC":
-            try:
-                return self._now(ZoneInfo(zone))
-            except (ZoneInfoNotFoundError, ValueError):
-                return now  # a name that somebody made up
-        return now
+
+def local_now(read: Callable[[tzinfo | None], datetime], zone: str) -> datetime:
+    """The time of this PC; that of the person's device where this PC was never told its zone."""
+    now = read(None)
+    if zone and now.astimezone(now.tzinfo).tzname() == "UTC":
+        try:
+            return read(ZoneInfo(zone))
+        except (ZoneInfoNotFoundError, ValueError):
+            return now  # a name that somebody made up
+    return now
 
 
 def create(services: ToolServices) -> Tool:

@@ -81,6 +81,7 @@ TOOLS: dict[str, ToolChoice] = {
     "ansible.run_playbook": ToolChoice("pipecatapp.tools.ansible:create", risk=Risk.DANGER),
     "calculator.evaluate": ToolChoice("pipecatapp.tools.calculator:create"),
     "code_runner.run_python_code": ToolChoice("pipecatapp.tools.code_runner:create", risk=Risk.ACT),
+    "calendar.ask": ToolChoice("pipecatapp.tools.calendar:create"),
     "clock.now": ToolChoice("pipecatapp.tools.clock:create"),
     "list.add": ToolChoice("pipecatapp.tools.lists:create_add", risk=Risk.OWN),
     "list.read": ToolChoice("pipecatapp.tools.lists:create_read"),

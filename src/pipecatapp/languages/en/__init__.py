@@ -9,6 +9,7 @@ from pipecatapp.languages.en.abbreviations import UNITS, is_abbreviation
 from pipecatapp.languages.en.aloud import ALOUD
 from pipecatapp.languages.en.answers import means_go_on, yes_or_no
 from pipecatapp.languages.en.arithmetic import read as read_calculation
+from pipecatapp.languages.en.calendar_questions import CALENDAR
 from pipecatapp.languages.en.lists import LISTS
 from pipecatapp.languages.en.measures import MEASURES
 from pipecatapp.languages.en.memory_requests import MEMORY_REQUESTS
@@ -38,6 +39,7 @@ LANGUAGE = Language(
     node_requests=NODE_REQUESTS,
     statements=STATEMENTS,
     places=PLACES,
+    calendar=CALENDAR,
     lists=LISTS,
     measures=MEASURES,
     read_calculation=read_calculation,
