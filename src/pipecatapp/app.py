@@ -30,6 +30,7 @@ from pipecatapp.tools import part as tools_part
 from pipecatapp.tools.choice.chooser import MeaningChooser
 from pipecatapp.tools.list_keeper import ListKeeper
 from pipecatapp.tools.undo import TakingBack
+from pipecatapp.tools.volume import Loudness
 from pipecatapp.twin import part as twin_part
 from pipecatapp.vision import part as vision_part
 from pipecatapp.voice import part as voice_part
@@ -160,6 +161,11 @@ class Node:
         return ListKeeper(self.storage.lists, self.storage.changes)
 
     @cached_property
+    def loudness(self) -> Loudness:
+        """How loud the voice is."""
+        return Loudness()
+
+    @cached_property
     def tools(self) -> tools_part.ToolsPart:
         """What the model can use."""
 
@@ -185,6 +191,8 @@ class Node:
             memory=self.memory.facts,
             taking_back=self.taking_back,
             lists=self.lists,
+            loudness=self.loudness,
+            tools=lambda: self.twin.agent.tools,
             schedule=self.schedule.service,
             started=self._started,
         )
@@ -229,7 +237,7 @@ class Node:
     @cached_property
     def voice(self) -> voice_part.VoicePart:
         """Hearing and speaking."""
-        return voice_part.create(self.settings, self.twin.agent, self.turns.runner, self.hub)
+        return voice_part.create(self.settings, self.twin.agent, self.turns.runner, self.hub, self.loudness)
 
     @cached_property
     def web(self) -> web_part.WebPart:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipecatapp.domain import ComponentHealth
+from pipecatapp.domain import ComponentHealth, ToolSpec
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.parts import Part
 from pipecatapp.paths import ansible_folders, mcp_servers_file, playbooks_folder
@@ -19,6 +19,7 @@ from pipecatapp.tools.list_keeper import KIND as LISTS
 from pipecatapp.tools.list_keeper import ListKeeper
 from pipecatapp.tools.registry import TOOLS, ToolServices, ToolSet, create_tools
 from pipecatapp.tools.undo import TakingBack
+from pipecatapp.tools.volume import Loudness
 from pipecatapp.tools.web_browser.browser import WebBrowser
 from pipecatapp.tools.web_browser.pictures import Pictures
 
@@ -74,6 +75,8 @@ def create(
     memory: FactStore,
     taking_back: TakingBack,
     lists: ListKeeper,
+    loudness: Loudness,
+    tools: Callable[[], Sequence[ToolSpec]],
     schedule: Schedule,
     started: float | None = None,
 ) -> ToolsPart:
@@ -101,6 +104,8 @@ def create(
         memory=memory,
         taking_back=taking_back,
         lists=lists,
+        loudness=loudness,
+        tools=tools,
         schedule=schedule,
         browser=WebBrowser(
             Pictures(settings.pictures), settings.browser_executable, settings.browser_allow_hosts.split(",")

@@ -21,6 +21,7 @@ from pipecatapp.timekeeping import Schedule
 if TYPE_CHECKING:
     from pipecatapp.tools.list_keeper import ListKeeper
     from pipecatapp.tools.undo import TakingBack
+    from pipecatapp.tools.volume import Loudness
     from pipecatapp.tools.web_browser.browser import WebBrowser
 
 
@@ -29,8 +30,9 @@ class ToolServices:
     """What the program offers its tools; each takes what it needs.
 
     ``clear`` begins a conversation afresh; ``health`` asks every component; ``model`` is the name of the language
-    model, empty while there is none; ``started`` is ``time.monotonic()`` of the program's start. ``code_sandbox`` and
-    its image are the settings; a file or folder that is None turns off the tools that work with it.
+    model, empty while there is none; ``tools`` are those that are on; ``started`` is ``time.monotonic()`` of the
+    program's start. ``code_sandbox`` and its image are the settings; a file or folder that is None turns off the tools
+    that work with it.
     """
 
     health: Callable[[], Awaitable[Sequence[ComponentHealth]]]
@@ -42,6 +44,8 @@ class ToolServices:
     memory: FactStore | None = None
     taking_back: TakingBack | None = None
     lists: ListKeeper | None = None
+    loudness: Loudness | None = None
+    tools: Callable[[], Sequence[ToolSpec]] = tuple
     code_sandbox: str = "none"
     code_sandbox_image: str = ""
     power_policy_file: Path | None = None
@@ -79,6 +83,7 @@ TOOLS: dict[str, ToolChoice] = {
     "alarm.list": ToolChoice("pipecatapp.tools.schedule:create_alarm_list"),
     "alarm.set": ToolChoice("pipecatapp.tools.schedule:create_alarm_set", risk=Risk.OWN),
     "ansible.run_playbook": ToolChoice("pipecatapp.tools.ansible:create", risk=Risk.DANGER),
+    "audio.volume": ToolChoice("pipecatapp.tools.volume:create", risk=Risk.OWN),
     "calculator.evaluate": ToolChoice("pipecatapp.tools.calculator:create"),
     "code_runner.run_python_code": ToolChoice("pipecatapp.tools.code_runner:create", risk=Risk.ACT),
     "calendar.ask": ToolChoice("pipecatapp.tools.calendar:create"),
@@ -100,6 +105,7 @@ TOOLS: dict[str, ToolChoice] = {
     "reminder.cancel": ToolChoice("pipecatapp.tools.schedule:create_reminder_cancel", risk=Risk.OWN),
     "reminder.list": ToolChoice("pipecatapp.tools.schedule:create_reminder_list"),
     "reminder.set": ToolChoice("pipecatapp.tools.schedule:create_reminder_set", risk=Risk.OWN),
+    "say_again": ToolChoice("pipecatapp.tools.talking:create_say_again"),
     "ssh.run_command": ToolChoice("pipecatapp.tools.ssh:create", risk=Risk.DANGER),
     "summarizer.get_summary": ToolChoice("pipecatapp.tools.summarizer:create"),
     "timer.cancel": ToolChoice("pipecatapp.tools.schedule:create_timer_cancel", risk=Risk.OWN),
@@ -116,6 +122,7 @@ TOOLS: dict[str, ToolChoice] = {
     "web_browser.get_screenshot": ToolChoice("pipecatapp.tools.web_browser.tools:create_screenshot", "browser"),
     "web_browser.goto": ToolChoice("pipecatapp.tools.web_browser.tools:create_goto", "browser", Risk.ACT),
     "web_browser.type": ToolChoice("pipecatapp.tools.web_browser.tools:create_type", "browser", Risk.ACT),
+    "what_can_you_do": ToolChoice("pipecatapp.tools.talking:create_what_can_you_do"),
 }
 
 

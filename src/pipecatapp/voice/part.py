@@ -14,6 +14,7 @@ from pipecatapp.errors import ConfigurationError
 from pipecatapp.parts import Part
 from pipecatapp.ports import EventSink, HealthSource
 from pipecatapp.settings import Settings
+from pipecatapp.tools.volume import Loudness
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turn_queue import TurnRunner
 from pipecatapp.voice.late import LateVoice
@@ -87,7 +88,9 @@ class VoicePart(Part):
             )
 
 
-def create(settings: Settings, agent: Agent, runner: TurnRunner, sink: EventSink) -> VoicePart:
+def create(
+    settings: Settings, agent: Agent, runner: TurnRunner, sink: EventSink, loudness: Loudness | None = None
+) -> VoicePart:
     """The voice; imports pipecat and loads models only once it is started.
 
     Raises:
@@ -106,6 +109,7 @@ def create(settings: Settings, agent: Agent, runner: TurnRunner, sink: EventSink
             found.recognizer,
             found.synthesizer,
             turn_detection=settings.turn_detection,
+            loudness=loudness,
             benchmark=settings.benchmark_mode,
         )
 

@@ -30,6 +30,7 @@ from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import SpeechError
 from pipecatapp.events import HealthChanged
 from pipecatapp.ports import EventSink, HealthSource
+from pipecatapp.tools.volume import Loudness
 from pipecatapp.twin.turn_queue import TurnRunner
 from pipecatapp.voice.brain import Brain
 from pipecatapp.voice.recognition import SAMPLE_RATE as RATE_IN
@@ -76,6 +77,7 @@ class VoiceSessions:
         stt: the recognizer all sessions share.
         tts: the synthesizer all sessions share; one with a fallback is made of a list (``FallbackSynthesizer``).
         turn_detection: ``smart`` (Smart Turn), ``timeout`` (a pause), or ``auto``: smart where the CPU is quick.
+        loudness: how loud it speaks, in each conversation.
         benchmark: print the latency block after each spoken turn.
     """
 
@@ -88,6 +90,7 @@ class VoiceSessions:
         tts: Synthesizer,
         *,
         turn_detection: TurnDetection = "auto",
+        loudness: Loudness | None = None,
         benchmark: bool = False,
     ) -> None:
         self._agent = agent
@@ -96,6 +99,7 @@ class VoiceSessions:
         self._stt = stt
         self._tts = tts if isinstance(tts, FallbackSynthesizer) else FallbackSynthesizer([tts])
         self._turn_detection = turn_detection
+        self._loudness = loudness or Loudness()
         self._benchmark = benchmark
         self._smart = turn_detection == "smart"
         self._loading = asyncio.Lock()
@@ -155,6 +159,7 @@ class VoiceSessions:
         """Run a pipeline over any pipecat transport until it disconnects."""
         await self.warm_up()
         service = TwinService(self._agent, conversation, self._sink, self._tts, benchmark=self._benchmark)
+        service.tts.speak_at(lambda: self._loudness.of(conversation))
         vad = SharedSilero()
         pipeline = Pipeline(
             [

@@ -20,9 +20,11 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipecatapp.errors import SpeechError
+from pipecatapp.tools.volume import USUAL
 from pipecatapp.voice.aloud.pieces import Clause
 from pipecatapp.voice.aloud.pieces import Piece as Words
 from pipecatapp.voice.echo import OwnVoice, asks
+from pipecatapp.voice.loudness import set_loudness
 from pipecatapp.voice.playback import Piece, Playback
 from pipecatapp.voice.synthesis import SAMPLE_RATE, Synthesizer, speakable
 
@@ -50,6 +52,7 @@ class TtsProcessor(FrameProcessor):
         self._synthesizer = synthesizer
         self._on_failure = on_failure
         self._on_heard = on_heard
+        self._percent: Callable[[], int] = lambda: USUAL
         self._playback = Playback(SAMPLE_RATE, 1, time.monotonic)
         self._clauses: asyncio.Queue[Clause | bytes | None] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
@@ -108,6 +111,10 @@ class TtsProcessor(FrameProcessor):
         """What was said lately: of this answer, or of the last one while nothing of this one sounds."""
         words = self._playback.lately() if self._live else ""
         return OwnVoice(words, time.monotonic(), asks(words)) if words else self._said
+
+    def speak_at(self, percent: Callable[[], int]) -> None:
+        """Speak so loud, asked for each piece of sound."""
+        self._percent = percent
 
     def begin(self) -> None:
         """A new answer begins; the last one must be over."""
@@ -240,5 +247,5 @@ class TtsProcessor(FrameProcessor):
         if self.first_audio_at is None:
             self.first_audio_at = time.monotonic()
             self._progressed.set()
-        await self.push_frame(TTSAudioRawFrame(piece.pcm, SAMPLE_RATE, 1))
+        await self.push_frame(TTSAudioRawFrame(set_loudness(piece.pcm, self._percent()), SAMPLE_RATE, 1))
         await self.push_frame(OutputTransportMessageFrame(message={"type": "mark", "id": piece.mark}))

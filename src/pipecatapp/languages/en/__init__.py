@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipecatapp.languages.en import durations, spoken_times, things, times
 from pipecatapp.languages.en.abbreviations import UNITS, is_abbreviation
+from pipecatapp.languages.en.abilities import say_abilities
 from pipecatapp.languages.en.aloud import ALOUD
 from pipecatapp.languages.en.answers import means_go_on, yes_or_no
 from pipecatapp.languages.en.arithmetic import read as read_calculation
@@ -21,6 +22,7 @@ from pipecatapp.languages.en.speech import SPEECH
 from pipecatapp.languages.en.statements import STATEMENTS
 from pipecatapp.languages.en.stems import stem
 from pipecatapp.languages.en.stop_words import STOP_WORDS
+from pipecatapp.languages.en.volume import read as read_volume
 from pipecatapp.languages.language import Language, Times
 
 LANGUAGE = Language(
@@ -43,6 +45,8 @@ LANGUAGE = Language(
     lists=LISTS,
     measures=MEASURES,
     read_calculation=read_calculation,
+    read_volume=read_volume,
+    say_abilities=say_abilities,
     times=Times(
         duration=durations.duration,
         change=durations.change,

@@ -7,7 +7,7 @@ import re
 from pipecatapp.languages.calendar_question import CalendarQuestion, Kind
 from pipecatapp.languages.en.numbers import NUMBERS
 from pipecatapp.languages.en.spoken_numbers import plain
-from pipecatapp.languages.language import Calendar
+from pipecatapp.languages.skills import Calendar
 
 _MONTHS = "|".join(NUMBERS.months)
 _UNIT = r"how many (?:more )?(?P<unit>days?|weeks?|months?)"

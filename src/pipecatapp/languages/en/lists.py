@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pipecatapp.languages.en.numbers import NUMBERS
 from pipecatapp.languages.en.stems import stem
-from pipecatapp.languages.language import Lists
+from pipecatapp.languages.skills import Lists
 
 SHOPPING, TO_DO = "shopping", "to do"
 _ALIASES = {

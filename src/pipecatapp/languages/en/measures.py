@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from pipecatapp.languages.en.arithmetic import read_number
-from pipecatapp.languages.language import Measures
 from pipecatapp.languages.measure import Amount, Measured, UnknownUnitError
+from pipecatapp.languages.skills import Measures
 
 # pint's name -> for one, for more, other ways to write it.
 _UNITS: Mapping[str, tuple[str, str, str]] = {

@@ -21,7 +21,9 @@ from pipecatapp.twin.turn_progress import new_turn_id
 _LOOK_EVERY_S = 1.0
 CALLERS = "other-programs"  # what they ask for stands under this conversation: on the cards, in the audit log
 # They speak about the conversation that they are used in, and here is none.
-_OF_A_CONVERSATION = frozenset({"mcp.clear_short_term_memory", "mcp.get_memory_summary", "summarizer.get_summary"})
+_OF_A_CONVERSATION = frozenset(
+    {"audio.volume", "mcp.clear_short_term_memory", "mcp.get_memory_summary", "say_again", "summarizer.get_summary"}
+)
 
 
 class ExternalCalls:
