@@ -1,9 +1,9 @@
 """Cut the power under the journal at every write and sync, open it again, and compare with what was acknowledged.
 
 A random story (facts are added, said again, corrected, merged, forgotten, embedded; turns are stored and heard; calls
-wait and are decided; the audit log grows; everything is read afresh) is told once to count the operations on the disk,
-then once for every operation with the power cut there. Some stories have a failing disk before that, some a second
-power cut while the database recovers, some a kill of the process alone before the power goes.
+wait and are decided; the audit log grows; lists are written; everything is read afresh) is told once to count the
+operations on the disk, then once for every operation with the power cut there. Some stories have a failing disk before
+that, some a second power cut while the database recovers, some a kill of the process alone before the power goes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from pipecatapp.domain import ApprovalRequest, Message, Preview, Risk, Turn, TurnRecord
 from pipecatapp.errors import StorageError
 from pipecatapp.ports import JournalEvent
-from pipecatapp.storage import approvals, conversations
+from pipecatapp.storage import approvals, conversations, lists
 from pipecatapp.storage.fact_table import FactTable
 from pipecatapp.storage.part import Storage
 from pipecatapp.storage.records import FactAdded, Merged, Record, StoredFact, Vector, to_body
@@ -155,6 +155,7 @@ class _Story:
             "heard",
             "ask",
             "audit",
+            "list",
             "load",
             "reopen",
         ]
@@ -182,6 +183,8 @@ class _Story:
                 self._change(_waiting(number))
             case "audit":
                 self._change(_event("audit", {"entry": {"tool": f"tool {number}"}}))
+            case "list":
+                self._change(_listed(number))
             case "load":
                 records = [to_body(_added(100 + 2 * number, text)), to_body(_added(101 + 2 * number, "of a state"))]
                 self._change(_event("facts", {"all": records, "next": 102 + 2 * number}))
@@ -223,6 +226,18 @@ class _Story:
         storage = Storage(FOLDER, clock=lambda: 1.0, connect=self._disk.connect, errors=ERRORS)
         storage.journal.open_now()
         return storage
+
+
+def _listed(number: int) -> Change:
+    """Something is put on a list, and how to take it back is kept: both or neither."""
+    item = {"id": f"i{number}", "list": "shopping", "text": f"thing {number}", "place": number, "at": 1.0}
+    put = lists.change(lists={"shopping": "shopping"}, items=[item])
+    made = {"kind": "lists", "text": "I put it there.", "back": {"drop": [item["id"]]}, "conversation": "c"}
+
+    def change(storage: Storage) -> None:
+        storage.journal.append_all_now([put, JournalEvent("changes", {"made": made})])
+
+    return change
 
 
 def _told(changes: Sequence[Change]) -> State:

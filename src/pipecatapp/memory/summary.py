@@ -10,7 +10,8 @@ import logging
 import re
 from collections.abc import Sequence
 
-from pipecatapp.domain import Fact, Message, Turn, defuse
+from pipecatapp.defusing import defuse
+from pipecatapp.domain import Fact, Message, Turn
 from pipecatapp.errors import ModelError
 from pipecatapp.languages import language
 from pipecatapp.languages.assertions import asserted

@@ -37,8 +37,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pipecatapp.defusing import defuse as defuse
 from pipecatapp.domain import Expert, Fact, Message, ToolCall, ToolSpec
-from pipecatapp.domain import defuse as defuse
 
 TOOL_CALL_OPEN = "<tool_call>"
 TOOL_CALL_CLOSE = "</tool_call>"
