@@ -148,8 +148,17 @@ class BackupReader:
             named = _named(entry)
             if named is not None and named[0] == part:
                 yield named[1], entry, self._tar.extractfile(entry) if entry.isreg() else None
-        if not whole:
+        if not whole or not self._is_read_to_its_end():
             raise StorageError("the backup is torn: its end is missing; take another one")
+
+    def _is_read_to_its_end(self) -> bool:
+        """Whether what is behind the last entry is there: the checksum of the compressed file is among it."""
+        try:
+            while self._tar.fileobj is not None and self._tar.fileobj.read(_CHUNK):
+                pass
+        except _BROKEN:
+            return False
+        return True
 
 
 def entries_of_part(file: IO[bytes], part: str) -> Entries:

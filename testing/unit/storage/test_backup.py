@@ -186,6 +186,14 @@ def test_a_torn_file_is_refused_before_anything_changes(state: Path, tmp_path: P
     assert contents(state) == before
 
 
+def test_a_file_that_lacks_its_last_bytes_is_refused() -> None:
+    whole = archive(lambda tar: tar.addfile(_file("state/token"))).getvalue()
+    list(BackupReader(io.BytesIO(whole)).entries("state"))
+    for missing in range(1, 64):
+        with pytest.raises(StorageError):
+            list(BackupReader(io.BytesIO(whole[:-missing])).entries("state"))
+
+
 def test_one_without_its_end_is_refused() -> None:
     with pytest.raises(StorageError, match="torn"):
         list(BackupReader(archive(lambda tar: tar.addfile(_file("state/token")), end=False)).entries("state"))
