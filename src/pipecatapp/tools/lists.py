@@ -11,6 +11,7 @@ from typing import Any
 from pipecatapp.domain import ListItem, NamedList, Preview, Risk, ToolResult, ToolSpec
 from pipecatapp.errors import StorageError, ToolError, ToolOffError
 from pipecatapp.languages import language
+from pipecatapp.own_words import hold_all
 from pipecatapp.ports import Tool, ToolContext
 from pipecatapp.tools.list_keeper import LONGEST, ListKeeper, put_on, taken_off
 from pipecatapp.tools.registry import ToolServices
@@ -48,7 +49,9 @@ class ListAdd:
         self._keeper = keeper
 
     async def is_carried(self, arguments: Mapping[str, Any], context: ToolContext) -> bool:
-        """A list that is not there yet is begun only after a yes."""
+        """Whether the words hold it; and a list that is not there yet is begun only after a yes."""
+        if not hold_all(context.words, arguments):
+            return False
         key = _WORDS.name(str(arguments.get("list", "")))
         return not key or not _things(arguments, key) or await self._keeper.find(key) is not None
 

@@ -126,10 +126,12 @@ async def test_what_is_not_there_is_named_and_nothing_happens(kitchen: Kitchen) 
 
 async def test_a_new_list_is_begun_after_a_yes(kitchen: Kitchen) -> None:
     call = {"list": "hardware", "item": "nails"}
-    assert not await kitchen.add.is_carried(call, said())
+    words = said("put nails on the hardware list")
+    assert not await kitchen.add.is_carried(call, words)
     assert (await kitchen.add.preview(call, said())).sentence == "Begin a new list, hardware, and put nails on it."
     await kitchen.add.run(call, said(approved=True))
-    assert await kitchen.add.is_carried(call, said())
+    assert await kitchen.add.is_carried(call, words)
+    assert not await kitchen.add.is_carried(call, said("put screws on the hardware list"))
     assert await kitchen.on("hardware") == ["nails"]
     assert (await kitchen.undo.run({}, said())).text == (
         "I took nails off the hardware list again. The hardware list is gone again."

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from pipecatapp.domain import ToolCall
+from pipecatapp.own_words import hold_all
 from pipecatapp.ports import ToolContext
 
 _LONGEST_SAID = 300  # characters of a value that a person can have said word by word
-_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 
 
 def is_own_wish(call: ToolCall, context: ToolContext) -> bool:
@@ -33,14 +33,5 @@ def may_carry(context: ToolContext) -> bool:
 
 
 def is_carried(call: ToolCall, context: ToolContext) -> bool:
-    """Whether the person's words of this turn hold every value of the call: all of its words, in their order.
-
-    A value may be put together from several places of the request ("tomorrow at five" from "tomorrow to call mum at
-    five"); a word that nobody said, from a memory or a model, is in none of them.
-    """
-    return may_carry(context) and all(_is_said(str(value), context.words) for value in call.arguments.values())
-
-
-def _is_said(value: str, words: str) -> bool:
-    said = iter(_WORD.findall(words.casefold()))
-    return len(value) <= _LONGEST_SAID and all(word in said for word in _WORD.findall(value.casefold()))
+    """Whether the person's words of this turn hold every value of the call."""
+    return may_carry(context) and hold_all(context.words, call.arguments)
