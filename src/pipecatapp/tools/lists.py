@@ -187,7 +187,7 @@ class ListRemove:
         said = [taken_off([item.text for item in gone], here.name)] if gone else []
         if not said and not trouble:
             trouble = "That was taken off already."
-        return ToolResult(" ".join([*said, trouble]).strip(), ok=bool(gone))
+        return ToolResult(" ".join([*said, trouble]).strip())
 
 
 def _matching(here: NamedList, words: str) -> tuple[list[ListItem], str]:
