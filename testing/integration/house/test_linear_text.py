@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pipecatapp.defusing import defuse
 from pipecatapp.domain import (
     ApprovalRequest,
     Fact,
@@ -22,7 +23,6 @@ from pipecatapp.domain import (
     ToolSpec,
     Turn,
     TurnRecord,
-    defuse,
 )
 from pipecatapp.experts.overlap import Overlap
 from pipecatapp.languages import language
