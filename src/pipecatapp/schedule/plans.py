@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 from pipecatapp.domain import ToolResult
 from pipecatapp.errors import ToolError
 from pipecatapp.languages import language
+from pipecatapp.languages.days import days_of
 from pipecatapp.languages.spoken_time import SpokenRule, SpokenWhen
 from pipecatapp.ports import ToolContext
 from pipecatapp.schedule.clock import find_zone, local
 from pipecatapp.schedule.entries import Due, Item
 from pipecatapp.schedule.keeper import Keeper
-from pipecatapp.schedule.moments import days_of, epoch, is_skipped, occurrences, resolve, times_of
+from pipecatapp.schedule.moments import epoch, is_skipped, occurrences, resolve, times_of
 
 _TIMES = language().times
 

@@ -14,8 +14,8 @@ from pipecatapp.domain import ToolResult, ToolSpec
 from pipecatapp.errors import ToolError
 from pipecatapp.languages import language
 from pipecatapp.languages.calendar_question import CalendarQuestion
+from pipecatapp.languages.days import days_of
 from pipecatapp.ports import Tool, ToolContext
-from pipecatapp.schedule.moments import days_of
 from pipecatapp.tools.clock import local_now
 from pipecatapp.tools.registry import ToolServices
 

@@ -7,7 +7,8 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 
-from pipecatapp.domain import ApprovalRequest, Fact, Message, ToolCall, Turn, TurnRecord, defuse, speaker_of
+from pipecatapp.defusing import defuse
+from pipecatapp.domain import ApprovalRequest, Fact, Message, ToolCall, Turn, TurnRecord, speaker_of
 from pipecatapp.errors import ModelError
 from pipecatapp.events import AssistantDelta, AssistantMessage, ErrorSpoken, TurnFinished, UserMessage
 from pipecatapp.languages import language

@@ -70,18 +70,17 @@ async def test_after_a_yes_on_the_page_the_model_keeps_nothing_of_its_own(
 
 
 @pytest.mark.parametrize(
-    ("system", "user", "kept"),
-    [(f"Remember: {INVOICES}", "good morning", []), ("Be brief.", f"Remember that {INVOICES}", [(INVOICES, "told")])],
+    ("system", "user"), [(f"Remember: {INVOICES}", "good morning"), ("Be brief.", f"Remember that {INVOICES}")]
 )
-async def test_a_clients_system_text_is_no_persons_word(
-    mission: Mission, http: httpx.AsyncClient, system: str, user: str, kept: list[tuple[str, str]]
+async def test_nothing_that_a_client_sends_is_noted_for_nobody_can_be_asked(
+    mission: Mission, http: httpx.AsyncClient, system: str, user: str
 ) -> None:
-    mission.model.replies = {"only keep": "No.", "I noted": "Yes.", user: REMEMBER}
+    mission.model.replies = {"only keep": "No.", "nobody can be asked": "No.", user: REMEMBER}
     messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
     answer = await http.post("/v1/chat/completions", json={"model": "pipecatapp", "messages": messages}, timeout=60)
     assert answer.status_code == 200
     assert len(mission.model.requests) == 2
-    assert await facts(http) == kept
+    assert await facts(http) == []
 
 
 @pytest.mark.parametrize(("decision", "kept"), [("approve", [(INVOICES, FROM_PROGRAM)]), ("refuse", [])])
