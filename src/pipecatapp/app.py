@@ -22,12 +22,14 @@ from pipecatapp.memory import part as memory_part
 from pipecatapp.memory.embedding import MODEL_NAME
 from pipecatapp.parts import Part
 from pipecatapp.ports import HealthSource
+from pipecatapp.reflex import part as reflex_part
 from pipecatapp.routing import part as routing_part
 from pipecatapp.schedule import part as schedule_part
 from pipecatapp.settings import Settings
 from pipecatapp.storage import part as storage_part
 from pipecatapp.tools import part as tools_part
 from pipecatapp.tools.choice.chooser import MeaningChooser
+from pipecatapp.tools.choice.vectors import word_vectors
 from pipecatapp.tools.list_keeper import ListKeeper
 from pipecatapp.tools.undo import TakingBack
 from pipecatapp.tools.volume import Loudness
@@ -42,8 +44,8 @@ logger = logging.getLogger(__name__)
 # In the order in which they start; they stop the other way round. The page is there first and until the end, a turn
 # ends before whatever it uses.
 _ANSWERING = (
-    "storage", "log", "approvals", "schedule", "web", "experts", "routing", "cluster", "engine", "memory", "tools",
-    "twin", "voice", "vision", "turns", "bell", "serving",
+    "storage", "log", "approvals", "schedule", "web", "experts", "routing", "reflex", "cluster", "engine", "memory",
+    "tools", "twin", "voice", "vision", "turns", "bell", "serving",
 )  # fmt: skip
 ROLES = {"standalone": _ANSWERING, "edge": _ANSWERING}
 # What /health and the page list, in this order.
@@ -110,6 +112,11 @@ class Node:
             return None
         meanings = memory_part.create_meanings(self.settings.models / MODEL_NAME)
         return routing_part.create(self.settings, meanings)
+
+    @cached_property
+    def reflex(self) -> reflex_part.ReflexPart | None:
+        """What decides clear requests."""
+        return reflex_part.create(word_vectors().of) if self.settings.reflex else None
 
     @cached_property
     def cluster(self) -> cluster_part.ClusterPart | None:
@@ -215,6 +222,7 @@ class Node:
             observe=self.vision.watcher.glance,
             experts=self.experts.directory if self.experts is not None else None,
             classifier=self.routing.classifier if self.routing is not None else None,
+            reflex=self.reflex.reflex if self.reflex is not None else None,
             ringing=self.schedule.service,
             restarts_engine=self.engine.restarts,
         )

@@ -25,6 +25,7 @@ from pipecatapp.domain import (
     VisionAnswer,
 )
 from pipecatapp.events import Event
+from pipecatapp.intents import Dialogue, Intent
 
 PromptStyle = Literal["full", "compact"]
 
@@ -439,6 +440,13 @@ class Classifier(Protocol):
 
     async def classify(self, text: str) -> tuple[str | None, float]:
         """The expert's name and how clear the case is (more is clearer); None when it is not clear enough."""
+
+
+class Reflex(Protocol):
+    """Decides in milliseconds, before any big model, what a request wants."""
+
+    async def decide(self, words: str, dialogue: Dialogue) -> Intent:
+        """The person's words, in this dialogue. Never raises; where it cannot tell, the mind is asked."""
 
 
 class EventSink(Protocol):

@@ -163,6 +163,9 @@ class Settings(BaseSettings):
     pip_trusted_host: str = Field("", description="Hosts of an index that pip takes without a certificate it knows.")
     pip_cert: str = Field("", description="File with the certificates that such an index is checked with.")
     benchmark_mode: bool = Field(False, description="Print the latency block after each turn.")
+    reflex: bool = Field(
+        True, description="Let the small trained reflex decide clear requests in milliseconds, before a model is asked."
+    )
     approval_mode: Literal["ask", "deny"] = Field(
         "ask", description="What happens to tools that act: ask the person, or refuse them all."
     )

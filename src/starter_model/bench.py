@@ -194,7 +194,7 @@ async def measure(options: argparse.Namespace) -> dict[str, float | int | bool]:
 
 def main() -> int:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(prog="scripts/bench starter", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="scripts/bench starter-model", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, help='score a JSON Lines file of {"text", "tool", "args"} instead')
     parser.add_argument(
         "--url", default="", help="OpenAI base URL of a llama-server that has the model; default: start one"

@@ -139,7 +139,7 @@ def parse_pattern(line: str, *, held_out: bool) -> Pattern:
     """
     imperative = line.startswith("!")
     text = line[1:].strip() if imperative else line
-    tokens = re.findall(r"<[a-z_0-9]+>|[()\[\]|]|[^()\[\]|<]+", text)
+    tokens = re.findall(r"<[a-z_0-9=]+>|[()\[\]|]|[^()\[\]|<]+", text)
     tree, rest = _sequence(tokens, 0)
     if rest != len(tokens):
         raise ValueError(f"unbalanced brackets in the pattern: {line}")

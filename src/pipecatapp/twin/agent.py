@@ -23,6 +23,7 @@ from pipecatapp.ports import (
     ExpertDirectory,
     Forgotten,
     Memory,
+    Reflex,
     Tool,
     ToolChooser,
     ToolSource,
@@ -45,6 +46,7 @@ from pipecatapp.twin.speak.prefill import Prefill
 from pipecatapp.twin.speak.tool_loop import ToolLoop
 from pipecatapp.twin.turn_execution import TurnExecutor
 from pipecatapp.twin.turn_progress import TurnProgress
+from pipecatapp.twin.understand.reflex_turns import ReflexTurns
 from pipecatapp.twin.understand.routing import Routing
 
 logger = logging.getLogger(__name__)
@@ -79,6 +81,7 @@ class Agent:
         pause_s: how long nobody must have spoken before the model is asked what to remember.
         ringing: what rings hears a person's words first; None: nothing ever does.
         classifier: hands clear cases to an expert before the model is asked, or None.
+        reflex: decides what needs no model, or None.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class Agent:
         restarts_engine: bool = True,
         pause_s: float = PAUSE_S,
         classifier: Classifier | None = None,
+        reflex: Reflex | None = None,
         ringing: Ringing | None = None,
     ) -> None:
         gate = approvals or ClosedGate()
@@ -125,8 +129,9 @@ class Agent:
         self._approvals = ApprovalTurns(
             gate, self._toolbox, self._dialect, self._prompts, loop, self._conversations, conversations
         )
+        reflexes = ReflexTurns(reflex, self._toolbox, self._routing, self._prompts, self._dialect, loop)
         self._turns = TurnExecutor(
-            self._conversations, self._dialect, self._prompts, loop, self._approvals, self._routing, memory,
+            self._conversations, self._dialect, self._prompts, loop, self._approvals, self._routing, reflexes, memory,
             self._consolidator, sink, conversations, ringing=ringing, restarts_engine=restarts_engine,
         )  # fmt: skip
         self._completions = Completions(self._dialect, self._prompts, quiet, self._routing, memory, self._consolidator)

@@ -12,6 +12,7 @@ from typing import Any
 from pipecatapp.background import BackgroundTasks
 from pipecatapp.domain import INTERRUPTED, ApprovalRequest, Message, Source, TurnRecord
 from pipecatapp.errors import StorageError
+from pipecatapp.intents import Guess, OpenQuestion
 from pipecatapp.ports import ConversationStore, Forgotten
 from pipecatapp.twin.remember.history import History
 from pipecatapp.twin.speak.prefill import Prefill
@@ -34,6 +35,9 @@ class OpenConversation:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0  # turns that run or wait, and what is still being stored
     offers_more: bool = False  # the last answer ended by asking whether to go on
+    asked: OpenQuestion | None = None  # what the last turn asked the person, for the reflex
+    last_done: Guess | None = None  # the tool that the reflex used in the last turn
+    last_words: str = ""  # that led to it, or to what was asked
 
     @property
     def idle(self) -> bool:

@@ -18,6 +18,7 @@ from pipecatapp.ports import (
     EventSink,
     ExpertDirectory,
     Memory,
+    Reflex,
     Tool,
     ToolChooser,
     ToolSource,
@@ -104,6 +105,7 @@ def create(
     observe: Callable[[], str],
     experts: ExpertDirectory | None,
     classifier: Classifier | None,
+    reflex: Reflex | None,
     ringing: Ringing,
     restarts_engine: bool,
 ) -> TwinPart:
@@ -125,6 +127,7 @@ def create(
             expert_persona=personas.expert,
             approvals=gate,
             classifier=classifier,
+            reflex=reflex,
             off=off,
             off_specs=off_specs,
             sources=sources,

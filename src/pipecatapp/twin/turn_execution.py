@@ -27,6 +27,7 @@ from pipecatapp.twin.speak.tool_loop import SpeechlessError, ToolLoop
 from pipecatapp.twin.speak.turn_request import TurnRequest
 from pipecatapp.twin.streams import closing, one
 from pipecatapp.twin.turn_progress import TurnProgress
+from pipecatapp.twin.understand.reflex_turns import ReflexTurns
 from pipecatapp.twin.understand.routing import ROUTE, Routing
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class TurnExecutor:
         loop: has the model answer them.
         approvals: answers and settles what waits for a person.
         routing: knows clear cases for an expert.
+        reflex: answers what needs no model.
         memory: long-term memory, or None.
         consolidator: keeps finished turns in it.
         sink: where every step is told.
@@ -60,6 +62,7 @@ class TurnExecutor:
         loop: ToolLoop,
         approvals: ApprovalTurns,
         routing: Routing,
+        reflex: ReflexTurns,
         memory: Memory | None,
         consolidator: MemoryConsolidator,
         sink: EventSink,
@@ -74,6 +77,7 @@ class TurnExecutor:
         self._loop = loop
         self._approvals = approvals
         self._routing = routing
+        self._reflex = reflex
         self._memory = memory
         self._consolidator = consolidator
         self._sink = sink
@@ -166,6 +170,8 @@ class TurnExecutor:
             return one(over)
         if (answer := self._approvals.match(state, turn)) is not None:
             return await self._approvals.answer(state, turn, answer)
+        if (decided_now := await self._reflex.begin(state, turn)) is not None:
+            return decided_now
         return self._loop.run(await self._prepare(state, turn))
 
     async def _end_ringing(self, state: OpenConversation, turn: RunningTurn) -> str | None:

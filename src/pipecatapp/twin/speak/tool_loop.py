@@ -22,6 +22,8 @@ from pipecatapp.twin.streams import closing
 from pipecatapp.twin.understand.routing import ROUTE
 
 MAX_CALLS = 4
+# Characters: a longer result is retold by the model, where there is one that can.
+_SHORT = 400
 _LAST_CALL_NOTE = "That was the last tool for this request. Answer in words now."
 
 
@@ -100,7 +102,7 @@ class ToolLoop:
             last = work.last
             if len(request.calls) >= MAX_CALLS:
                 form = Form.WORDS
-            if not request.dialect.rewords_results:
+            if not request.dialect.rewords_results or (request.as_worded and len(last.text) <= _SHORT):
                 yield self.answer_with(request, last)
                 return
 
@@ -148,6 +150,7 @@ class ToolLoop:
                     shown.append(tool_response_text(WAITING))
                     break
                 work.last = outcome
+                request.missing = outcome.missing
             text = clip(work.last.text, request.dialect)
             if len(request.calls) >= MAX_CALLS and not request.dialect.profile.grammars:
                 text = f"{text}\n{_LAST_CALL_NOTE}"

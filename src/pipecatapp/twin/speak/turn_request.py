@@ -25,7 +25,8 @@ class TurnRequest:
     ``schemas`` are the parameters of all that can be called, by name: more than ``tools``, which the model is told of.
     ``system_for`` makes the front for another model, should one have to go on; ``given`` is a call that is
     clear before the model is asked. ``told`` counts the characters of ``progress.text`` that belong to the messages
-    before the last. ``options`` are those of a client of the API.
+    before the last. ``options`` are those of a client of the API. ``as_worded``: a short result is the answer,
+    whatever the model could make of it. ``missing`` is the argument that the last result asks the person for.
     """
 
     words: str
@@ -45,6 +46,8 @@ class TurnRequest:
     asked: ApprovalRequest | None = None
     told: int = 0
     options: AnswerOptions = AS_USUAL
+    as_worded: bool = False
+    missing: str = ""
 
 
 @dataclass(slots=True)

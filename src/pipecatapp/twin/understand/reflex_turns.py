@@ -1,0 +1,135 @@
+"""Turns that the reflex decides without a model: a tool that is clearly meant, a question, or why it cannot be done."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from pipecatapp.domain import Message, ToolCall, ToolSpec, speaker_of
+from pipecatapp.intents import Dialogue, Guess, Intent, OpenQuestion
+from pipecatapp.ports import Reflex
+from pipecatapp.twin.act.toolbox import Toolbox
+from pipecatapp.twin.open_conversations import OpenConversation, RunningTurn
+from pipecatapp.twin.speak.builder import PromptBuilder
+from pipecatapp.twin.speak.current_dialect import CurrentDialect
+from pipecatapp.twin.speak.protocol import defuse, request_text
+from pipecatapp.twin.speak.tool_loop import ToolLoop
+from pipecatapp.twin.speak.turn_request import TurnRequest
+from pipecatapp.twin.streams import closing, one
+from pipecatapp.twin.understand.reflex_words import DROPPED, ask_missing, ask_which, explain_cannot
+from pipecatapp.twin.understand.routing import Routing
+
+# A tool that wants to know what about, where nothing is said of it: the whole request.
+_ABOUT: Mapping[str, str] = {"summarizer.get_summary": "query"}
+
+
+class ReflexTurns:
+    """Answers what the reflex decides.
+
+    Args:
+        reflex: decides; None: every request is the model's.
+        toolbox: what can be done now.
+        routing: the experts, and who was chosen by hand.
+        prompts: builds the request.
+        dialect: how the model wants to be spoken to.
+        loop: runs the call.
+    """
+
+    def __init__(
+        self,
+        reflex: Reflex | None,
+        toolbox: Toolbox,
+        routing: Routing,
+        prompts: PromptBuilder,
+        dialect: CurrentDialect,
+        loop: ToolLoop,
+    ) -> None:
+        self._reflex = reflex
+        self._toolbox = toolbox
+        self._routing = routing
+        self._prompts = prompts
+        self._dialect = dialect
+        self._loop = loop
+
+    async def begin(self, state: OpenConversation, turn: RunningTurn) -> AsyncIterator[str] | None:
+        """The answer, about to stream; None where it is for the mind, an expert, or whoever was chosen by hand."""
+        if self._reflex is None or self._routing.chosen(state.id):
+            return None
+        specs = {spec.name for spec in self._toolbox.specs}
+        dialogue = Dialogue(
+            tools=frozenset(specs),
+            off=self._toolbox.off,
+            experts=frozenset(expert.name for expert in self._routing.experts()),
+            last=state.last_done,
+            asked=state.asked,
+        )
+        state.last_done = state.asked = None
+        intent = await self._reflex.decide(turn.text, dialogue)
+        words = f"{state.last_words} {turn.text}" if intent.continues else turn.text
+        state.last_words = words
+        match intent.kind:
+            case "tool" if lacks := self._lacks(intent):
+                state.asked = OpenQuestion(intent.guesses, lacks)
+                return await self._say(state, turn, ask_missing(intent.guesses[0].tool, lacks))
+            case "tool":
+                return await self._act(state, turn, intent.guesses[0], words)
+            case "unsure":
+                state.asked = OpenQuestion(intent.guesses[:2])
+                return await self._say(state, turn, ask_which(intent.guesses))
+            case "dropped":
+                return await self._say(state, turn, DROPPED)
+            case "cannot" if intent.wants in dialogue.off or specs <= self._toolbox.own:
+                return await self._say(state, turn, explain_cannot(intent.wants, dialogue.off))
+            case _:
+                # Tools of other servers may do what ours cannot: then the mind decides.
+                return None
+
+    async def _say(self, state: OpenConversation, turn: RunningTurn, text: str) -> AsyncIterator[str]:
+        """A sentence of ours as the whole answer."""
+        await state.prefill.stop()
+        turn.plain = (Message("user", defuse(turn.text)),)
+        return one(text)
+
+    def _lacks(self, intent: Intent) -> tuple[str, ...]:
+        """What is missing and the tool does not ask for by itself."""
+        required = self._spec(intent.guesses[0].tool).parameters.get("required", ())
+        return tuple(name for name in intent.missing if name in required)
+
+    async def _act(self, state: OpenConversation, turn: RunningTurn, guess: Guess, words: str) -> AsyncIterator[str]:
+        """The call through the toolbox, as any other; what it says is said as it is. ``words`` led to it, in this turn
+        and in the one that it answers."""
+        await state.prefill.stop()
+        selection = self._prompts.select_tools(await self._dialect.now_or_last())
+        context = self._prompts.context(
+            state.id, turn.progress.id, words, state.history, speaker=speaker_of(turn.source)
+        )
+        request = turn.request = self._prompts.begin(selection, turn.text, turn.progress, context, state.history)
+        request.messages.append(Message("user", request_text(turn.text, [], "", [])))
+        request.given = ToolCall("", guess.tool, self._arguments(guess, turn.text))
+        request.as_worded = True
+        state.last_done = guess
+        return self._keep_question(state, request, guess)
+
+    async def _keep_question(self, state: OpenConversation, request: TurnRequest, guess: Guess) -> AsyncIterator[str]:
+        """The answer; where it asks for an argument, the next words may be that."""
+        async with closing(self._loop.run(request)) as pieces:
+            async for piece in pieces:
+                yield piece
+        if request.missing:
+            state.asked = OpenQuestion((guess,), (request.missing,))
+
+    def _arguments(self, guess: Guess, words: str) -> dict[str, Any]:
+        """The arguments in the types that the tool's schema has."""
+        properties: Mapping[str, Mapping[str, Any]] = self._spec(guess.tool).parameters.get("properties", {})
+        arguments: dict[str, Any] = {
+            name: int(value) if properties.get(name, {}).get("type") == "integer" and value.isdecimal() else value
+            for name, value in guess.arguments.items()
+            if name in properties
+        }
+        if (about := _ABOUT.get(guess.tool)) is not None and about in properties:
+            arguments.setdefault(about, words)
+        return arguments
+
+    def _spec(self, tool: str) -> ToolSpec:
+        """The tool as it is registered now."""
+        return next(spec for spec in self._toolbox.specs if spec.name == tool)

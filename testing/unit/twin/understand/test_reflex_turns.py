@@ -1,0 +1,155 @@
+"""Turns that the reflex decides: the tool's own words, one question, or the reason; the model is not asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pipecatapp.domain import Risk, ToolResult
+from pipecatapp.errors import ModelNotReadyError
+from pipecatapp.events import ApprovalRequested
+from pipecatapp.intents import Guess, Intent, OpenQuestion
+from testing.fakes.agent_harness import AgentHarness, ScriptedTool
+from testing.fakes.experts import ScriptedDirectory
+from testing.fakes.reflex import ScriptedReflex
+
+pytestmark = pytest.mark.unit
+
+TIMER = {
+    "type": "object",
+    "properties": {"duration": {"type": "string"}, "label": {"type": "string"}},
+    "required": ["duration"],
+}
+IDLE = {
+    "type": "object",
+    "properties": {"service": {"type": "string"}, "seconds": {"type": "integer"}},
+    "required": ["service", "seconds"],
+}
+
+
+def sure(tool: str, **arguments: str) -> Intent:
+    return Intent("tool", 0.99, (Guess(tool, arguments),))
+
+
+async def test_a_sure_tool_is_used_and_its_receipt_said_as_it_is(house: Callable[..., AgentHarness]) -> None:
+    timer = ScriptedTool("timer.set", "Ten minutes, from now.", parameters=TIMER)
+    h = house(tools=[timer], reflex=ScriptedReflex(sure("timer.set", duration="ten minutes")))
+    assert await h.ask("set a timer for ten minutes") == "Ten minutes, from now."
+    assert timer.calls[0][0] == {"duration": "ten minutes"}
+    assert timer.calls[0][1].words == "set a timer for ten minutes"
+    assert h.model.requests == []
+
+
+async def test_a_sure_tool_works_while_the_model_sleeps(house: Callable[..., AgentHarness]) -> None:
+    clock = ScriptedTool("clock.now", "It is five.")
+    h = house(tools=[clock], profile=ModelNotReadyError("loading"), reflex=ScriptedReflex(sure("clock.now")))
+    assert await h.ask("what time is it") == "It is five."
+
+
+async def test_the_next_turn_reads_in_the_history_what_was_done(house: Callable[..., AgentHarness]) -> None:
+    h = house(
+        "You asked for the time.",
+        tools=[ScriptedTool("clock.now", "It is five.")],
+        reflex=ScriptedReflex(sure("clock.now")),
+    )
+    await h.ask("what time is it")
+    await h.ask("what did I ask")
+    roles = [(m.role, m.content) for m in h.model.requests[0].messages]
+    assert ("assistant", "It is five.") in roles
+
+
+async def test_a_long_result_is_retold_by_the_model(house: Callable[..., AgentHarness]) -> None:
+    page = ScriptedTool("web_browser.get_page_content", "word " * 200)
+    h = house("It is about words.", tools=[page], reflex=ScriptedReflex(sure("web_browser.get_page_content")))
+    assert await h.ask("read the page") == "It is about words."
+
+
+async def test_a_number_arrives_as_one(house: Callable[..., AgentHarness]) -> None:
+    power = ScriptedTool("power.set_idle_threshold", "Set.", parameters=IDLE)
+    h = house(tools=[power], reflex=ScriptedReflex(sure("power.set_idle_threshold", service="jellyfin", seconds="600")))
+    await h.ask("put jellyfin to sleep after ten minutes")
+    assert power.calls[0][0] == {"service": "jellyfin", "seconds": 600}
+
+
+async def test_what_acts_waits_for_its_yes_as_ever(house: Callable[..., AgentHarness]) -> None:
+    tool = ScriptedTool("ssh.run_command", "up 3 days", risk=Risk.ACT)
+    h = house(tools=[tool], gated=True, reflex=ScriptedReflex(sure("ssh.run_command")))
+    said = await h.ask("run uptime on attic")
+    assert "confirm it on the page" in said
+    assert not tool.calls
+    assert h.sink.of(ApprovalRequested)
+
+
+async def test_what_is_missing_is_asked_for_once_and_the_question_stays_open_for_one_turn(
+    house: Callable[..., AgentHarness],
+) -> None:
+    timer = ScriptedTool("timer.set", "Ten minutes, from now.", parameters=TIMER)
+    asks = Intent("tool", 0.95, (Guess("timer.set", {"label": "pasta"}),), missing=("duration",))
+    reflex = ScriptedReflex(asks, sure("timer.set", label="pasta", duration="ten minutes"))
+    h = house("Hello.", tools=[timer], reflex=reflex)
+    assert await h.ask("set a timer for the pasta") == "For how long?"
+    assert await h.ask("ten minutes") == "Ten minutes, from now."
+    await h.ask("hello")
+    assert [dialogue.asked for dialogue in reflex.shown] == [
+        None,
+        OpenQuestion((Guess("timer.set", {"label": "pasta"}),), ("duration",)),
+        None,
+    ]
+    assert reflex.shown[2].last == Guess("timer.set", {"label": "pasta", "duration": "ten minutes"})
+
+
+async def test_who_is_unsure_asks_the_person_and_not_the_model(house: Callable[..., AgentHarness]) -> None:
+    unsure = Intent("unsure", 0.6, (Guess("timer.list"), Guess("reminder.list")))
+    h = house(tools=[ScriptedTool("timer.list"), ScriptedTool("reminder.list")], reflex=ScriptedReflex(unsure))
+    assert await h.ask("what is on") == "Do you mean the timers or the reminders?"
+    assert h.model.requests == []
+
+
+async def test_a_tool_that_is_off_says_why(house: Callable[..., AgentHarness]) -> None:
+    cannot = Intent("cannot", 0.9, wants="vision.get_observation")
+    h = house(off={"vision.get_observation": "no camera is set up"}, reflex=ScriptedReflex(cannot))
+    assert await h.ask("what do you see") == "I cannot look through the camera: no camera is set up."
+
+
+async def test_a_hand_that_is_not_there_is_said_to_be_missing(house: Callable[..., AgentHarness]) -> None:
+    h = house(reflex=ScriptedReflex(Intent("cannot", 0.9, wants="lights")))
+    assert await h.ask("turn on the lights") == "I cannot switch lights: none are connected here."
+
+
+async def test_what_was_asked_can_be_dropped(house: Callable[..., AgentHarness]) -> None:
+    h = house(reflex=ScriptedReflex(Intent("dropped", 1.0)))
+    assert await h.ask("never mind") == "All right."
+
+
+@pytest.mark.parametrize("kind", ["mind", "talk", "expert"])
+async def test_the_rest_is_answered_in_words_as_before(house: Callable[..., AgentHarness], kind: str) -> None:
+    h = house("Bees dance.", reflex=ScriptedReflex(Intent(kind)))  # type: ignore[arg-type]
+    assert await h.ask("why do bees dance") == "Bees dance."
+
+
+async def test_who_chose_an_expert_by_hand_is_not_interrupted(house: Callable[..., AgentHarness]) -> None:
+    reflex = ScriptedReflex(sure("clock.now"))
+    h = house(tools=[ScriptedTool("clock.now")], experts=ScriptedDirectory("Noon."), reflex=reflex)
+    h.agent.choose("c", "coding")
+    assert await h.ask("what time is it") == "Noon."
+    assert reflex.shown == []
+
+
+async def test_what_fails_is_told_by_us(house: Callable[..., AgentHarness]) -> None:
+    broken = ScriptedTool("timer.set", ToolResult("error: the disk is full", ok=False), parameters=TIMER)
+    h = house(tools=[broken], reflex=ScriptedReflex(sure("timer.set", duration="5 min")))
+    assert await h.ask("timer 5 min") == "That did not work: the disk is full"
+
+
+async def test_the_tool_itself_may_ask_and_the_next_words_are_its_own(house: Callable[..., AgentHarness]) -> None:
+    optional = {"type": "object", "properties": {"when": {"type": "string"}, "what": {"type": "string"}}}
+    tool = ScriptedTool("reminder.set", ToolResult("When?", missing="when"), parameters=optional)
+    first = Intent("tool", 0.95, (Guess("reminder.set", {"what": "call mum"}),), missing=("when",))
+    second = Intent("tool", 1.0, (Guess("reminder.set", {"what": "call mum", "when": "at five"}),), continues=True)
+    reflex = ScriptedReflex(first, second)
+    h = house(tools=[tool], reflex=reflex)
+    assert await h.ask("remind me to call mum") == "When?"
+    await h.ask("at five")
+    assert reflex.shown[1].asked == OpenQuestion((Guess("reminder.set", {"what": "call mum"}),), ("when",))
+    assert [context.words for _, context in tool.calls] == ["remind me to call mum", "remind me to call mum at five"]
