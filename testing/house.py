@@ -15,9 +15,10 @@ from pipecatapp.storage.replication.lease import LeaseTimes
 from pipecatapp.storage.replication.link import Access
 from testing.nats import PASSWORD, NatsHouse
 
-# An election of the servers takes up to 6.6 s, which the tests that stop servers wait for.
-QUICK = LeaseTimes(every_s=0.1, hold_s=1.0, patience_s=1.4)
-UNHURRIED = LeaseTimes(every_s=0.3, hold_s=2.5, patience_s=3.5)
+# Shorter than an election of the servers (up to 6.6 s): tests that stop servers wait for it, or insist.
+# Not shorter, for a machine with other work to do stops a program for a second.
+QUICK = LeaseTimes(every_s=0.2, hold_s=2.5, patience_s=3.0)
+UNHURRIED = LeaseTimes(every_s=0.3, hold_s=4.0, patience_s=5.0)
 
 
 def access_to(house: NatsHouse, **otherwise: Any) -> Access:

@@ -113,6 +113,34 @@ async def test_what_was_acknowledged_unheard_is_there_once(house: NatsHouse, siz
     link.end()
 
 
+class HastyLink(Link):
+    """A connection over which a leader says that it has what it only has on its way."""
+
+    hasty = True
+
+    async def ask(
+        self, subject: str, body: bytes, headers: Mapping[str, str] | None = None, timeout_s: float | None = None
+    ) -> dict[str, Any]:
+        if self.hasty and subject.endswith(".entry") and b'"begin"' not in body:
+            return {"stream": "any", "seq": 0, "duplicate": True}
+        return await super().ask(subject, body, headers, timeout_s)
+
+
+async def test_what_is_only_on_its_way_is_not_saved(house: NatsHouse) -> None:
+    link = HastyLink(access_to(house))
+    await link.begin(link.connect())
+    log = await link.begin(log_of(link))
+    stream, one = LogStream(link), entry("1")
+    with pytest.raises(LinkError, match="on its way"):
+        await link.begin(stream.append(log, one, 1))
+    link.hasty = False
+    assert await link.begin(stream.append(log, one, 1)) == 2
+    link.hasty = True  # the same answer, and now it is there
+    assert await link.begin(stream.append(log, one, 1)) == 2
+    await link.begin(link.close())
+    link.end()
+
+
 async def test_servers_killed_while_an_agent_writes_lose_nothing_and_double_nothing(
     house: NatsHouse, tmp_path: Path
 ) -> None:

@@ -90,7 +90,7 @@ class LogStream:
         place = 0
         for part in snapshot.parts:
             said = await self._link.ask(f"{_subject(log)}.snapshot", part, {_EXPECTED: str(place)})
-            place = int(said["seq"])
+            place = _behind(place, said)
         return await self.append(log, snapshot.begin, place)
 
     async def append(self, log: str, entry: LogEntry, expected: int) -> int:
@@ -164,13 +164,22 @@ class LogStream:
 
     async def _put(self, log: str, piece: bytes, headers: Mapping[str, str], expected: int) -> int:
         try:
-            return int((await self._link.ask(f"{_subject(log)}.entry", piece, headers))["seq"])
+            said = await self._link.ask(f"{_subject(log)}.entry", piece, headers)
+            if not said.get("duplicate"):
+                return _behind(expected, said)
         except BehindError:
-            # Perhaps it is there, and the answer to an earlier try was lost.
-            there = await self._message(log, expected + 1)
-            if there is not None and _headers(there.get("hdrs", "")).get(_MADE_ID) == headers[_MADE_ID]:
+            if await self._has(log, expected + 1, headers[_MADE_ID]):
                 return expected + 1
             raise
+        # A leader also says so of what it has not got the others to agree to yet, and then names no place.
+        if await self._has(log, expected + 1, headers[_MADE_ID]):
+            return expected + 1
+        raise LinkError("an earlier try is still on its way")
+
+    async def _has(self, log: str, place: int, made_id: str) -> bool:
+        """Whether it is there: the answer to an earlier try was lost."""
+        there = await self._message(log, place)
+        return there is not None and _headers(there.get("hdrs", "")).get(_MADE_ID) == made_id
 
     async def _messages(self, log: str, after: int) -> AsyncIterator[tuple[int, str, Mapping[str, str], bytes]]:
         while True:
@@ -211,6 +220,13 @@ async def fit_copies(link: Link, name: str) -> None:
     config = (await link.api(f"STREAM.INFO.{name}"))["config"]
     if config["num_replicas"] != link.access.replicas:
         await link.api(f"STREAM.UPDATE.{name}", {**config, "num_replicas": link.access.replicas})
+
+
+def _behind(place: int, said: Mapping[str, Any]) -> int:
+    """The place that an acknowledgement names: behind the one that was expected, or it is none."""
+    if int(said["seq"]) != place + 1:
+        raise LinkError(f"acknowledged as {said['seq']} behind {place}")
+    return place + 1
 
 
 def _subject(log: str) -> str:
