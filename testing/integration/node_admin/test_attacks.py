@@ -185,7 +185,7 @@ async def test_another_user_is_refused_by_the_kernels_word(unit: Unit, journal: 
         pytest.skip("only root can be somebody else")
     await journal.agree("nodes.heal", {})
     for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == 0 and str(folder).startswith("/tmp/"):
+        if not folder.stat().st_mode & 0o001:
             folder.chmod(folder.stat().st_mode | 0o011)
     client = (
         "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]);"
