@@ -445,6 +445,10 @@ class Classifier(Protocol):
 class Reflex(Protocol):
     """Decides in milliseconds, before any big model, what a request wants."""
 
+    @property
+    def tools(self) -> frozenset[str]:
+        """The names of the tools that it knows: a model that only speaks need not be told of them."""
+
     async def decide(self, words: str, dialogue: Dialogue) -> Intent:
         """The person's words, in this dialogue. Never raises; where it cannot tell, the mind is asked."""
 

@@ -11,6 +11,7 @@ class ScriptedReflex:
     def __init__(self, *intents: Intent) -> None:
         self._intents = list(intents)
         self.shown: list[Dialogue] = []
+        self.tools: frozenset[str] = frozenset()
 
     async def decide(self, words: str, dialogue: Dialogue) -> Intent:
         self.shown.append(dialogue)

@@ -18,13 +18,16 @@ import numpy.typing as npt
 from pipecatapp.reflex.checks import fits
 from pipecatapp.reflex.features import Places, hashed, plain, request_features
 from pipecatapp.reflex.network import Meaning, Network
-from pipecatapp.reflex.tagger import OUT, Tagger
+from pipecatapp.reflex.tagger import CLEAREST, OUT, Tagger
 from pipecatapp.reflex.tokens import Token, tokens_of
 
 Floats = npt.NDArray[np.float32]
 FILE = Path(__file__).with_name("reflex.npz")
 _UNKNOWN_CLUSTER = -1
 _BITS = 7
+_SIGNS = 19
+# Both judges must give the label this much: less is no agreement, however sure one of them is.
+_AGREED = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,7 @@ class Judges:
         self._network = Network(known, own, conv, conv_bias, out, out_bias, meaning)
         self._tagger = Tagger(
             self.arguments,
-            np.asarray(stored["tag_hashes"], np.uint32),
-            np.asarray(stored["tag_weights"], np.float32),
+            [_weights_of(stored, reader) for reader in range(2)],
             self.cluster,
         )
         self._around = frozenset(np.asarray(stored["around"], np.uint32).tolist())
@@ -102,28 +104,31 @@ class Judges:
         order = both.argsort()[::-1]
         at = int(order[0])
         label = self.labels[at]
-        found, tags, clear = self._tagger.arguments(label, text, tokens)
-        new_words, new_pairs = self._unheard(label, tokens, tags)
+        reading = self._tagger.read(label, text, tokens)
+        found, clear = dict(reading.arguments), reading.clear
+        new_words, new_pairs = self._unheard(label, tokens, reading.tags)
         lead = float(log_softmax(both)[at])
-        signs = np.array(
-            [
-                1.0, first[at], second[at], lead, float(first.argmax() == at), float(second.argmax() == at),
-                min(clear, 10.0) / 10.0, new_words, new_pairs, float(fits(label, found)), min(len(tokens), 20) / 20.0,
-                np.exp(first[at]), np.exp(second[at]), min(new_words * len(tokens), 3.0) / 3.0,
-            ],
-            np.float32,
+        count = len(tokens)
+        signs = np.zeros(_SIGNS, np.float32)
+        signs[:] = (
+            1.0, first[at], second[at], lead, first.argmax() == at, second.argmax() == at, min(clear, 10.0) / 10.0,
+            min(clear, CLEAREST) / CLEAREST, reading.agreed, new_words, new_pairs, fits(label, found),
+            min(count, 20) / 20.0, np.exp(first[at]), np.exp(second[at]), min(new_words * count, 3.0) / 3.0,
+            min(new_pairs * count, 6.0) / 6.0, reading.agreed * min(clear, 30.0) / 30.0, len(found) / 3.0,
         )  # fmt: skip
         logit = float(signs @ self._sure) if len(self._sure) == len(signs) else 0.0
+        agreed = min(float(np.exp(first[at])), float(np.exp(second[at])))
         confidence = 1.0 / (1.0 + float(np.exp(-logit)))
+        confidence = confidence if agreed >= _AGREED else min(confidence, agreed)
         chances = np.exp(log_softmax(both))
         wish = sum(float(chances[i]) for i, name in enumerate(self.labels) if name.startswith("cannot "))
-        agreed = min(float(np.exp(first[at])), float(np.exp(second[at])))
         named = agreed * (1.0 - new_words) ** 2
         return Judgement(label, found, confidence, signs, self.labels[int(order[1])], named, wish)
 
     def mark(self, tool: str, text: str, tokens: Sequence[Token]) -> tuple[dict[str, str], list[str], float]:
         """The arguments of this tool in the words, the tag of each word, and how clear the tags are."""
-        return self._tagger.arguments(tool, text, tokens)
+        reading = self._tagger.read(tool, text, tokens)
+        return dict(reading.arguments), list(reading.tags), reading.clear
 
     def _linear_scores(self, tokens: Sequence[Token]) -> Floats:
         places = self._places.of(request_features(tokens))
@@ -141,6 +146,12 @@ class Judges:
         pairs = list(zip(["<", *around], [*around, ">"], strict=True))
         unheard = sum(hashed(f"{label} {a} {b}") not in self._around for a, b in pairs)
         return new / max(1, len(words)), unheard / len(pairs)
+
+
+def _weights_of(stored: Mapping[str, npt.NDArray[np.generic]], reader: int) -> dict[int, float]:
+    hashes = np.asarray(stored[f"tag_hashes_{reader}"], np.uint32).tolist()
+    weights = np.asarray(stored[f"tag_weights_{reader}"], np.float32).tolist()
+    return dict(zip(hashes, weights, strict=True))
 
 
 def frame(tokens: Sequence[Token], tags: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 
 from pipecatapp.intents import Dialogue, Guess, Intent
 from pipecatapp.reflex.checks import is_fit, missing
@@ -16,10 +17,12 @@ from pipecatapp.reflex.tokens import tokens_of
 logger = logging.getLogger(__name__)
 
 # So sure of a tool, it is used; below that and above the second, the person is asked whether it is meant.
-THRESHOLD, ASKING = 0.9, 0.5
+THRESHOLD, ASKING = 0.82, 0.5
 # A wish for what is not here is answered by us when both judges say so; else by the mind, which does no harm.
 _CANNOT = 0.6
 _EXPERT, _WISH = "expert ", "cannot "
+# "My appointment is on Wednesday" tells something; nothing is wished for.
+_STATED = re.compile(r"\s*(?:my|our|his|her|their)\b[^?]*\b(?:is|are|was|were|has|have|likes?)\b[^?]*$", re.IGNORECASE)
 _LONGEST = 600  # characters; nobody gives a command in more
 
 
@@ -47,6 +50,11 @@ class TrainedReflex:
         """
         self._judges = Judges.load(self._meaning)
 
+    @property
+    def tools(self) -> frozenset[str]:
+        """The tools that it was trained for; none until the file is read."""
+        return frozenset(filter(is_tool, self._judges.labels)) if self._judges is not None else frozenset()
+
     async def decide(self, words: str, dialogue: Dialogue) -> Intent:
         """What the words want; the mind where nothing is loaded."""
         if self._judges is None:
@@ -67,6 +75,8 @@ class TrainedReflex:
             again = follow_up(words, dialogue.last, judges.mark, tokens_of)
             if again is not None:
                 return again
+        if judgement.label.startswith(_WISH) and _STATED.match(words):
+            return Intent("mind", judgement.confidence)
         return _intent(judgement, dialogue)
 
 

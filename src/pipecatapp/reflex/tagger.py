@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from pipecatapp.reflex.features import Hashes, hashed
+from pipecatapp.reflex.features import hashed
 from pipecatapp.reflex.tokens import EXACT, Token, shape_of, span_text
 
 OUT = "-"
-Floats = npt.NDArray[np.float32]
+# So clear is what has no arguments.
+CLEAREST = 60.0
 
 
 def word_features(tokens: Sequence[Token], cluster: Callable[[str], int]) -> list[list[str]]:
@@ -40,56 +42,73 @@ def word_features(tokens: Sequence[Token], cluster: Callable[[str], int]) -> lis
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The arguments, the tag of each word, how far the second best reading of any word is behind (0: as good), and the
+    share of the readers that read it so alone."""
+
+    arguments: Mapping[str, str]
+    tags: Sequence[str]
+    clear: float
+    agreed: float
+
+
 class Tagger:
-    """Marks the words of each argument.
+    """Marks the words of each argument: two readers that learned from different requests, added up.
 
     Args:
         arguments: those of each tool.
-        hashes: of the weights, sorted.
-        weights: as many.
+        readers: the weights of each reader by the hash of what they are for.
         cluster: the kind that a word is of.
     """
 
     def __init__(
         self,
         arguments: Mapping[str, Sequence[str]],
-        hashes: Hashes,
-        weights: Floats,
+        readers: Sequence[Mapping[int, float]],
         cluster: Callable[[str], int],
     ) -> None:
         self._arguments = arguments
-        self._weights = dict(zip(hashes.tolist(), weights.tolist(), strict=True))
+        self._readers = readers
         self._cluster = cluster
 
-    def tags(self, tool: str, tokens: Sequence[Token]) -> tuple[list[str], float]:
-        """The tag of each word, and how far the second best reading of any word is behind (0: as good)."""
+    def read(self, tool: str, text: str, tokens: Sequence[Token]) -> Reading:
+        """The arguments as they stand in the request, and how clear they are."""
         names = [OUT, *self._arguments.get(tool, ())]
         if not tokens or len(names) == 1:
-            return [OUT] * len(tokens), 9.0
-        scores = np.array(
-            [
-                [sum(self._weights.get(hashed(f"{tool} {name} {f}"), 0.0) for f in seen) for name in names]
-                for seen in word_features(tokens, self._cluster)
-            ]
-        )
-        moves = np.array(
-            [[self._weights.get(hashed(f"{tool} {a}>{b}"), 0.0) for b in names] for a in names]
-        )  # fmt: skip
-        forward, backward = _best_sums(scores, moves), _best_sums(scores[::-1], moves.T)[::-1]
-        through = forward + backward - scores
+            return Reading({}, [OUT] * len(tokens), CLEAREST, 1.0)
+        hashes = [[[hashed(f"{tool} {name} {f}") for f in seen] for name in names] for seen in self._seen(tokens)]
+        steps = [[hashed(f"{tool} {a}>{b}") for b in names] for a in names]
+        alone = []
+        all_scores = np.zeros((len(tokens), len(names)))
+        all_moves = np.zeros((len(names), len(names)))
+        for weights in self._readers:
+            scores = np.array([[sum(weights.get(h, 0.0) for h in name) for name in word] for word in hashes])
+            moves = np.array([[weights.get(step, 0.0) for step in row] for row in steps])
+            alone.append(_through(scores, moves).argmax(axis=1))
+            all_scores += scores
+            all_moves += moves
+        through = _through(all_scores, all_moves)
         best = through.argmax(axis=1)
         ranked = np.sort(through, axis=1)
-        return [names[at] for at in best], float((ranked[:, -1] - ranked[:, -2]).min())
-
-    def arguments(self, tool: str, text: str, tokens: Sequence[Token]) -> tuple[dict[str, str], list[str], float]:
-        """The arguments as they stand in the request, the tags, and how clear the tags are."""
-        tags, clear = self.tags(tool, tokens)
+        agreed = float(np.mean([bool((one == best).all()) for one in alone]))
+        tags = [names[at] for at in best]
         found = {}
-        for name in self._arguments.get(tool, ()):
+        for name in names[1:]:
             marks = [tag == name for tag in tags]
             if any(marks):
                 found[name] = span_text(text, tokens, marks, exact=name in EXACT)
-        return found, tags, clear
+        return Reading(found, tags, float((ranked[:, -1] - ranked[:, -2]).min()), agreed)
+
+    def _seen(self, tokens: Sequence[Token]) -> list[list[str]]:
+        return word_features(tokens, self._cluster)
+
+
+def _through(scores: npt.NDArray[np.float64], moves: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """For each word and tag the score of the best reading that goes through it."""
+    forward, backward = _best_sums(scores, moves), _best_sums(scores[::-1], moves.T)[::-1]
+    found: npt.NDArray[np.float64] = forward + backward - scores
+    return found
 
 
 def _best_sums(scores: npt.NDArray[np.float64], moves: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -114,7 +114,13 @@ class Agent:
         self._routing = Routing(experts, expert_persona or (lambda _: persona()), classifier)
         self._toolbox = Toolbox(tools, sink, gate, off, sources, off_specs)
         self._quiet_toolbox = Toolbox(tools, _Silence(), gate, off, sources)
-        self._prompts = PromptBuilder(persona, self._toolbox, self._routing, chooser, observe)
+
+        def decided() -> frozenset[str]:
+            return reflex.tools if reflex is not None else frozenset()
+
+        self._prompts = PromptBuilder(persona, self._toolbox, self._routing, chooser, observe, decided)
+        # No reflex stands in front of a client's own messages.
+        whole_prompts = PromptBuilder(persona, self._toolbox, self._routing, chooser, observe)
         self.external_calls = ExternalCalls(self._toolbox, gate)
         self._dialect = CurrentDialect(model)
         self._consolidator = MemoryConsolidator(memory, model, self._prefill_again, pause_s=pause_s)
@@ -134,7 +140,7 @@ class Agent:
             self._conversations, self._dialect, self._prompts, loop, self._approvals, self._routing, reflexes, memory,
             self._consolidator, sink, conversations, ringing=ringing, restarts_engine=restarts_engine,
         )  # fmt: skip
-        self._completions = Completions(self._dialect, self._prompts, quiet, self._routing, memory, self._consolidator)
+        self._completions = Completions(self._dialect, whole_prompts, quiet, self._routing, memory, self._consolidator)
 
     @property
     def tools(self) -> list[ToolSpec]:

@@ -12,8 +12,8 @@ from pathlib import Path
 from pipecatapp.reflex.judges import FILE, Judges
 from pipecatapp.reflex.reflex import THRESHOLD
 from pipecatapp.tools.choice.vectors import word_vectors
+from starter_model.reflex.recipe import ROOT
 from starter_model.reflex.scoring import ROUTE, Answer, answers, curve, figures, read_cases
-from starter_model.reflex.train import ROOT
 
 DATA = ROOT / "testing" / "data"
 FILES = ("reflex_requests.jsonl", "reflex_no_tool.jsonl", "starter_handwritten.jsonl")

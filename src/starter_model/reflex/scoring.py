@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,17 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pipecatapp.reflex.checks import missing
-from pipecatapp.reflex.durations import seconds_of
 from pipecatapp.reflex.judges import Judgement, Judges
 from pipecatapp.reflex.reflex import THRESHOLD, is_tool
-from starter_model.scoring import normalized
+from starter_model.reflex.comparing import same_arguments
 
 ROUTE = "route_to_expert"
 CURVE = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995)
-_LEADS = re.compile(r"^(?:at|for|on|by|to|of|about|in my|in the|that|the|a|an|my|our|your|is|some) ")
-_TRAILS = re.compile(r" (?:list|timer|alarm|reminder|playbook|please|expert|longer)$")
-_UP = ("up", "loud", "raise", "increase", "high", "boost", "more", "bump")
-_DOWN = ("down", "quiet", "soft", "lower", "low", "decrease", "reduce", "less", "off", "short", "cut", "take", "minus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,48 +70,6 @@ def answers(judges: Judges, cases: Sequence[Case]) -> list[Answer]:
     return found
 
 
-def same_arguments(tool: str, wanted: Mapping[str, Any], got: Mapping[str, Any]) -> bool:
-    """Whether the tool would understand the same: small words in front and the noun it is about do not count."""
-    return {k: _plain(tool, k, v) for k, v in wanted.items()} == {k: _plain(tool, k, v) for k, v in got.items()}
-
-
-def _plain(tool: str, name: str, value: Any) -> str:
-    if isinstance(value, int):
-        value = f"{value} seconds" if name == "seconds" else value
-    text = normalized(name, value)
-    if name == "seconds":
-        return _seconds(text)
-    if name in ("command", "code", "url", "host", "playbook", "text"):
-        return text
-    text = text.replace(",", "")
-    while (shorter := _LEADS.sub("", text)) != text:
-        text = shorter
-    text = _TRAILS.sub("", text)
-    if name == "change":
-        return _direction(tool, text)
-    return text
-
-
-def _direction(tool: str, text: str) -> str:
-    """A change as its direction and its amount."""
-    words = re.findall(r"[a-z]+|\d+", text)
-    down = any(word.startswith(_DOWN) for word in words)
-    up = any(word.startswith(_UP) for word in words)
-    amount = [
-        w for w in words
-        if not w.startswith((*_UP, *_DOWN)) and w not in ("add", "another", "extra", "a", "bit", "little", "lot",
-        "much", "the",
-           "volume", "by", "to", "extend", "it", "timer", "give", "notch", "extend", "prolong", "lengthen", "percent",
-           "way", "some")
-    ]  # fmt: skip
-    sign = "down" if down else ("up" if up or tool == "timer.change" else "")
-    return " ".join([sign, *amount])
-
-
-def _seconds(text: str) -> str:
-    return str(seconds_of(text) or text)
-
-
 def figures(found: Sequence[Answer], threshold: float = THRESHOLD) -> dict[str, float | int]:
     """The keys of ``scripts/bench starter``; those for which there is no case are left out."""
     tools = [a for a in found if a.case.tool not in (None, ROUTE)]
@@ -136,6 +88,7 @@ def figures(found: Sequence[Answer], threshold: float = THRESHOLD) -> dict[str, 
     share("tool_exact", [a.right for a in tools])
     share("tool_named", [a.case.tool == a.judgement.label for a in tools])
     share("acted_right", [a.right for a in acted])
+    share("acted_tool_right", [a.case.tool == a.judgement.label for a in acted])
     share("acted_share", [a.acts >= threshold for a in tools])
     share("false_actions", [a.acts >= threshold for a in none])
     share("mind_handed_over", [a.judgement.label.startswith(("mind", "expert")) for a in minds])

@@ -140,6 +140,8 @@ class Slots:
     def _dish(self) -> str:
         if self._rng.random() < 0.22:
             return self._one(self.word(), f"{self.word()} {self._listed('dish')}", self._listed("person"))
+        if self._rng.random() < 0.04:
+            return f"{self._listed('dish')} and {self._listed('dish')}"
         return self._listed("dish")
 
     def _item(self) -> str:
@@ -154,6 +156,10 @@ class Slots:
             item = f"{self._listed('unit_pack')} {item.removeprefix('a ')}"
         if roll > 0.86:
             item = f"{item} and {self._listed('item')}"
+        if 0.76 < roll < 0.86:
+            item = self._one(
+                f"{self.word()} {item}", f"some {item}", f"some {self.word()} {item}", f"those {item}", f"the {item}"
+            )
         if roll > 0.97:
             item = f"{self._listed('item')}, {item}"
         return item
@@ -248,7 +254,8 @@ class Slots:
 
     def _host(self) -> str:
         word = self._listed("hostword")
-        return self._one(word, f"{word}{self._rng.randint(1, 30)}", f"{word}-{self._rng.randint(1, 12):02}",
+        return self._one(word, f"{word} {self._one('box', 'pi', 'pc', 'server', 'laptop', 'machine')}",
+        f"{word}{self._rng.randint(1, 30)}", f"{word}-{self._rng.randint(1, 12):02}",
                          f"{word} {self.amounts.number(self._rng.randint(1, 12))}", f"the {word}", self.word(),
                          self._old.draw("host").text, f"{word}.local",
                          f"10.0.0.{self._rng.randint(2, 250)}")  # fmt: skip

@@ -24,6 +24,11 @@ MIND, TALK, CANNOT = "mind", "talk", "cannot"
 # How often a kind is drawn; a section of a tool counts 1.
 _OLD_SECTION, _MIND, _TALK, _CANNOT, _EXPERT, _FLIPPED = 0.8, 75.0, 14.0, 2.2, 3.0, 9.0
 _SECTIONS_OF_TALK = {"abilities": "what_can_you_do", "repeat": "say_again", "media": "cannot devices"}
+# What the starter model gave to an expert or the clock, and a tool does now: sums, units, the calendar.
+_NOW_A_TOOL = re.compile(
+    r"plus|minus|times|divided|percent|per cent|convert|squared|square root|take away|modulo|halve|multipl|factorial"
+    r"|how many (?!legs|bones|people)|how much (?:is|does|do)|third|\(add|subtract|in binary|days|weeks"
+)
 _LEFT_OUT_OF_TALK = ("stop", "unclear", "nohost", "weather talk")
 
 _BEFORE = (
@@ -123,7 +128,8 @@ def _families() -> list[_Family]:
         for section, patterns in _sections(file).items():
             found.append(_Family(section.split()[0], patterns, 1.0 + 0.04 * len(patterns)))
     for section, old in load_sections("tools.txt").items():
-        patterns = tuple(parse_pattern(_source(p), held_out=_is_held_out(p.source)) for p in old.patterns)
+        kept = [p for p in old.patterns if section != "clock.now" or not _NOW_A_TOOL.search(p.source)]
+        patterns = tuple(parse_pattern(_source(p), held_out=_is_held_out(p.source)) for p in kept)
         found.append(_Family(section.split()[0], patterns, _OLD_SECTION + 0.01 * len(patterns), old=True))
     for section, patterns in _sections("cannot.txt").items():
         found.append(_Family(f"cannot {section}", patterns, _CANNOT))
@@ -136,7 +142,9 @@ def _families() -> list[_Family]:
         patterns = tuple(parse_pattern(_source(p), held_out=_is_held_out(p.source)) for p in old.patterns)
         found.append(_Family(_SECTIONS_OF_TALK.get(section, TALK), patterns, 0.8, old=True))
     for section, old in load_sections("experts.txt").items():
-        patterns = tuple(parse_pattern(_source(p), held_out=_is_held_out(p.source)) for p in old.patterns)
+        sums = section == "math"
+        kept = [p for p in old.patterns if not (sums and "<n>" in p.source and _NOW_A_TOOL.search(p.source))]
+        patterns = tuple(parse_pattern(_source(p), held_out=_is_held_out(p.source)) for p in kept)
         label = "expert named" if section == "named" else f"expert {section}"
         found.append(_Family(label, patterns, _EXPERT, old=True))
     return found
@@ -219,11 +227,11 @@ class Wordings:
         """What is said around a wish, in front of it, behind it and between its parts."""
         rng = self._rng
         between = rng.choice((", ", ". ", " - ", ", ", " "))
-        if rng.random() < 0.2:
+        if rng.random() < 0.26:
             parts.insert(0, (self._aside("before") + between, ""))
-        if rng.random() < 0.12:
+        if rng.random() < 0.17:
             parts.append((between + self._aside("after"), ""))
-        if len(parts) > 1 and rng.random() < 0.08:
+        if len(parts) > 1 and rng.random() < 0.12:
             at = rng.randrange(1, len(parts))
             parts.insert(at, (f" {self._aside('middle')} ", ""))
         return parts

@@ -11,6 +11,7 @@ from pipecatapp.reflex.checks import REQUIRED
 from pipecatapp.reflex.judges import FILE, Judges
 from pipecatapp.reflex.reflex import TrainedReflex, is_tool
 from pipecatapp.tools.choice.vectors import word_vectors
+from starter_model.reflex.recipe import recipe
 
 pytestmark = pytest.mark.unit
 
@@ -30,6 +31,10 @@ def test_the_file_is_small() -> None:
     assert FILE.stat().st_size < 10_000_000
 
 
+def test_the_file_belongs_to_what_it_is_made_from(judges: Judges) -> None:
+    assert judges.recipe == recipe(), "phrases or code changed; run: python -m starter_model.reflex.train"
+
+
 def test_every_tool_that_needs_something_is_known(judges: Judges) -> None:
     assert set(REQUIRED) <= set(judges.labels)
 
@@ -43,6 +48,7 @@ def test_every_tool_that_needs_something_is_known(judges: Judges) -> None:
         ("set a timer for ten minutes for the pasta", "timer.set", {"duration": "ten minutes", "label": "pasta"}),
         ("remind me tomorrow to call mum at five", "reminder.set", {"what": "call mum", "when": "tomorrow at five"}),
         ("add milk to the shopping list", "list.add", {"list": "shopping", "item": "milk"}),
+        ("what is 18 percent of 240", "calculator.evaluate", {"expression": "18 percent of 240"}),
         ("run uptime on attic", "ssh.run_command", {"host": "attic", "command": "uptime"}),
     ],
 )
@@ -74,6 +80,10 @@ def test_what_wants_no_tool_gets_none(judges: Judges, words: str) -> None:
 def test_a_wish_for_lights_is_a_hand_that_is_not_there(judges: Judges) -> None:
     intent = decide(judges, "turn off the lights in the kitchen")
     assert (intent.kind, intent.wants) == ("cannot", "lights")
+
+
+def test_who_states_something_is_not_told_what_cannot_be_done(judges: Judges) -> None:
+    assert decide(judges, "my dentist appointment is on wednesday").kind == "mind"
 
 
 def test_a_tool_that_is_not_here_is_never_decided(judges: Judges) -> None:

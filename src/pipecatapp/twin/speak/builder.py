@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from pipecatapp.domain import Message, Speaker, ToolSpec
 from pipecatapp.ports import ToolChooser, ToolContext
@@ -28,6 +28,8 @@ class PromptBuilder:
         routing: the experts that exist now.
         chooser: finds the tools that fit a request; None: the model is told of all every time.
         observe: what the camera sees now, in a sentence; empty where there is nothing to say.
+        decided: the names of the tools that are decided before a model is asked: a real one, which would only speak, is
+            not told of them.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class PromptBuilder:
         routing: Routing,
         chooser: ToolChooser | None,
         observe: Callable[[], str],
+        decided: Callable[[], Collection[str]] = frozenset,
     ) -> None:
         self.observe = observe
         self._persona = persona
         self._toolbox = toolbox
         self._routing = routing
         self._chooser = chooser
+        self._decided = decided
         self._zones: dict[str, str] = {}
 
     @property
@@ -54,7 +58,9 @@ class PromptBuilder:
 
     def select_tools(self, dialect: Dialect) -> ToolSelection:
         """Which of the tools stand in every prompt of this model."""
-        return ToolSelection(self.tools, self._toolbox.own | {ROUTE}, self._chooser, dialect, self._toolbox.off_specs)
+        decided = self._decided() if dialect.rewords_results else ()
+        told = [tool for tool in self.tools if tool.name not in decided]
+        return ToolSelection(told, self._toolbox.own | {ROUTE}, self._chooser, dialect, self._toolbox.off_specs)
 
     async def new_tools(self, selection: ToolSelection, words: str, history: Sequence[Message]) -> list[ToolSpec]:
         """The tools that fit these words and that the model does not see yet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from pipecatapp.domain import Message, ToolCall, ToolSpec, speaker_of
+from pipecatapp.domain import Message, Risk, ToolCall, ToolSpec, speaker_of
 from pipecatapp.intents import Dialogue, Guess, Intent, OpenQuestion
 from pipecatapp.ports import Reflex
 from pipecatapp.twin.act.toolbox import Toolbox
@@ -16,7 +16,7 @@ from pipecatapp.twin.speak.protocol import defuse, request_text
 from pipecatapp.twin.speak.tool_loop import ToolLoop
 from pipecatapp.twin.speak.turn_request import TurnRequest
 from pipecatapp.twin.streams import closing, one
-from pipecatapp.twin.understand.reflex_words import DROPPED, ask_missing, ask_which, explain_cannot
+from pipecatapp.twin.understand.reflex_words import AMENDING, DROPPED, ask_missing, ask_which, explain_cannot
 from pipecatapp.twin.understand.routing import Routing
 
 # A tool that wants to know what about, where nothing is said of it: the whole request.
@@ -68,6 +68,9 @@ class ReflexTurns:
         words = f"{state.last_words} {turn.text}" if intent.continues else turn.text
         state.last_words = words
         match intent.kind:
+            case "tool" if intent.amends and self._spec(intent.guesses[0].tool).risk is not Risk.READ:
+                # What the turn before changed cannot be told apart here from what was changed long ago.
+                return await self._say(state, turn, AMENDING)
             case "tool" if lacks := self._lacks(intent):
                 state.asked = OpenQuestion(intent.guesses, lacks)
                 return await self._say(state, turn, ask_missing(intent.guesses[0].tool, lacks))

@@ -153,3 +153,23 @@ async def test_the_tool_itself_may_ask_and_the_next_words_are_its_own(house: Cal
     await h.ask("at five")
     assert reflex.shown[1].asked == OpenQuestion((Guess("reminder.set", {"what": "call mum"}),), ("when",))
     assert [context.words for _, context in tool.calls] == ["remind me to call mum", "remind me to call mum at five"]
+
+
+async def test_a_real_mind_is_not_told_of_the_tools_that_are_decided_before_it(
+    house: Callable[..., AgentHarness],
+) -> None:
+    reflex = ScriptedReflex()
+    reflex.tools = frozenset({"clock.now"})
+    h = house("Hello.", "Hello.", tools=[ScriptedTool("clock.now"), ScriptedTool("nodes.heal")], reflex=reflex)
+    await h.ask("hello")
+    front = h.model.requests[0].messages[0].content
+    assert "clock.now" not in front
+    assert "nodes.heal" in front
+
+
+async def test_a_change_is_never_made_a_second_time_to_put_it_right(house: Callable[..., AgentHarness]) -> None:
+    tool = ScriptedTool("alarm.set", "For Wednesday.", risk=Risk.OWN)
+    amends = Intent("tool", 1.0, (Guess("alarm.set", {"when": "Thursday"}),), amends=True, continues=True)
+    h = house(tools=[tool], reflex=ScriptedReflex(amends))
+    assert "undo" in await h.ask("no, Thursday")
+    assert tool.calls == []
