@@ -148,7 +148,7 @@ async def test_nobody_waits_for_ever_for_a_playbook(tmp_path: Path, journal: Age
 
 async def test_cancel_ends_all_that_runs(unit: Unit, journal: AgentJournal, tmp_path: Path) -> None:
     await journal.agree("nodes.heal", {})
-    unit.script(f'echo "TASK [a : b] **"; sleep 300 & echo $! >{tmp_path}/child; wait')
+    unit.script(f'sleep 300 & echo $! >{tmp_path}/child; echo "TASK [a : b] **"; wait')
 
     lines = await unit.ask("heal", "", cancel_after="a : b")
 
