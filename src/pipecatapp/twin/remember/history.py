@@ -6,7 +6,7 @@ but ``BLOCK`` at a time: between two cuts every prompt begins with the whole pro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pipecatapp.domain import Message, Turn, TurnRecord, Usage
@@ -56,10 +56,13 @@ class History:
         """The turns, oldest first."""
         return tuple(self._records)
 
-    def messages(self, request: str = "") -> list[Message]:
-        """All of it, as sent; without a last turn that ``request`` goes on with (``drop_unheard``)."""
+    def messages(
+        self, request: str = "", understands: Callable[[TurnRecord], bool] = lambda record: True
+    ) -> list[Message]:
+        """All of it that the model ``understands``, as sent; without a last turn that ``request`` goes on with
+        (``drop_unheard``)."""
         records = self._records[:-1] if self._goes_on(request) else self._records
-        return [message for record in records for message in record.messages]
+        return [message for record in records if understands(record) for message in record.messages]
 
     def drop_unheard(self, request: str) -> TurnRecord | None:
         """The person went on speaking before a word was heard, and says all of it again: the first part goes."""

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from enum import Enum, auto
 from typing import Protocol
 
-from pipecatapp.domain import ApprovalRequest, ApprovalState, Expert, Fact, Message, ToolCall, ToolSpec
+from pipecatapp.domain import ApprovalRequest, ApprovalState, Expert, Fact, Message, ToolCall, ToolSpec, TurnRecord
 from pipecatapp.languages import language
 from pipecatapp.ports import ModelProfile
 from pipecatapp.twin.speak.grammar import turn_grammar
@@ -78,6 +78,9 @@ class Dialect(Protocol):
     ) -> str:
         """The front of every prompt; ``added`` stands behind the persona."""
 
+    def understands(self, record: TurnRecord) -> bool:
+        """Whether a turn of the history means anything to it."""
+
     def intent(self, words: str, tools: Collection[str], facts: Sequence[Fact]) -> ToolCall | None:
         """The call that the request asks for where the model need not be asked; None: it decides. ``tools`` are the
         names of all, also of those that are off."""
@@ -130,6 +133,10 @@ class FullDialect:
         """Persona, how to call a tool, the schemas."""
         front = "\n\n".join(part for part in (persona.strip(), added.strip()) if part)
         return full_system(front, tools, experts, more_tools=more_tools)
+
+    def understands(self, record: TurnRecord) -> bool:
+        """All."""
+        return True
 
     def intent(self, words: str, tools: Collection[str], facts: Sequence[Fact]) -> ToolCall | None:
         """It decides for itself."""
@@ -191,6 +198,10 @@ class CompactDialect:
     ) -> str:
         """What exists now, by name."""
         return compact_system([tool.name for tool in tools], [expert.name for expert in experts])
+
+    def understands(self, record: TurnRecord) -> bool:
+        """Nothing of tools that came after its training: with such a turn in front of it, it loses its words."""
+        return not any(call.name.startswith(UNTRAINED) for call in record.turn.tool_calls)
 
     def intent(self, words: str, tools: Collection[str], facts: Sequence[Fact]) -> ToolCall | None:
         """Where the words are plain: of remembering and forgetting, for it mistakes one for the other now and then, and

@@ -77,8 +77,9 @@ class MessageWriter:
         if options.form is None:
             experts = [expert.name for expert in request.experts]
             grammar = dialect.grammar(form, request.tools, experts, request.words)
+        history = request.history.messages(understands=dialect.understands)
         return ChatRequest(
-            messages=[system, *request.history.messages(), *request.messages, *correction],
+            messages=[system, *history, *request.messages, *correction],
             max_tokens=request.max_tokens,
             temperature=dialect.temperature(form),
             grammar=rest_of_words() if begun and grammar else grammar,

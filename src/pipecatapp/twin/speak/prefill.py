@@ -124,7 +124,7 @@ class Prefill:
 
     async def _evaluate(self, words: str) -> None:
         selection = self._prompts.select_tools(await self._dialect.now())
-        history = self._history.messages(words)
+        history = self._history.messages(words, selection.dialect.understands)
         base = [self._prompts.system(selection), *history]
         if not words:
             await self._model.prefill(base, self._slot_key)

@@ -10,12 +10,14 @@ from pipecatapp.domain import Fact, Risk, ToolSpec
 from pipecatapp.errors import (
     ToolError,
 )
+from pipecatapp.intents import Guess, Intent
 from pipecatapp.tools.registry import TOOLS
 from pipecatapp.twin.speak.dialect import UNTRAINED
 from pipecatapp.twin.understand.routing import ROUTE
 from starter_model.turns import TOOLS as TRAINED
 from testing.fakes.agent_harness import AgentHarness, ScriptedMemory, ScriptedTool
 from testing.fakes.chat_model import COMPACT
+from testing.fakes.reflex import ScriptedReflex
 
 pytestmark = pytest.mark.unit
 
@@ -43,6 +45,25 @@ async def test_the_starter_is_not_told_of_tools_that_came_after_its_training(
 
 def test_every_tool_was_trained_on_or_is_kept_from_the_starter() -> None:
     assert {name for name in TOOLS if not name.startswith(UNTRAINED)} == set(TRAINED) - {ROUTE}
+
+
+async def test_the_starter_reads_nothing_of_tools_that_came_after_its_training(
+    house: Callable[..., AgentHarness],
+) -> None:
+    decided = (Intent("tool", 0.99, (Guess(name),)) for name in ("what_can_you_do", "clock.now"))
+    h = house(
+        "Hello.",
+        tools=[ScriptedTool("what_can_you_do", "I can do a lot."), ScriptedTool("clock.now", "It is five.")],
+        profile=COMPACT,
+        reflex=ScriptedReflex(*decided),
+    )
+    assert await h.ask("what can you do") == "I can do a lot."
+    await h.ask("what time is it")
+    await h.ask("hello")
+    said = [message.content for message in h.model.requests[-1].messages]
+    assert "It is five." in said
+    assert "I can do a lot." not in said
+    assert "what can you do" not in said
 
 
 async def test_the_starter_is_not_asked_what_a_plain_wish_means(house: Callable[..., AgentHarness]) -> None:
