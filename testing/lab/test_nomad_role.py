@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from testing import nomad
+from testing.lab.consul_api import ConsulApi
 from testing.lab.lab import Lab
 from testing.lab.node import wait_until
 from testing.lab.sampler import Sampler
@@ -266,6 +267,8 @@ def test_another_server_leads_when_the_leader_is_cut_off(lab: Lab) -> None:
     wait_until(
         "three healthy servers", lambda: bool(ask(lab, watcher, "/v1/operator/autopilot/health")["Healthy"]), 120
     )
+    # Consul took the vote of the one that was away and gives it back after a while; only then may another one go.
+    wait_until("three voters of Consul", lambda: len(ConsulApi(lab).voters(watcher)) == 3, 120)
 
 
 def test_a_job_of_a_machine_that_is_cut_off_runs_elsewhere(lab: Lab) -> None:
