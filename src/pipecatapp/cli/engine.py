@@ -38,15 +38,19 @@ def run(prepared: bool) -> int:
 
 
 @engine.command(example="pipecatapp engine fetch")
-def fetch() -> int:
+@click.option("--rpc", is_flag=True, help="Have Debian's RPC server here, too: for experts on several machines.")
+def fetch(*, rpc: bool) -> int:
     """Unpack Debian's llama-server into its own folder, if none is here."""
-    from pipecatapp.llm import sources
+    from pipecatapp.llm import debian, sources
+    from pipecatapp.llm.engines import load_pins
     from pipecatapp.machine import detect
     from pipecatapp.settings import load_settings
 
     settings = load_settings()
     try:
         found = sources.find_engine(settings.engines, detect(), Steps(), settings.engine_package_places)
+        if rpc and debian.with_rpc(settings.engines) is None:
+            found = debian.fetch(settings.engines, load_pins()[0], Steps(), settings.engine_package_places)
     except (EngineError, OSError) as error:
         say(f"no engine: {error}", to_stderr=True)
         return FAILED

@@ -14,22 +14,42 @@ from pipecatapp.llm.engines import DebianPin, Engine, Progress
 from pipecatapp.storage.atomic import move
 
 _LIBRARIES = Path("usr/lib/x86_64-linux-gnu")
+_LINKER = "ld-linux-x86-64.so.2"
 # The packages, kept: another PC can take them from here, and so can the next version what it shares with this one.
 PACKAGES = "packages"
 _ABANDONED_S = 3600
 
 
 def engine_in(tree: Path) -> Engine:
-    """The llama-server of an unpacked tree, started through the tree's own dynamic linker.
+    """The llama-server of an unpacked tree."""
+    return _program_in(tree, tree / "usr/bin/llama-server")
+
+
+def program_of(file: Path) -> Engine:
+    """How to start a program by its file; one that lies in an unpacked tree is started as that tree wants it."""
+    tree = next((folder for folder in file.parents if (folder / _LIBRARIES / _LINKER).is_file()), None)
+    # Not the system's own root, where every Debian has its libraries in the same place.
+    if tree is None or tree == Path(tree.anchor):
+        return Engine(file.name, [str(file)])
+    return _program_in(tree, file)
+
+
+def rpc_server_in(tree: Path) -> Path:
+    """Where the RPC server of an unpacked tree lies."""
+    return tree / "usr/libexec/x86_64-linux-gnu/llama/bin/ggml-rpc-server"
+
+
+def _program_in(tree: Path, file: Path) -> Engine:
+    """A program of a tree, started through the tree's own dynamic linker.
 
     It finds its CPU backends in the folder that it is started in, and picks the one for this CPU by itself.
     """
     libraries = tree / _LIBRARIES
     command = [
-        str(libraries / "ld-linux-x86-64.so.2"),
+        str(libraries / _LINKER),
         "--library-path",
         f"{libraries}:{libraries / 'llama'}",
-        str(tree / "usr/bin/llama-server"),
+        str(file),
     ]
     return Engine(tree.name, command, libraries / "ggml/backends0")
 
@@ -39,6 +59,12 @@ def installed(engines: Path) -> Engine | None:
     trees = [tree for tree in engines.glob("debian-*") if (tree / "usr/bin/llama-server").is_file()]
     newest = max(trees, key=lambda tree: tree.stat().st_mtime, default=None)
     return engine_in(newest) if newest else None
+
+
+def with_rpc(engines: Path) -> Path | None:
+    """The newest complete tree that has the RPC server."""
+    trees = [tree for tree in engines.glob("debian-*") if rpc_server_in(tree).is_file()]
+    return max(trees, key=lambda tree: tree.stat().st_mtime, default=None)
 
 
 def fetch(engines: Path, pin: DebianPin, progress: Progress, sources: Iterable[str] = ()) -> Engine:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipecatapp.errors import EngineError
+from pipecatapp.llm import debian
 from pipecatapp.llm.engines import Engine, load_pins
 
 pytestmark = pytest.mark.unit
@@ -59,3 +60,22 @@ def test_every_pinned_package_has_a_place_and_checksums() -> None:
         assert (len(package.sha256), len(package.sha1)) == (64, 40)
     assert len(native.sha256) == 64
     assert native.version in native.file
+
+
+def test_a_program_of_an_unpacked_tree_is_started_as_the_tree_wants_it(tmp_path: Path) -> None:
+    libraries = tmp_path / "debian-1/usr/lib/x86_64-linux-gnu"
+    libraries.mkdir(parents=True)
+    (libraries / "ld-linux-x86-64.so.2").touch()
+    file = debian.rpc_server_in(tmp_path / "debian-1")
+
+    engine = debian.program_of(file)
+
+    assert engine.name == "debian-1"
+    assert engine.command[0] == str(libraries / "ld-linux-x86-64.so.2")
+    assert engine.command[-1] == str(file)
+    assert engine.folder == libraries / "ggml/backends0"
+
+
+def test_any_other_program_is_started_as_it_is() -> None:
+    # Debian's own linker lies below the system's root as it does in a tree.
+    assert debian.program_of(Path("/usr/bin/true")) == Engine("true", ["/usr/bin/true"])
