@@ -19,13 +19,23 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One of several things that a request wants: the words of it, and what they want."""
+
+    words: str
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """What a request wants.
 
     ``guesses``: the tool, where one is sure; where it is unsure those that it may be, the best first. ``missing`` names
     the arguments that the tool cannot do without and nobody said yet. ``expert`` is whom it is for. ``wants``: what
     there is no hand or sensor for ("lights", or the name of a tool that is off). ``amends``: it replaces what was done
-    last. ``continues``: it says something of the turn before again, or answers its question.
+    last. ``continues``: it says something of the turn before again, or answers its question. ``parts``: it wants all of
+    these, in this order, each of them surely; the rest of the intent is what it would want as a whole. ``partly``: the
+    guess is but one part of what was said.
     ``confidence`` (0 to 1) is how often such a decision is right.
     """
 
@@ -37,6 +47,8 @@ class Intent:
     wants: str = ""
     amends: bool = False
     continues: bool = False
+    parts: Sequence[Part] = ()
+    partly: bool = False
 
 
 @dataclass(frozen=True, slots=True)

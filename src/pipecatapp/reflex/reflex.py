@@ -1,17 +1,22 @@
-"""Implements ``ports.Reflex``: what the dialogue explains, then what the judges say, then what is here to do it."""
+"""Implements ``ports.Reflex``: what the dialogue explains, then what the judges say, then what is here to do it.
+
+A request that joins two wishes is read once more in two pieces: where both are sure, it is both.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import re
+from dataclasses import replace
 
-from pipecatapp.intents import Dialogue, Guess, Intent
+from pipecatapp.intents import Dialogue, Guess, Intent, Part
 from pipecatapp.reflex.checks import is_fit, missing
 from pipecatapp.reflex.durations import seconds_of
 from pipecatapp.reflex.follow_ups import answer_to_question, follow_up
 from pipecatapp.reflex.judges import Judgement, Judges
 from pipecatapp.reflex.network import Meaning
+from pipecatapp.reflex.splitting import is_inside, is_open, joints, rejoin, spans
 from pipecatapp.reflex.tokens import tokens_of
 
 logger = logging.getLogger(__name__)
@@ -24,6 +29,7 @@ _EXPERT, _WISH = "expert ", "cannot "
 # "My appointment is on Wednesday" tells something; nothing is wished for.
 _STATED = re.compile(r"\s*(?:my|our|his|her|their)\b[^?]*\b(?:is|are|was|were|has|have|likes?)\b[^?]*$", re.IGNORECASE)
 _LONGEST = 600  # characters; nobody gives a command in more
+_MOST_PARTS = 3
 
 
 def is_tool(label: str) -> bool:
@@ -66,7 +72,7 @@ class TrainedReflex:
         if not words.strip() or len(words) > _LONGEST:
             return Intent("mind")
         judgement = judges.judge(words)
-        sure = is_tool(judgement.label) and judgement.confidence >= THRESHOLD
+        sure = _is_sure(judgement)
         if dialogue.asked is not None:
             answered = answer_to_question(words, dialogue.asked, sure and not _lacks(judgement))
             if answered is not None:
@@ -75,18 +81,88 @@ class TrainedReflex:
             again = follow_up(words, dialogue.last, judges.mark, tokens_of)
             if again is not None:
                 return again
-        if judgement.label.startswith(_WISH) and _STATED.match(words):
-            return Intent("mind", judgement.confidence)
-        return _intent(judgement, dialogue)
+        intent = _intent(judges, words, judgement, dialogue)
+        if parts := _parts(judges, words, judgement, dialogue):
+            return replace(intent, parts=parts)
+        return _one_of_two(judges, words, judgement, dialogue) or intent
+
+
+def _parts(judges: Judges, words: str, whole: Judgement, dialogue: Dialogue, most: int = _MOST_PARTS) -> list[Part]:
+    """The wishes that a request joins, where each of them is sure by itself; else none. At most one lacks something."""
+    found = joints(words) if most > 1 else []
+    if not found:
+        return []
+    tokens = tokens_of(words)
+    tags = judges.mark(whole.label, words, tokens)[1] if _is_sure(whole) else []
+    for joint in found:
+        if tags and is_inside(joint, tokens, tags):
+            continue
+        left, right = words[: joint.start], words[joint.end :]
+        one = judges.judge(left)
+        first = _sure_intent(judges, left, one, dialogue)
+        if first is None or is_open(one.label, judges.mark(one.label, left, tokens_of(left))[1]):
+            continue
+        two = judges.judge(right)
+        rest = _parts(judges, right, two, dialogue, most - 1)
+        if not rest and (second := _sure_intent(judges, right, two, dialogue)) is not None:
+            rest = [Part(right, second)]
+        if not rest or (joint.by_comma and two.label == one.label):
+            continue
+        parts = [Part(left, first), *rest]
+        wishes = [(part.intent.kind, part.intent.guesses, part.intent.wants) for part in parts]
+        # "Have a look and tell me what you see" is one.
+        if (
+            any(part.intent.kind == "tool" for part in parts)
+            and all(wishes.count(wish) == 1 for wish in wishes)
+            and sum(bool(part.intent.missing) for part in parts) <= 1
+        ):
+            return parts
+    return []
+
+
+def _sure_intent(judges: Judges, words: str, judgement: Judgement, dialogue: Dialogue) -> Intent | None:
+    """What a piece of a request wants, where that is sure."""
+    intent = _intent(judges, words, judgement, dialogue)
+    if intent.kind == "tool" and (intent.missing or judgement.confidence >= THRESHOLD):
+        return intent
+    is_wish = intent.kind == "cannot" and not is_tool(judgement.label)
+    return intent if is_wish and judgement.confidence >= THRESHOLD else None
+
+
+def _one_of_two(judges: Judges, words: str, whole: Judgement, dialogue: Dialogue) -> Intent | None:
+    """The sure one of two things that a request seems to join, to be asked about: where the whole would take words of
+    the other for its own ("restart attic and remind me to check it"), or could be one thing or two."""
+    tokens = tokens_of(words)
+    tags = judges.mark(whole.label, words, tokens)[1]
+    for joint in joints(words):
+        left, right = words[: joint.start], words[joint.end :]
+        two = judges.judge(right)
+        second = _sure_intent(judges, right, two, dialogue)
+        if second is None or second.missing or joint.by_comma:
+            continue
+        if _is_sure(whole):
+            if two.label == whole.label and spans(joint, tokens, tags) and not is_inside(joint, tokens, tags):
+                return Intent("unsure", two.confidence, second.guesses, partly=True)
+            continue
+        first = _sure_intent(judges, left, judges.judge(left), dialogue)
+        if first is not None and first.guesses and not first.missing:
+            return Intent("unsure", whole.confidence, first.guesses, partly=True)
+    return None
+
+
+def _is_sure(judgement: Judgement) -> bool:
+    return is_tool(judgement.label) and judgement.confidence >= THRESHOLD
 
 
 def _lacks(judgement: Judgement) -> list[str]:
     return missing(judgement.label, judgement.arguments)
 
 
-def _intent(judgement: Judgement, dialogue: Dialogue) -> Intent:
-    """What a judgement means among the tools and experts that are here now."""
+def _intent(judges: Judges, words: str, judgement: Judgement, dialogue: Dialogue) -> Intent:
+    """What a judgement of these words means among the tools and experts that are here now."""
     label, sure = judgement.label, judgement.confidence
+    if label.startswith(_WISH) and _STATED.match(words):
+        return Intent("mind", sure)
     if label.startswith(_EXPERT):
         name = judgement.arguments.get("expert", "") if label == f"{_EXPERT}named" else label.removeprefix(_EXPERT)
         expert = name.lower().removeprefix("prima-api-").strip()
@@ -100,7 +176,13 @@ def _intent(judgement: Judgement, dialogue: Dialogue) -> Intent:
         )
     if label in ("mind", "talk"):
         return Intent("talk" if label == "talk" else "mind", sure)
-    arguments = {name: text for name, text in judgement.arguments.items() if is_fit(label, name, text)}
+    tokens = tokens_of(words)
+    tags = judges.mark(label, words, tokens)[1] if joints(words) else []
+    arguments = {
+        name: rejoin(words, tokens, tags, name, text) if tags else text
+        for name, text in judgement.arguments.items()
+        if is_fit(label, name, text)
+    }
     if (said := arguments.get("seconds")) is not None:
         seconds = seconds_of(said)
         arguments = (

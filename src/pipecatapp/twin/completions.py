@@ -119,6 +119,7 @@ class Completions:
         tools = await selection.choose(asked if len(words.split()) < _TELLING_WORDS else words)
         request.tools += tools
         facts = await recall(self._memory, words)
-        request.given = request.dialect.intent(words, request.schemas.keys(), facts)
+        clear = request.dialect.intent(words, request.schemas.keys(), facts)
+        request.given = [clear] if clear is not None else []
         request.messages.append(Message("user", request_text(words, facts, self._prompts.observe(), tools)))
         return request

@@ -198,7 +198,8 @@ class TurnExecutor:
         )
         request = turn.request = self._prompts.begin(selection, turn.text, turn.progress, context, state.history)
         facts = await recall(self._memory, turn.text)
-        request.given = await self._find_clear_call(request, facts)
+        clear = await self._find_clear_call(request, facts)
+        request.given = [clear] if clear is not None else []
         tools = await self._prompts.new_tools(selection, turn.text, state.history.messages())
         seen = last_observation(state.history.messages())
         if prefix is None:

@@ -63,15 +63,20 @@ class ToolLoop:
         form = Form.WORDS if words_only else request.dialect.first_form(request.words)
         correction: list[Message] = []
         self._writer.fit(request)
+        if request.given:
+            given = _Given()
+            async with closing(self._run_given(request, given)) as words:
+                async for piece in words:
+                    yield piece
+            if given.retell is None:
+                return
+            last, form = given.retell, Form.WORDS if len(request.calls) >= MAX_CALLS else Form.FREE
         while True:
             message = ModelMessage()
-            work = _Work(message, by_words=request.given is not None)
-            if request.given is not None:
-                message.calls, request.given = [request.given], None
-            else:
-                async with closing(self._writer.write(request, form, correction, message)) as words:
-                    async for piece in words:
-                        yield piece
+            work = _Work(message)
+            async with closing(self._writer.write(request, form, correction, message)) as words:
+                async for piece in words:
+                    yield piece
             if not message.calls and message.error is None:
                 if message.is_cut:
                     request.progress.finish_reason = "length"
@@ -102,7 +107,7 @@ class ToolLoop:
             last = work.last
             if len(request.calls) >= MAX_CALLS:
                 form = Form.WORDS
-            if not request.dialect.rewords_results or (request.as_worded and len(last.text) <= _SHORT):
+            if not request.dialect.rewords_results:
                 yield self.answer_with(request, last)
                 return
 
@@ -119,6 +124,37 @@ class ToolLoop:
                 yield piece
         if message.is_cut:
             request.progress.finish_reason = "length"
+
+    async def _run_given(self, request: TurnRequest, given: _Given) -> AsyncGenerator[str, None]:
+        """Run the calls that the person's words decided, one after the other, whatever becomes of each; the words are
+        the results that are said as they are, what is asked of the person last. ``given.retell`` is the last of those
+        that the model shall tell."""
+        calls, request.given = request.given, ()
+        said, questions = request.preface, ""
+        if said:
+            yield f"{said}\n"
+        for at, call in enumerate(calls):
+            message = ModelMessage(said=said, calls=[call])
+            work = _Work(message, by_words=True)
+            async with closing(self._run_calls(request, work)) as words:
+                async for piece in words:
+                    yield piece
+            said = ""
+            if work.last is None:
+                continue
+            if request.dialect.rewords_results and not (request.as_worded and len(work.last.text) <= _SHORT):
+                given.retell = work.last
+            elif work.last.missing:
+                request.asks, questions = (at, work.last.missing), f"{questions}\n{_say_result(work.last)}"
+            else:
+                said = _say_result(work.last) if len(calls) == 1 else _say_one_of_several(work.last)
+                yield said if at == len(calls) - 1 and given.retell is None else f"{said}\n"
+        if questions:
+            yield questions if said else questions.removeprefix("\n")
+            if given.retell is not None:
+                yield "\n"
+        if given.retell is None and (answer := f"{said}{questions}".strip()):
+            request.messages.append(Message("assistant", answer))
 
     async def _run_calls(self, request: TurnRequest, work: _Work) -> AsyncGenerator[str, None]:
         """Run the calls of one message one after the other; the words are those of an expert, where one is asked.
@@ -146,11 +182,10 @@ class ToolLoop:
                 outcome = await self._toolbox.run(call, plain if work.by_words else request.context)
                 if isinstance(outcome, ApprovalRequest):
                     request.calls.remove(call)
-                    request.asked, work.last = outcome, None
+                    request.asked, work.last = request.asked or outcome, None
                     shown.append(tool_response_text(WAITING))
                     break
                 work.last = outcome
-                request.missing = outcome.missing
             text = clip(work.last.text, request.dialect)
             if len(request.calls) >= MAX_CALLS and not request.dialect.profile.grammars:
                 text = f"{text}\n{_LAST_CALL_NOTE}"
@@ -205,6 +240,13 @@ class _Work:
     last: ToolResult | None = None
 
 
+@dataclass(slots=True)
+class _Given:
+    """What came of the calls that were clear before the model was asked: the last result that it shall tell."""
+
+    retell: ToolResult | None = None
+
+
 def _distinct(calls: Sequence[ToolCall]) -> list[ToolCall]:
     """The calls without those that a model wrote twice."""
     seen: list[ToolCall] = []
@@ -228,3 +270,8 @@ def _say_result(result: ToolResult | None) -> str:
     if result is None or not result.text.strip():
         raise SpeechlessError(EMPTY)
     return result.text if result.ok else f"That did not work: {result.text.removeprefix('error: ')}"
+
+
+def _say_one_of_several(result: ToolResult) -> str:
+    """The same beside others, which are told whatever this one says."""
+    return _say_result(result) if result.text.strip() else EMPTY.text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,10 +23,11 @@ class TurnRequest:
     ``asked`` is the one that waits for a person now.
     ``max_tokens`` is the room for one message of the model.
     ``schemas`` are the parameters of all that can be called, by name: more than ``tools``, which the model is told of.
-    ``system_for`` makes the front for another model, should one have to go on; ``given`` is a call that is
-    clear before the model is asked. ``told`` counts the characters of ``progress.text`` that belong to the messages
-    before the last. ``options`` are those of a client of the API. ``as_worded``: a short result is the answer,
-    whatever the model could make of it. ``missing`` is the argument that the last result asks the person for.
+    ``system_for`` makes the front for another model, should one have to go on; ``given`` are calls that are
+    clear before the model is asked, ``preface`` what is said in front of them. ``told`` counts the characters of
+    ``progress.text`` that belong to the messages before the last. ``options`` are those of a client of the API.
+    ``as_worded``: a short result is the answer, whatever the model could make of it. ``asks``: which of the given calls
+    (by its place) asks the person for which argument.
     """
 
     words: str
@@ -41,13 +42,14 @@ class TurnRequest:
     messages: list[Message]
     max_tokens: int
     system_for: Callable[[Dialect], Message]
-    given: ToolCall | None = None
+    given: Sequence[ToolCall] = ()
+    preface: str = ""
     calls: list[ToolCall] = field(default_factory=list)
     asked: ApprovalRequest | None = None
     told: int = 0
     options: AnswerOptions = AS_USUAL
     as_worded: bool = False
-    missing: str = ""
+    asks: tuple[int, str] | None = None
 
 
 @dataclass(slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from pipecatapp.domain import Message, Risk, ToolCall, ToolSpec, speaker_of
-from pipecatapp.intents import Dialogue, Guess, Intent, OpenQuestion
+from pipecatapp.intents import Dialogue, Guess, Intent, OpenQuestion, Part
 from pipecatapp.ports import Reflex
 from pipecatapp.twin.act.toolbox import Toolbox
 from pipecatapp.twin.open_conversations import OpenConversation, RunningTurn
@@ -67,6 +67,8 @@ class ReflexTurns:
         intent = await self._reflex.decide(turn.text, dialogue)
         words = f"{state.last_words} {turn.text}" if intent.continues else turn.text
         state.last_words = words
+        if intent.parts and (parts := self._order(intent.parts, dialogue)):
+            return await self._act_all(state, turn, parts, dialogue)
         match intent.kind:
             case "tool" if intent.amends and self._spec(intent.guesses[0].tool).risk is not Risk.READ:
                 # What the turn before changed cannot be told apart here from what was changed long ago.
@@ -75,13 +77,13 @@ class ReflexTurns:
                 state.asked = OpenQuestion(intent.guesses, lacks)
                 return await self._say(state, turn, ask_missing(intent.guesses[0].tool, lacks))
             case "tool":
-                return await self._act(state, turn, intent.guesses[0], words)
+                return await self._act(state, turn, [Part(turn.text, intent)], words)
             case "unsure":
                 state.asked = OpenQuestion(intent.guesses[:2])
-                return await self._say(state, turn, ask_which(intent.guesses))
+                return await self._say(state, turn, ask_which(intent.guesses, partly=intent.partly))
             case "dropped":
                 return await self._say(state, turn, DROPPED)
-            case "cannot" if intent.wants in dialogue.off or specs <= self._toolbox.own:
+            case "cannot" if self._can_explain(intent, dialogue):
                 return await self._say(state, turn, explain_cannot(intent.wants, dialogue.off))
             case _:
                 # Tools of other servers may do what ours cannot: then the mind decides.
@@ -98,9 +100,52 @@ class ReflexTurns:
         required = self._spec(intent.guesses[0].tool).parameters.get("required", ())
         return tuple(name for name in intent.missing if name in required)
 
-    async def _act(self, state: OpenConversation, turn: RunningTurn, guess: Guess, words: str) -> AsyncIterator[str]:
-        """The call through the toolbox, as any other; what it says is said as it is. ``words`` led to it, in this turn
-        and in the one that it answers."""
+    def _can_explain(self, intent: Intent, dialogue: Dialogue) -> bool:
+        """Whether nobody else here could do it: tools of other servers may do what ours cannot."""
+        return intent.wants in dialogue.off or dialogue.tools <= self._toolbox.own
+
+    def _order(self, parts: Sequence[Part], dialogue: Dialogue) -> Sequence[Part]:
+        """The parts in the order in which they are told: what is missing is asked for last. None, where we cannot tell
+        of all of them, or would ask two different things at once."""
+        lacking = [part for part in parts if part.intent.guesses and self._lacks(part.intent)]
+        acting = [guess for part in parts for guess in part.intent.guesses if self._waits(guess)]
+        if lacking and acting:
+            return ()
+        if not all(part.intent.kind == "tool" or self._can_explain(part.intent, dialogue) for part in parts):
+            return ()
+        return [part for part in parts if part not in lacking] + lacking
+
+    def _waits(self, guess: Guess) -> bool:
+        return self._spec(guess.tool).risk not in (Risk.READ, Risk.OWN)
+
+    async def _act_all(
+        self, state: OpenConversation, turn: RunningTurn, parts: Sequence[Part], dialogue: Dialogue
+    ) -> AsyncIterator[str]:
+        """Each of several wishes, one after the other, whatever becomes of the others."""
+        cannot = [explain_cannot(part.intent.wants, dialogue.off) for part in parts if part.intent.kind == "cannot"]
+        wanted = [part for part in parts if part.intent.kind == "tool"]
+        done = [part for part in wanted if not self._lacks(part.intent)]
+        question = None
+        if (open_part := next((part for part in wanted if part not in done), None)) is not None:
+            question = OpenQuestion(open_part.intent.guesses, self._lacks(open_part.intent))
+            if not done:
+                state.asked = question
+                asked = ask_missing(question.guesses[0].tool, question.missing)
+                return await self._say(state, turn, " ".join([*cannot, asked]))
+        return await self._act(state, turn, done, turn.text, preface=" ".join(cannot), question=question)
+
+    async def _act(
+        self,
+        state: OpenConversation,
+        turn: RunningTurn,
+        parts: Sequence[Part],
+        words: str,
+        *,
+        preface: str = "",
+        question: OpenQuestion | None = None,
+    ) -> AsyncIterator[str]:
+        """The calls through the toolbox, as any others; what they say is said as it is. ``words`` led to them, in this
+        turn and in the one that it answers; ``preface`` is said before, and the ``question`` asked behind them."""
         await state.prefill.stop()
         selection = self._prompts.select_tools(await self._dialect.now_or_last())
         context = self._prompts.context(
@@ -108,18 +153,33 @@ class ReflexTurns:
         )
         request = turn.request = self._prompts.begin(selection, turn.text, turn.progress, context, state.history)
         request.messages.append(Message("user", request_text(turn.text, [], "", [])))
-        request.given = ToolCall("", guess.tool, self._arguments(guess, turn.text))
+        guesses = [part.intent.guesses[0] for part in parts]
+        request.given = [
+            ToolCall("", guess.tool, self._arguments(guess, part.words))
+            for part, guess in zip(parts, guesses, strict=True)
+        ]
         request.as_worded = True
-        state.last_done = guess
-        return self._keep_question(state, request, guess)
+        request.preface = preface
+        state.last_done = guesses[-1] if guesses else None
+        return self._keep_question(state, request, guesses, question)
 
-    async def _keep_question(self, state: OpenConversation, request: TurnRequest, guess: Guess) -> AsyncIterator[str]:
+    async def _keep_question(
+        self, state: OpenConversation, request: TurnRequest, guesses: Sequence[Guess], question: OpenQuestion | None
+    ) -> AsyncIterator[str]:
         """The answer; where it asks for an argument, the next words may be that."""
         async with closing(self._loop.run(request)) as pieces:
             async for piece in pieces:
                 yield piece
-        if request.missing:
-            state.asked = OpenQuestion((guess,), (request.missing,))
+        if question is not None:
+            asked = ask_missing(question.guesses[0].tool, question.missing)
+            last = request.messages[-1]
+            if last.role == "assistant":
+                request.messages[-1] = Message("assistant", f"{last.content}\n{asked}")
+            state.asked = question
+            yield f"\n{asked}"
+        elif request.asks is not None:
+            at, name = request.asks
+            state.asked = OpenQuestion((guesses[at],), (name,))
 
     def _arguments(self, guess: Guess, words: str) -> dict[str, Any]:
         """The arguments in the types that the tool's schema has."""

@@ -95,8 +95,10 @@ def ask_missing(tool: str, missing: Sequence[str]) -> str:
     return _MISSING.get(f"{tool} {missing[0]}", f"Which {missing[0]}?")
 
 
-def ask_which(guesses: Sequence[Guess]) -> str:
-    """The question for what was meant."""
+def ask_which(guesses: Sequence[Guess], *, partly: bool = False) -> str:
+    """The question for what was meant; ``partly``: more was said than that."""
+    if partly:
+        return f"I understood one part of that. {ask_which(guesses[:1])}"
     if len(guesses) > 1:
         one, two = (_DEEDS.get(guess.tool, (guess.tool, ""))[0] for guess in guesses[:2])
         if one != two:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from pipecatapp.domain import Risk, ToolResult
 from pipecatapp.errors import ModelNotReadyError
 from pipecatapp.events import ApprovalRequested
-from pipecatapp.intents import Guess, Intent, OpenQuestion
-from testing.fakes.agent_harness import AgentHarness, ScriptedTool
+from pipecatapp.intents import Guess, Intent, OpenQuestion, Part
+from testing.fakes.agent_harness import AgentHarness, PreviewedTool, ScriptedTool
 from testing.fakes.experts import ScriptedDirectory
 from testing.fakes.reflex import ScriptedReflex
 
@@ -21,6 +22,7 @@ TIMER = {
     "properties": {"duration": {"type": "string"}, "label": {"type": "string"}},
     "required": ["duration"],
 }
+COMMAND = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
 IDLE = {
     "type": "object",
     "properties": {"service": {"type": "string"}, "seconds": {"type": "integer"}},
@@ -173,3 +175,90 @@ async def test_a_change_is_never_made_a_second_time_to_put_it_right(house: Calla
     h = house(tools=[tool], reflex=ScriptedReflex(amends))
     assert "undo" in await h.ask("no, Thursday")
     assert tool.calls == []
+
+
+def both(*parts: Intent, whole: Intent | None = None) -> Intent:
+    """A request that joins several wishes; ``whole`` is what it would want as one."""
+    return replace(whole or Intent("mind"), parts=[Part(f"part {at}", part) for at, part in enumerate(parts)])
+
+
+async def test_two_wishes_are_both_done_and_both_told(house: Callable[..., AgentHarness]) -> None:
+    timer = ScriptedTool("timer.set", "Your timer is set.", parameters=TIMER)
+    clock = ScriptedTool("clock.now", "It is five.")
+    h = house("You asked twice.", tools=[timer, clock],
+              reflex=ScriptedReflex(both(sure("timer.set", duration="ten minutes"), sure("clock.now"))))  # fmt: skip
+    said = await h.ask("set a timer for ten minutes and tell me the time")
+    assert said == "Your timer is set.\nIt is five."
+    assert [context.words for _, context in timer.calls] == ["set a timer for ten minutes and tell me the time"]
+    await h.ask("what did I ask")
+    (_, *talk) = [(message.role, message.content) for message in h.model.requests[0].messages]
+    roles = [role for role, _ in talk]
+    assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"]
+    assert any("Your timer is set." in text for role, text in talk if role == "assistant")
+    assert ("assistant", "It is five.") in talk
+
+
+async def test_what_becomes_of_one_does_not_keep_the_other(house: Callable[..., AgentHarness]) -> None:
+    broken = ScriptedTool("timer.set", ToolResult("error: the disk is full", ok=False), parameters=TIMER)
+    h = house(tools=[broken, ScriptedTool("clock.now", "It is five.")],
+              reflex=ScriptedReflex(both(sure("timer.set", duration="5 min"), sure("clock.now"))))  # fmt: skip
+    assert await h.ask("timer 5 min and the time") == "That did not work: the disk is full\nIt is five."
+
+
+async def test_each_of_two_that_act_waits_for_a_yes_of_its_own(house: Callable[..., AgentHarness]) -> None:
+    ssh = PreviewedTool("ssh.run_command", sentence="Run {command}.", result="up 3 days", risk=Risk.ACT,
+                        parameters=COMMAND)  # fmt: skip
+    h = house("Up for 3 days.", "Done.", tools=[ssh, ScriptedTool("clock.now", "It is five.")], gated=True,
+              reflex=ScriptedReflex(both(sure("ssh.run_command", command="uptime"), sure("clock.now"),
+                                         sure("ssh.run_command", command="df"))))  # fmt: skip
+    said = await h.ask("run uptime and tell me the time and run df")
+    assert said == "It is five.\nI am about to run uptime. Shall I?"
+    assert [request.arguments for request in h.gate.pending()] == [{"command": "uptime"}, {"command": "df"}]
+    assert ssh.calls == []
+    said = await h.ask("yes")
+    assert said.startswith("Up for 3 days.")
+    assert said.endswith("I am about to run df. Shall I?")
+    assert [arguments for arguments, _ in ssh.calls] == [{"command": "uptime"}]
+    await h.ask("no")
+    assert [arguments for arguments, _ in ssh.calls] == [{"command": "uptime"}]
+    assert h.gate.pending() == []
+
+
+async def test_what_is_missing_of_one_is_asked_behind_the_other(house: Callable[..., AgentHarness]) -> None:
+    timer = ScriptedTool("timer.set", "Your timer is set.", parameters=TIMER)
+    clock = ScriptedTool("clock.now", "It is five.")
+    lacking = Intent("tool", 0.95, (Guess("timer.set", {"label": "pasta"}),), missing=("duration",))
+    reflex = ScriptedReflex(both(lacking, sure("clock.now")), sure("timer.set", label="pasta", duration="5 min"))
+    h = house(tools=[timer, clock], reflex=reflex)
+    assert await h.ask("a timer for the pasta and tell me the time") == "It is five.\nFor how long?"
+    await h.ask("five minutes")
+    assert reflex.shown[1].asked == OpenQuestion((Guess("timer.set", {"label": "pasta"}),), ("duration",))
+
+
+async def test_what_a_tool_asks_is_said_last_and_stays_open(house: Callable[..., AgentHarness]) -> None:
+    cancel = ScriptedTool("timer.cancel", ToolResult("Which timer?", missing="label"))
+    reflex = ScriptedReflex(both(sure("timer.cancel"), sure("clock.now")))
+    h = house(tools=[cancel, ScriptedTool("clock.now", "It is five.")], reflex=reflex)
+    assert await h.ask("cancel the timer and tell me the time") == "It is five.\nWhich timer?"
+    await h.ask("the first")
+    assert reflex.shown[1].asked == OpenQuestion((Guess("timer.cancel"),), ("label",))
+
+
+async def test_what_cannot_be_done_is_told_beside_what_is(house: Callable[..., AgentHarness]) -> None:
+    lights = Intent("cannot", 0.9, wants="lights")
+    h = house(tools=[ScriptedTool("clock.now", "It is five.")], reflex=ScriptedReflex(both(lights, sure("clock.now"))))
+    said = await h.ask("lights off and tell me the time")
+    assert said == "I cannot switch lights: none are connected here.\nIt is five."
+
+
+async def test_a_long_result_of_two_is_retold_and_the_short_one_said(house: Callable[..., AgentHarness]) -> None:
+    page = ScriptedTool("web_browser.get_page_content", "word " * 200)
+    h = house("It is about words.", tools=[page, ScriptedTool("clock.now", "It is five.")],
+              reflex=ScriptedReflex(both(sure("web_browser.get_page_content"), sure("clock.now"))))  # fmt: skip
+    assert await h.ask("read the page and tell me the time") == "It is five.\nIt is about words."
+
+
+async def test_one_part_that_is_understood_is_asked_about_as_that(house: Callable[..., AgentHarness]) -> None:
+    unsure = Intent("unsure", 0.9, (Guess("clock.now"),), partly=True)
+    h = house(tools=[ScriptedTool("clock.now")], reflex=ScriptedReflex(unsure))
+    assert await h.ask("foo and the time") == "I understood one part of that. Shall I tell you the time?"
