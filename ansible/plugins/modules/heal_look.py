@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ seen: {description: What there is to know of the machine., type: dict}
 """
 
 UNITS = Path("/etc/systemd/system")
+JOBS = Path("/opt/nomad/jobs")
 
 
 def look(given: dict[str, Any]) -> dict[str, Any]:
@@ -51,12 +53,14 @@ def look(given: dict[str, Any]) -> dict[str, Any]:
     names = [*wanted(Path(given["services"])), *given["units"]]
     states = {name: state_of(name) for name in names if (UNITS / f"{name}.service").exists()}
     folders = [Path(folder) for folder in given["folders"]]
+    jobs = job_files(JOBS)
     return {
         "ahead": time.time() - given["asked_at"],
         "down": {name: why for name, state in states.items() if (why := trouble(state))},
         "asleep": sorted(name for name, state in states.items() if state.get("UnitFileState") == "disabled"),
         "full": [room for room in rooms(folders) if is_full(room, given["least_free_mb"])],
-        "jobs": {file.stem: file.stat().st_mtime for file in sorted(Path("/opt/nomad/jobs").glob("*.nomad"))},
+        "jobs": {name: file.stat().st_mtime for name, (file, _) in jobs.items()},
+        "namespaces": {name: namespace for name, (_, namespace) in jobs.items()},
         "consul": version_in_use(Path("/opt/hashicorp/consul")) if Path("/etc/consul.d/consul.hcl").exists() else "",
         "nomad": version_in_use(Path("/opt/hashicorp/nomad")) if Path("/etc/nomad.d/nomad.hcl").exists() else "",
         "firewall": (UNITS / "pipecatapp-firewall.service").exists(),
@@ -70,6 +74,20 @@ def wanted(services: Path) -> list[str]:
         for folder in (services.iterdir() if services.is_dir() else ())
         if _text(folder / "restart") == "always" and not (folder / "control").exists()
     )
+
+
+# Of a job file, what stands in its outermost block.
+_SETTING = re.compile(r'^  (type|namespace)\s*=\s*"([^"]*)"', re.MULTILINE)
+
+
+def job_files(folder: Path) -> dict[str, tuple[Path, str]]:
+    """The files of jobs that are always to run, each with its namespace; what a person runs once is none of them."""
+    found = {}
+    for file in sorted(folder.glob("*.nomad")):
+        said = dict(_SETTING.findall(_text(file)))
+        if said.get("type", "service") in ("service", "system"):
+            found[file.stem] = (file, said.get("namespace", "default"))
+    return found
 
 
 def version_in_use(folder: Path) -> str:

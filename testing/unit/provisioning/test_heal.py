@@ -345,3 +345,13 @@ def test_strangers_and_drained_machines_are_noted_and_are_nobodys_work() -> None
     assert len(notes) == 2
     assert "n9 (failed)" in notes[0]
     assert "eligibility -enable n1" in notes[1]
+
+
+def test_job_files_are_looked_at_for_their_namespace_and_those_that_run_once_are_left(tmp_path: Path) -> None:
+    (tmp_path / "web.nomad").write_text(
+        'job "web" {\n  type        = "service"\n  group "g" {\n    type = "batch"\n  }\n}\n'
+    )
+    (tmp_path / "story.nomad").write_text('job "story" {\n  namespace   = "creative"\n}\n')
+    (tmp_path / "benchmark.nomad").write_text('job "bench" {\n  type = "sysbatch"\n}\n')
+    found = look.job_files(tmp_path)
+    assert {name: namespace for name, (_, namespace) in found.items()} == {"web": "default", "story": "creative"}

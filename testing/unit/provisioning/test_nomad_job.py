@@ -131,3 +131,56 @@ def test_a_job_is_stopped_once() -> None:
 def test_what_does_not_end_is_said() -> None:
     nomad = ScriptedNomad({CURRENT: [job()], "DELETE /v1/job/web": [{}], ALLOCATIONS: [[allocation()]]})
     assert module.take_down(module.Job(nomad, "web"), 0, False) == (True, "still on n1")
+
+
+def test_a_job_of_another_namespace_is_asked_for_there() -> None:
+    inside = {**job(), "Namespace": "creative"}
+    nomad = ScriptedNomad({
+        PARSE: [inside], VALIDATE: [{"ValidationErrors": None}], REGISTER: [{}], "GET /v1/namespace/creative": [{}],
+        "GET /v1/job/web?namespace=creative": [None, inside],
+        "GET /v1/job/web/allocations?namespace=creative": [[allocation()]],
+    })  # fmt: skip
+    found = module.bring_up(module.Job(nomad, "web", "creative"), "", GIVEN, False)
+    assert found == (True, ["n1"], "")
+
+
+def test_a_file_for_another_namespace_is_refused() -> None:
+    with pytest.raises(NomadError, match="a job of the namespace 'default'"):
+        module.Job(cluster(), "web", "creative").parsed("")
+
+
+PLANNED = {
+    "Diff": {"Type": "Added"},
+    "Annotations": {"DesiredTGUpdates": {"g": {"Place": 2, "Stop": 0}}},
+    "FailedTGAllocs": {"g": {"NodesEvaluated": 0}},
+}
+
+
+def test_a_plan_is_told_in_words() -> None:
+    assert module.in_words(PLANNED) == [
+        "the job would be made",
+        "g: start 2",
+        "g would find no place: no node is ready in its datacenter and pool",
+    ]
+
+
+def test_in_a_namespace_that_is_not_there_yet_the_plan_is_made_in_the_default_one() -> None:
+    nomad = ScriptedNomad({"GET /v1/namespace/creative": [None], PLAN: [PLANNED]})
+    said = module.Job(nomad, "web", "creative").foreseen({**job(), "Namespace": "creative"})
+    assert said[:2] == ["the namespace creative would be made", "the job would be made"]
+    assert dict(nomad.asked)[PLAN]["Job"]["Namespace"] == "default"
+
+
+def test_nomad_is_not_asked_to_validate_in_a_namespace_that_is_not_there_yet() -> None:
+    inside = {**job(), "Namespace": "creative"}
+    nomad = ScriptedNomad(
+        {PARSE: [inside], VALIDATE: [{"ValidationErrors": None}], "GET /v1/namespace/creative": [None]}
+    )
+    assert module.Job(nomad, "web", "creative").parsed("") == inside
+    assert dict(nomad.asked)[VALIDATE]["Job"]["Namespace"] == "default"
+
+
+def test_a_purged_job_is_forgotten_even_where_it_was_stopped_before() -> None:
+    nomad = ScriptedNomad({CURRENT: [job(stop=True)], "DELETE /v1/job/web?purge=true": [{}], ALLOCATIONS: [[]]})
+    assert module.take_down(module.Job(nomad, "web"), 0, False, purge=True) == (True, "")
+    assert module.take_down(module.Job(ScriptedNomad({CURRENT: [None]}), "web"), 0, False, purge=True) == (False, "")
