@@ -114,9 +114,9 @@ class Node:
         return routing_part.create(self.settings, meanings)
 
     @cached_property
-    def reflex(self) -> reflex_part.ReflexPart | None:
+    def reflex(self) -> reflex_part.ReflexPart:
         """What decides clear requests."""
-        return reflex_part.create(word_vectors().of) if self.settings.reflex else None
+        return reflex_part.create(self.settings, word_vectors().of)
 
     @cached_property
     def cluster(self) -> cluster_part.ClusterPart | None:
@@ -222,7 +222,7 @@ class Node:
             observe=self.vision.watcher.glance,
             experts=self.experts.directory if self.experts is not None else None,
             classifier=self.routing.classifier if self.routing is not None else None,
-            reflex=self.reflex.reflex if self.reflex is not None else None,
+            reflex=self.reflex.reflex,
             ringing=self.schedule.service,
             restarts_engine=self.engine.restarts,
         )

@@ -35,7 +35,8 @@ class Intent:
     there is no hand or sensor for ("lights", or the name of a tool that is off). ``amends``: it replaces what was done
     last. ``continues``: it says something of the turn before again, or answers its question. ``parts``: it wants all of
     these, in this order, each of them surely; the rest of the intent is what it would want as a whole. ``partly``: the
-    guess is but one part of what was said.
+    guess is but one part of what was said. ``command``: the household's own words for it, as it wrote them down; its
+    calls are the ``parts``.
     ``confidence`` (0 to 1) is how often such a decision is right.
     """
 
@@ -49,6 +50,7 @@ class Intent:
     continues: bool = False
     parts: Sequence[Part] = ()
     partly: bool = False
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,11 @@ def ansible_folders() -> tuple[Path, ...]:
     return CHECKOUT / ".cache/provision/bin", BESIDE / "ansible/bin"
 
 
+def commands_file(settings: Settings) -> Path:
+    """The file with the household's own commands; there need be none."""
+    return settings.commands_file or INSTALLED / "commands.yaml"
+
+
 def mcp_servers_file(settings: Settings) -> Path | None:
     """The file that names servers of the Model Context Protocol; None where nobody wrote one."""
     if settings.mcp_servers_file is not None:

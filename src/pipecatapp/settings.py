@@ -95,6 +95,10 @@ class Settings(BaseSettings):
     mcp_servers_file: Path | None = Field(
         None, description="Servers of the Model Context Protocol; default `/etc/pipecatapp/mcp.json`, if it is there."
     )
+    commands_file: Path | None = Field(
+        None,
+        description="Your own words for what the agent shall do; default `/etc/pipecatapp/commands.yaml`, if there.",
+    )
     audio_transport: Literal["browser", "local"] = Field(
         "browser", description="`local` uses the microphone and speaker of this node."
     )

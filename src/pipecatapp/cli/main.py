@@ -11,6 +11,7 @@ import click
 from pipecatapp import __version__
 from pipecatapp.cli.approvals import approvals
 from pipecatapp.cli.backup import backup, restore
+from pipecatapp.cli.commands import commands
 from pipecatapp.cli.configuration import settings
 from pipecatapp.cli.engine import engine
 from pipecatapp.cli.extras import extras
@@ -39,7 +40,22 @@ def program(context: click.Context) -> int:
     return OK
 
 
-for verb in (serve, ask, link, status, approvals, models, engine, memory, backup, restore, extras, ssh, settings):
+for verb in (
+    serve,
+    ask,
+    link,
+    status,
+    approvals,
+    models,
+    engine,
+    memory,
+    backup,
+    restore,
+    extras,
+    ssh,
+    commands,
+    settings,
+):
     program.add_command(verb)
 
 

@@ -1,4 +1,4 @@
-"""The reflex, loaded in the background at start."""
+"""The reflex, loaded in the background at start, and the household's own commands."""
 
 from __future__ import annotations
 
@@ -6,22 +6,32 @@ import asyncio
 import logging
 
 from pipecatapp.parts import Part
+from pipecatapp.paths import commands_file
+from pipecatapp.reflex.command_file import CommandFile
 from pipecatapp.reflex.network import Meaning
 from pipecatapp.reflex.reflex import TrainedReflex
+from pipecatapp.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 
 class ReflexPart(Part):
-    """Decides what a request wants; until its file is read, the model does."""
+    """Decides what a request wants; until its file is read, the model does.
 
-    def __init__(self, reflex: TrainedReflex) -> None:
+    Args:
+        reflex: decides.
+        trained: read its file; without it only the household's own commands are known.
+    """
+
+    def __init__(self, reflex: TrainedReflex, *, trained: bool) -> None:
         self.reflex = reflex
+        self._trained = trained
         self._loading: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Read the trained file in the background."""
-        self._loading = asyncio.create_task(self._load(), name="load the reflex")
+        if self._trained:
+            self._loading = asyncio.create_task(self._load(), name="load the reflex")
 
     async def stop(self) -> None:
         """Stop waiting for it."""
@@ -36,6 +46,6 @@ class ReflexPart(Part):
             logger.exception("the reflex cannot be read; the model decides every request")
 
 
-def create(meaning: Meaning) -> ReflexPart:
+def create(settings: Settings, meaning: Meaning) -> ReflexPart:
     """The reflex; ``meaning``: the vector of a word."""
-    return ReflexPart(TrainedReflex(meaning))
+    return ReflexPart(TrainedReflex(meaning, CommandFile(commands_file(settings))), trained=settings.reflex)

@@ -1,6 +1,7 @@
 """Implements ``ports.Reflex``: what the dialogue explains, then what the judges say, then what is here to do it.
 
-A request that joins two wishes is read once more in two pieces: where both are sure, it is both.
+Before all of that come the commands that the household gave words of its own. A request that joins two wishes is read
+once more in two pieces: where both are sure, it is both.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pipecatapp.intents import Dialogue, Guess, Intent, Part
 from pipecatapp.reflex.checks import is_fit, missing
+from pipecatapp.reflex.command_file import CommandFile
 from pipecatapp.reflex.durations import seconds_of
 from pipecatapp.reflex.follow_ups import answer_to_question, follow_up
 from pipecatapp.reflex.judges import Judgement, Judges
@@ -30,6 +33,7 @@ _EXPERT, _WISH = "expert ", "cannot "
 _STATED = re.compile(r"\s*(?:my|our|his|her|their)\b[^?]*\b(?:is|are|was|were|has|have|likes?)\b[^?]*$", re.IGNORECASE)
 _LONGEST = 600  # characters; nobody gives a command in more
 _MOST_PARTS = 3
+_MOST_CALLS = 4  # of one turn (twin/speak/tool_loop.py)
 
 
 def is_tool(label: str) -> bool:
@@ -42,10 +46,12 @@ class TrainedReflex:
 
     Args:
         meaning: the vector of a word.
+        commands: the household's own; None: there are none.
     """
 
-    def __init__(self, meaning: Meaning) -> None:
+    def __init__(self, meaning: Meaning, commands: CommandFile | None = None) -> None:
         self._meaning = meaning
+        self._commands = commands
         self._judges: Judges | None = None
 
     def load(self) -> None:
@@ -62,16 +68,22 @@ class TrainedReflex:
         return frozenset(filter(is_tool, self._judges.labels)) if self._judges is not None else frozenset()
 
     async def decide(self, words: str, dialogue: Dialogue) -> Intent:
-        """What the words want; the mind where nothing is loaded."""
-        if self._judges is None:
-            return Intent("mind")
+        """What the words want; where nothing is loaded a command of the household, or the mind."""
         return await asyncio.to_thread(self.decide_now, self._judges, words, dialogue)
 
-    def decide_now(self, judges: Judges, words: str, dialogue: Dialogue) -> Intent:
+    def decide_now(self, judges: Judges | None, words: str, dialogue: Dialogue) -> Intent:
         """The same in the calling thread."""
         if not words.strip() or len(words) > _LONGEST:
             return Intent("mind")
+        command, open_end = self._command(words, dialogue)
+        if command is not None and not open_end:
+            return command
+        if judges is None:
+            return command or Intent("mind")
         judgement = judges.judge(words)
+        if command is not None:
+            parts = self._parts(judges, words, judgement, dialogue)
+            return Intent("mind", parts=parts) if parts else command
         sure = _is_sure(judgement)
         if dialogue.asked is not None:
             answered = answer_to_question(words, dialogue.asked, sure and not _lacks(judgement))
@@ -82,42 +94,71 @@ class TrainedReflex:
             if again is not None:
                 return again
         intent = _intent(judges, words, judgement, dialogue)
-        if parts := _parts(judges, words, judgement, dialogue):
+        if parts := self._parts(judges, words, judgement, dialogue):
             return replace(intent, parts=parts)
         return _one_of_two(judges, words, judgement, dialogue) or intent
 
+    def _command(self, words: str, dialogue: Dialogue) -> tuple[Intent | None, bool]:
+        """The command of the household that the words are, with each of its calls; and whether a slot of it holds an
+        "and", so that it may be two wishes."""
+        if self._commands is None or (found := self._commands.match(words)) is None:
+            return None, False
+        say = found.command.say
+        parts = [
+            Part(words, Intent("tool", 1.0, (call,), command=say))
+            if call.tool in dialogue.tools
+            else Part(words, Intent("cannot", 1.0, wants=call.tool, command=say))
+            for call in found.calls
+        ]
+        return Intent("tool", 1.0, found.calls[:1], command=say, parts=parts), any(
+            joints(value) for value in found.values
+        )
 
-def _parts(judges: Judges, words: str, whole: Judgement, dialogue: Dialogue, most: int = _MOST_PARTS) -> list[Part]:
-    """The wishes that a request joins, where each of them is sure by itself; else none. At most one lacks something."""
-    found = joints(words) if most > 1 else []
-    if not found:
+    def _parts(
+        self, judges: Judges, words: str, whole: Judgement, dialogue: Dialogue, most: int = _MOST_PARTS
+    ) -> list[Part]:
+        """The wishes that a request joins, where each of them is sure by itself; else none. At most one lacks
+        something."""
+        found = joints(words) if most > 1 else []
+        if not found:
+            return []
+        tokens = tokens_of(words)
+        tags = judges.mark(whole.label, words, tokens)[1] if _is_sure(whole) else []
+        for joint in found:
+            if tags and is_inside(joint, tokens, tags):
+                continue
+            left, right = words[: joint.start], words[joint.end :]
+            one = judges.judge(left)
+            first = self._piece(judges, left, one, dialogue)
+            is_command = bool(first and first[0].intent.command)
+            if not first or (not is_command and is_open(one.label, judges.mark(one.label, left, tokens_of(left))[1])):
+                continue
+            two = judges.judge(right)
+            rest = self._parts(judges, right, two, dialogue, most - 1) or self._piece(judges, right, two, dialogue)
+            if not rest or (joint.by_comma and two.label == one.label):
+                continue
+            if _are_several([*first, *rest]):
+                return [*first, *rest]
         return []
-    tokens = tokens_of(words)
-    tags = judges.mark(whole.label, words, tokens)[1] if _is_sure(whole) else []
-    for joint in found:
-        if tags and is_inside(joint, tokens, tags):
-            continue
-        left, right = words[: joint.start], words[joint.end :]
-        one = judges.judge(left)
-        first = _sure_intent(judges, left, one, dialogue)
-        if first is None or is_open(one.label, judges.mark(one.label, left, tokens_of(left))[1]):
-            continue
-        two = judges.judge(right)
-        rest = _parts(judges, right, two, dialogue, most - 1)
-        if not rest and (second := _sure_intent(judges, right, two, dialogue)) is not None:
-            rest = [Part(right, second)]
-        if not rest or (joint.by_comma and two.label == one.label):
-            continue
-        parts = [Part(left, first), *rest]
-        wishes = [(part.intent.kind, part.intent.guesses, part.intent.wants) for part in parts]
-        # "Have a look and tell me what you see" is one.
-        if (
-            any(part.intent.kind == "tool" for part in parts)
-            and all(wishes.count(wish) == 1 for wish in wishes)
-            and sum(bool(part.intent.missing) for part in parts) <= 1
-        ):
-            return parts
-    return []
+
+    def _piece(self, judges: Judges, words: str, judgement: Judgement, dialogue: Dialogue) -> list[Part]:
+        """A piece of a request as one wish, or as the calls of a command; empty: it is not sure."""
+        command, _ = self._command(words, dialogue)
+        if command is not None:
+            return list(command.parts)
+        intent = _sure_intent(judges, words, judgement, dialogue)
+        return [Part(words, intent)] if intent is not None else []
+
+
+def _are_several(parts: Sequence[Part]) -> bool:
+    """Whether these are several wishes: "have a look and tell me what you see" is one."""
+    wishes = [(part.intent.kind, part.intent.guesses, part.intent.wants) for part in parts]
+    return (
+        len(parts) <= _MOST_CALLS
+        and any(part.intent.kind == "tool" for part in parts)
+        and all(wishes.count(wish) == 1 for wish in wishes)
+        and sum(bool(part.intent.missing) for part in parts) <= 1
+    )
 
 
 def _sure_intent(judges: Judges, words: str, judgement: Judgement, dialogue: Dialogue) -> Intent | None:

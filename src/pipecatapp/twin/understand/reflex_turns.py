@@ -16,7 +16,14 @@ from pipecatapp.twin.speak.protocol import defuse, request_text
 from pipecatapp.twin.speak.tool_loop import ToolLoop
 from pipecatapp.twin.speak.turn_request import TurnRequest
 from pipecatapp.twin.streams import closing, one
-from pipecatapp.twin.understand.reflex_words import AMENDING, DROPPED, ask_missing, ask_which, explain_cannot
+from pipecatapp.twin.understand.reflex_words import (
+    AMENDING,
+    DROPPED,
+    ask_missing,
+    ask_which,
+    explain_cannot,
+    explain_command,
+)
 from pipecatapp.twin.understand.routing import Routing
 
 # A tool that wants to know what about, where nothing is said of it: the whole request.
@@ -102,7 +109,7 @@ class ReflexTurns:
 
     def _can_explain(self, intent: Intent, dialogue: Dialogue) -> bool:
         """Whether nobody else here could do it: tools of other servers may do what ours cannot."""
-        return intent.wants in dialogue.off or dialogue.tools <= self._toolbox.own
+        return bool(intent.command) or intent.wants in dialogue.off or dialogue.tools <= self._toolbox.own
 
     def _order(self, parts: Sequence[Part], dialogue: Dialogue) -> Sequence[Part]:
         """The parts in the order in which they are told: what is missing is asked for last. None, where we cannot tell
@@ -122,17 +129,26 @@ class ReflexTurns:
         self, state: OpenConversation, turn: RunningTurn, parts: Sequence[Part], dialogue: Dialogue
     ) -> AsyncIterator[str]:
         """Each of several wishes, one after the other, whatever becomes of the others."""
-        cannot = [explain_cannot(part.intent.wants, dialogue.off) for part in parts if part.intent.kind == "cannot"]
+        cannot = [
+            explain_command(part.intent.command, part.intent.wants, dialogue.off)
+            if part.intent.command
+            else explain_cannot(part.intent.wants, dialogue.off)
+            for part in parts
+            if part.intent.kind == "cannot"
+        ]
         wanted = [part for part in parts if part.intent.kind == "tool"]
         done = [part for part in wanted if not self._lacks(part.intent)]
         question = None
         if (open_part := next((part for part in wanted if part not in done), None)) is not None:
             question = OpenQuestion(open_part.intent.guesses, self._lacks(open_part.intent))
-            if not done:
-                state.asked = question
-                asked = ask_missing(question.guesses[0].tool, question.missing)
-                return await self._say(state, turn, " ".join([*cannot, asked]))
-        return await self._act(state, turn, done, turn.text, preface=" ".join(cannot), question=question)
+        if not done:
+            state.asked = question
+            asked = [ask_missing(question.guesses[0].tool, question.missing)] if question is not None else []
+            return await self._say(state, turn, " ".join([*cannot, *asked]))
+        # What the household wrote down for these words counts as said with them.
+        written = [value for part in done if part.intent.command for value in part.intent.guesses[0].arguments.values()]
+        words = " ".join([turn.text, *written])
+        return await self._act(state, turn, done, words, preface=" ".join(cannot), question=question)
 
     async def _act(
         self,
@@ -155,7 +171,7 @@ class ReflexTurns:
         request.messages.append(Message("user", request_text(turn.text, [], "", [])))
         guesses = [part.intent.guesses[0] for part in parts]
         request.given = [
-            ToolCall("", guess.tool, self._arguments(guess, part.words))
+            ToolCall("", guess.tool, self._arguments(guess, part.words, all_of_them=bool(part.intent.command)))
             for part, guess in zip(parts, guesses, strict=True)
         ]
         request.as_worded = True
@@ -181,13 +197,14 @@ class ReflexTurns:
             at, name = request.asks
             state.asked = OpenQuestion((guesses[at],), (name,))
 
-    def _arguments(self, guess: Guess, words: str) -> dict[str, Any]:
-        """The arguments in the types that the tool's schema has."""
+    def _arguments(self, guess: Guess, words: str, *, all_of_them: bool) -> dict[str, Any]:
+        """The arguments in the types that the tool's schema has; ``all_of_them``: also those that it does not have, so
+        that the tool says so."""
         properties: Mapping[str, Mapping[str, Any]] = self._spec(guess.tool).parameters.get("properties", {})
         arguments: dict[str, Any] = {
             name: int(value) if properties.get(name, {}).get("type") == "integer" and value.isdecimal() else value
             for name, value in guess.arguments.items()
-            if name in properties
+            if all_of_them or name in properties
         }
         if (about := _ABOUT.get(guess.tool)) is not None and about in properties:
             arguments.setdefault(about, words)

@@ -108,6 +108,13 @@ def ask_which(guesses: Sequence[Guess], *, partly: bool = False) -> str:
     return f"Shall I {deed}: {said}?" if said else f"Shall I {deed}?"
 
 
+def explain_command(command: str, wants: str, off: Mapping[str, str]) -> str:
+    """Why a call of a household's own command cannot be made."""
+    reason = off.get(wants, off.get(wants.partition(".")[0]))
+    why = f"is off: {reason.rstrip('.')}" if reason is not None else "is not there"
+    return f"The command {command!r} wants {wants}, which {why}."
+
+
 def explain_cannot(wants: str, off: Mapping[str, str]) -> str:
     """Why it cannot be done: by the tool that is off, or the hand or sensor that is not there."""
     if (reason := off.get(wants, off.get(wants.partition(".")[0]))) is not None:

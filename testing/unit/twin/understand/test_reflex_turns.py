@@ -262,3 +262,46 @@ async def test_one_part_that_is_understood_is_asked_about_as_that(house: Callabl
     unsure = Intent("unsure", 0.9, (Guess("clock.now"),), partly=True)
     h = house(tools=[ScriptedTool("clock.now")], reflex=ScriptedReflex(unsure))
     assert await h.ask("foo and the time") == "I understood one part of that. Shall I tell you the time?"
+
+
+def command(say: str, *calls: Guess, missing: str = "") -> Intent:
+    """A command of the household; ``missing`` is a tool of it that is not there."""
+    parts = [
+        Part(say, Intent("cannot", 1.0, wants=call.tool, command=say))
+        if call.tool == missing
+        else Part(say, Intent("tool", 1.0, (call,), command=say))
+        for call in calls
+    ]
+    return Intent("tool", 1.0, calls[:1], command=say, parts=parts)
+
+
+async def test_a_command_of_the_household_is_carried_by_what_it_wrote_down(house: Callable[..., AgentHarness]) -> None:
+    timer = ScriptedTool("timer.set", "Set.", parameters=TIMER, risk=Risk.OWN)
+    tea = command("tea is on", Guess("timer.set", {"duration": "four minutes"}))
+    h = house(tools=[timer], gated=True, reflex=ScriptedReflex(tea, sure("timer.set", duration="nine hours")))
+    assert await h.ask("Tea is on!") == "Set."
+    assert timer.calls[0][0] == {"duration": "four minutes"}
+    # What nobody said and nobody wrote down waits.
+    await h.ask("hello")
+    assert len(timer.calls) == 1
+
+
+async def test_a_command_that_acts_waits_and_the_rest_of_it_is_told(house: Callable[..., AgentHarness]) -> None:
+    ssh = PreviewedTool("ssh.run_command", sentence="Run {command}.", risk=Risk.ACT, parameters=COMMAND)
+    night = command("good night", Guess("ssh.run_command", {"command": "poweroff"}), Guess("clock.now"),
+                    Guess("lamp.off"), missing="lamp.off")  # fmt: skip
+    h = house(tools=[ssh, ScriptedTool("clock.now", "It is five.")], gated=True, reflex=ScriptedReflex(night))
+    assert (await h.ask("good night")).splitlines() == [
+        "The command 'good night' wants lamp.off, which is not there.",
+        "It is five.",
+        "I am about to run poweroff. Shall I?",
+    ]
+    assert ssh.calls == []
+
+
+async def test_an_argument_that_the_tool_does_not_take_is_said(house: Callable[..., AgentHarness]) -> None:
+    wrong = command("tea is on", Guess("timer.set", {"duration": "four minutes", "colour": "red"}))
+    timer = ScriptedTool("timer.set", parameters=TIMER)
+    h = house(tools=[timer], reflex=ScriptedReflex(wrong))
+    assert "colour" in await h.ask("tea is on")
+    assert timer.calls == []
