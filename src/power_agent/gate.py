@@ -69,7 +69,7 @@ table inet {TABLE} {{
   }}
   chain waiting {{
     type filter hook prerouting priority -140;
-    meta mark != {MARK:#x} ct state established ct original proto-dst @held tcp dport @held drop
+    meta mark != {MARK:#x} ct state established ct status and dnat == 0 tcp dport @held drop
   }}
   chain checks {{
     type route hook output priority -150;

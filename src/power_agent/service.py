@@ -58,7 +58,7 @@ class Service:
         self._asked = self._wanted = self._sent_to_sleep = False
         self._attempt_at = self._retry_at = 0.0
         self._backoff = _FIRST_BACKOFF_S
-        self._kick = asyncio.Event()
+        self.kick = asyncio.Event()
         self._awaited: asyncio.Future[None] | None = None
 
     @property
@@ -99,7 +99,7 @@ class Service:
             if self.state is State.AWAY:
                 raise NotAwakeError(self.why, _LOOKS_EVERY_S)
             self._wanted = True
-            self._kick.set()
+            self.kick.set()
             if self._awaited is None:
                 self._awaited = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._awaited)
@@ -112,12 +112,12 @@ class Service:
         """A person wants it awake, without a request."""
         self._wanted = True
         self._retry_at = 0.0
-        self._kick.set()
+        self.kick.set()
 
     def sleep(self) -> None:
         """A person wants it asleep, as soon as it computes nothing."""
         self._sent_to_sleep = True
-        self._kick.set()
+        self.kick.set()
 
     def pin(self, pinned: bool) -> None:
         """A person wants it awake for good, or no longer."""
@@ -126,7 +126,7 @@ class Service:
         if pinned:
             self._sent_to_sleep = False
             self.wake()
-        self._kick.set()
+        self.kick.set()
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -138,13 +138,13 @@ class Service:
                 pause = UNMEASURED_EVERY_S
             try:
                 async with asyncio.timeout(max(pause, 0.0)):
-                    await self._kick.wait()
+                    await self.kick.wait()
             except TimeoutError:
                 continue
 
     async def step(self) -> float:
         """Go as far as it goes now; returns after how many seconds to go on."""
-        self._kick.clear()
+        self.kick.clear()
         match self.state:
             case State.AWAKE | State.PINNED:
                 return await self._while_awake()

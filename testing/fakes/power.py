@@ -41,6 +41,7 @@ class PowerWorld:
     refusals: dict[str, list[Exception]] = field(default_factory=dict)
     idle_s: float | None = 600.0
     known: dict[str, str] = field(default_factory=dict)
+    port: int = 8081
 
     # Driver
     async def look(self) -> Look:
@@ -58,7 +59,7 @@ class PowerWorld:
         self.answers = self.comes_up
 
     async def address(self) -> tuple[str, int]:
-        return "127.0.0.1", 8081
+        return "127.0.0.1", self.port
 
     # Gate
     async def close(self) -> None:
