@@ -223,6 +223,7 @@ class Node:
             experts=self.experts.directory if self.experts is not None else None,
             classifier=self.routing.classifier if self.routing is not None else None,
             reflex=self.reflex.reflex,
+            changes=self.storage.changes,
             ringing=self.schedule.service,
             restarts_engine=self.engine.restarts,
         )

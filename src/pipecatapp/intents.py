@@ -65,12 +65,12 @@ class OpenQuestion:
 class Dialogue:
     """What of the conversation a decision looks at.
 
-    ``tools`` can be called now, ``off`` cannot (with the reason); ``experts`` answer now. ``last`` is what the turn
-    before this one did, ``asked`` what it asked.
+    ``tools`` can be called now, ``off`` cannot (with the reason); ``experts`` answer now. ``done`` is what the turn
+    before this one did, the latest last; ``asked`` what it asked.
     """
 
     tools: frozenset[str] = frozenset()
     off: Mapping[str, str] = field(default_factory=dict)
     experts: frozenset[str] = frozenset()
-    last: Guess | None = None
+    done: Sequence[Guess] = ()
     asked: OpenQuestion | None = None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from pipecatapp.intents import Guess, Intent, OpenQuestion
+from pipecatapp.reflex.amending import amend
 from pipecatapp.reflex.checks import fits, is_fit, missing
 from pipecatapp.reflex.tagger import OUT
 from pipecatapp.reflex.tokens import Token
@@ -26,12 +27,14 @@ _YES = re.compile(
 _AND = re.compile(
     r"(?:and|and what about|what about|how about|and how about|also|and also)\s+(?P<rest>.+)", re.IGNORECASE | re.DOTALL
 )
+# "no, Thursday", "sorry, I said fifteen", "not ten, twenty minutes", "no wait, make it five".
 _NO = re.compile(
-    r"(?:no|sorry|wait|actually|i meant|i mean|no i meant|no i mean|no sorry|make (?:it|that)"
-    r"|no make (?:it|that)|rather|better)[,\s]+"
-    r"(?P<rest>.+)",
+    r"(?:(?:oh )?(?:no|nope|sorry|wait|actually|i meant|i mean|i said|i wanted|make (?:it|that)|change (?:it|that) to"
+    r"|it should be|that should be|rather|better)\b[,.!\s]+)+"
+    r"(?:not (?P<old>[^,]{1,40}), (?:but )?)?(?P<rest>.+)",
     re.IGNORECASE | re.DOTALL,
 )
+_NOT = re.compile(r"not (?P<old>[^,]{1,40}), (?:but )?(?P<rest>.+)", re.IGNORECASE | re.DOTALL)
 _LEAD = re.compile(
     r"^(?:uh|um|oh|well|please|let's say|say|it's|it is|make it|call it|that would be"
     r"|to|for|about|on|the|maybe|put|add|set it for|i said)\s+",
@@ -129,7 +132,7 @@ def follow_up(words: str, last: Guess, mark: Mark, tokens: Callable[[str], list[
     said = " ".join(words.split()).strip(" .!?")
     amends = False
     if (found := _AND.fullmatch(said)) is None:
-        found, amends = _NO.fullmatch(said), True
+        found, amends = _NO.fullmatch(said) or _NOT.fullmatch(said), True
     if found is None or not last.arguments:
         return None
     rest = found["rest"].strip(" ,")
@@ -141,7 +144,7 @@ def follow_up(words: str, last: Guess, mark: Mark, tokens: Callable[[str], list[
     covered = all(tag != OUT or token.word in _SMALL for token, tag in zip(pieces, tags, strict=True))
     if not (values and covered and clear >= _CLEAR):
         values = _only_fit(last, rest)
-    arguments = {**last.arguments, **values}
+    arguments = amend(last.arguments, values)
     if not values or not fits(last.tool, arguments):
         return None
     return Intent("tool", 1.0, (Guess(last.tool, arguments),), amends=amends, continues=True)
@@ -149,7 +152,7 @@ def follow_up(words: str, last: Guess, mark: Mark, tokens: Callable[[str], list[
 
 def _only_fit(last: Guess, rest: str) -> dict[str, str]:
     """The one argument of the last call that these words can be and most words cannot."""
-    telling = {"timezone", "when", "duration", "unit", "item"}
+    telling = {"timezone", "when", "duration", "change", "unit", "item"}
     names = [name for name in last.arguments if name in telling and is_fit(last.tool, name, rest)]
     value = re.sub(r"^(?:in|for|to)\s+", "", rest, flags=re.IGNORECASE) if names in (["timezone"], ["unit"]) else rest
     return {names[0]: value} if len(names) == 1 and names[0] != "item" and len(rest.split()) <= 4 else {}

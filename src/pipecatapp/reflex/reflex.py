@@ -89,9 +89,10 @@ class TrainedReflex:
             answered = answer_to_question(words, dialogue.asked, sure and not _lacks(judgement))
             if answered is not None:
                 return answered
-        if not sure and dialogue.last is not None:
-            again = follow_up(words, dialogue.last, judges.mark, tokens_of)
-            if again is not None:
+        for done in reversed(dialogue.done):
+            again = follow_up(words, done, judges.mark, tokens_of)
+            # "No, twenty minutes" is sure to be a timer, and still not a second one.
+            if again is not None and (not sure or (again.amends and judgement.label == done.tool)):
                 return again
         intent = _intent(judges, words, judgement, dialogue)
         if parts := self._parts(judges, words, judgement, dialogue):

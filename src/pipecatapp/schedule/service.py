@@ -107,7 +107,8 @@ class ScheduleService:
                 raise NoWayBackError("it came due or was changed again meanwhile, so it stays as it is")
             made = {body["id"] for body in back["made"]}
             await keep(self.keeper, put, drop=made - {entry.id for entry in put})
-        return f"I took that back: {change.text[0].lower()}{change.text[1:]}"
+        text = change.text if change.text.startswith("I ") else f"{change.text[0].lower()}{change.text[1:]}"
+        return f"I took that back: {text}"
 
     async def view(self) -> ScheduleChanged:
         """All of it, as the pages show it. Raises ToolError where it cannot be read."""

@@ -16,6 +16,7 @@ from pipecatapp.events import AssistantMessage, ConversationCleared, Event, User
 from pipecatapp.ports import (
     AS_USUAL,
     AnswerOptions,
+    ChangeLog,
     ChatModel,
     Classifier,
     ConversationStore,
@@ -82,6 +83,7 @@ class Agent:
         ringing: what rings hears a person's words first; None: nothing ever does.
         classifier: hands clear cases to an expert before the model is asked, or None.
         reflex: decides what needs no model, or None.
+        changes: what tools changed of the agent's own, so that "no, Thursday" can put it right; None: nothing is kept.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class Agent:
         pause_s: float = PAUSE_S,
         classifier: Classifier | None = None,
         reflex: Reflex | None = None,
+        changes: ChangeLog | None = None,
         ringing: Ringing | None = None,
     ) -> None:
         gate = approvals or ClosedGate()
@@ -135,7 +138,7 @@ class Agent:
         self._approvals = ApprovalTurns(
             gate, self._toolbox, self._dialect, self._prompts, loop, self._conversations, conversations
         )
-        reflexes = ReflexTurns(reflex, self._toolbox, self._routing, self._prompts, self._dialect, loop)
+        reflexes = ReflexTurns(reflex, self._toolbox, self._routing, self._prompts, self._dialect, loop, changes)
         self._turns = TurnExecutor(
             self._conversations, self._dialect, self._prompts, loop, self._approvals, self._routing, reflexes, memory,
             self._consolidator, sink, conversations, ringing=ringing, restarts_engine=restarts_engine,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -36,8 +36,9 @@ class OpenConversation:
     users: int = 0  # turns that run or wait, and what is still being stored
     offers_more: bool = False  # the last answer ended by asking whether to go on
     asked: OpenQuestion | None = None  # what the last turn asked the person, for the reflex
-    last_done: Guess | None = None  # the tool that the reflex used in the last turn
-    last_words: str = ""  # that led to it, or to what was asked
+    last_done: Sequence[Guess] = ()  # the tools that the reflex used in the last turn
+    last_words: str = ""  # that led to them, or to what was asked
+    last_turn: str = ""  # its id
 
     @property
     def idle(self) -> bool:

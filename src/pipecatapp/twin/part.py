@@ -12,6 +12,7 @@ from pipecatapp.paths import prompts_folder
 from pipecatapp.ports import (
     ApprovalStore,
     AuditLog,
+    ChangeLog,
     ChatModel,
     Classifier,
     ConversationStore,
@@ -106,6 +107,7 @@ def create(
     experts: ExpertDirectory | None,
     classifier: Classifier | None,
     reflex: Reflex | None,
+    changes: ChangeLog,
     ringing: Ringing,
     restarts_engine: bool,
 ) -> TwinPart:
@@ -128,6 +130,7 @@ def create(
             approvals=gate,
             classifier=classifier,
             reflex=reflex,
+            changes=changes,
             off=off,
             off_specs=off_specs,
             sources=sources,

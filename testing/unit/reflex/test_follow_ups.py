@@ -86,6 +86,25 @@ def test_other_words_are_no_follow_up(said: str) -> None:
     assert follow_up(said, Guess("alarm.set", {"when": "wednesday"}), nothing, tokens_of) is None
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "no, twenty minutes",
+        "No wait, make it twenty.",
+        "I said twenty",
+        "sorry, I meant twenty minutes",
+        "not ten, twenty",
+        "no, not ten minutes, twenty minutes",
+        "oh no, twenty",
+    ],
+)
+def test_the_other_value_is_put_in_with_its_unit(said: str) -> None:
+    intent = follow_up(said, Guess("timer.set", {"duration": "ten minutes", "label": "pasta"}), nothing, tokens_of)
+    assert intent is not None
+    assert intent.guesses[0].arguments == {"duration": "twenty minutes", "label": "pasta"}
+    assert intent.amends
+
+
 def test_a_split_argument_is_joined_and_a_command_keeps_its_signs() -> None:
     text = "remind me tomorrow to call mum at five."
     tokens = tokens_of(text)

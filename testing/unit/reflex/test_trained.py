@@ -103,7 +103,7 @@ def test_a_duration_for_a_tool_that_counts_becomes_seconds(judges: Judges) -> No
 
 def test_the_dialogue_explains_short_words(judges: Judges) -> None:
     last = Guess("clock.now", {"timezone": "Rome"})
-    intent = decide(judges, "and in Paris?", last=last)
+    intent = decide(judges, "and in Paris?", done=(last,))
     assert intent.guesses[0] == Guess("clock.now", {"timezone": "Paris"})
 
 

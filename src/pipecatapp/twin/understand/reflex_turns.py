@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from pipecatapp.domain import Message, Risk, ToolCall, ToolSpec, speaker_of
+from pipecatapp.domain import Change, Message, Risk, ToolCall, ToolResult, ToolSpec, speaker_of
+from pipecatapp.errors import StorageError
 from pipecatapp.intents import Dialogue, Guess, Intent, OpenQuestion, Part
-from pipecatapp.ports import Reflex
+from pipecatapp.ports import ChangeLog, Reflex
 from pipecatapp.twin.act.toolbox import Toolbox
 from pipecatapp.twin.open_conversations import OpenConversation, RunningTurn
 from pipecatapp.twin.speak.builder import PromptBuilder
@@ -19,6 +22,7 @@ from pipecatapp.twin.streams import closing, one
 from pipecatapp.twin.understand.reflex_words import (
     AMENDING,
     DROPPED,
+    TAKEN_BACK,
     ask_missing,
     ask_which,
     explain_cannot,
@@ -26,6 +30,9 @@ from pipecatapp.twin.understand.reflex_words import (
 )
 from pipecatapp.twin.understand.routing import Routing
 
+logger = logging.getLogger(__name__)
+
+UNDO = "undo"
 # A tool that wants to know what about, where nothing is said of it: the whole request.
 _ABOUT: Mapping[str, str] = {"summarizer.get_summary": "query"}
 
@@ -40,6 +47,7 @@ class ReflexTurns:
         prompts: builds the request.
         dialect: how the model wants to be spoken to.
         loop: runs the call.
+        changes: what was changed, to put it right; None: nothing of the kind is kept.
     """
 
     def __init__(
@@ -50,6 +58,7 @@ class ReflexTurns:
         prompts: PromptBuilder,
         dialect: CurrentDialect,
         loop: ToolLoop,
+        changes: ChangeLog | None = None,
     ) -> None:
         self._reflex = reflex
         self._toolbox = toolbox
@@ -57,6 +66,7 @@ class ReflexTurns:
         self._prompts = prompts
         self._dialect = dialect
         self._loop = loop
+        self._changes = changes
 
     async def begin(self, state: OpenConversation, turn: RunningTurn) -> AsyncIterator[str] | None:
         """The answer, about to stream; None where it is for the mind, an expert, or whoever was chosen by hand."""
@@ -67,10 +77,11 @@ class ReflexTurns:
             tools=frozenset(specs),
             off=self._toolbox.off,
             experts=frozenset(expert.name for expert in self._routing.experts()),
-            last=state.last_done,
+            done=state.last_done,
             asked=state.asked,
         )
-        state.last_done = state.asked = None
+        before = state.last_turn
+        state.last_done, state.asked, state.last_turn = (), None, turn.progress.id
         intent = await self._reflex.decide(turn.text, dialogue)
         words = f"{state.last_words} {turn.text}" if intent.continues else turn.text
         state.last_words = words
@@ -78,8 +89,7 @@ class ReflexTurns:
             return await self._act_all(state, turn, parts, dialogue)
         match intent.kind:
             case "tool" if intent.amends and self._spec(intent.guesses[0].tool).risk is not Risk.READ:
-                # What the turn before changed cannot be told apart here from what was changed long ago.
-                return await self._say(state, turn, AMENDING)
+                return await self._amend(state, turn, intent, words, before)
             case "tool" if lacks := self._lacks(intent):
                 state.asked = OpenQuestion(intent.guesses, lacks)
                 return await self._say(state, turn, ask_missing(intent.guesses[0].tool, lacks))
@@ -124,6 +134,40 @@ class ReflexTurns:
 
     def _waits(self, guess: Guess) -> bool:
         return self._spec(guess.tool).risk not in (Risk.READ, Risk.OWN)
+
+    async def _amend(
+        self, state: OpenConversation, turn: RunningTurn, intent: Intent, words: str, before: str
+    ) -> AsyncIterator[str]:
+        """Take back what the turn ``before`` changed, and do it with the other value; where that is not the last thing
+        that was changed here, or not clear, nothing."""
+        guess = intent.guesses[0]
+        change = await self._last_change(state, before)
+        if change is None or UNDO not in self._toolbox.own or speaker_of(turn.source) != "person":
+            return await self._say(state, turn, AMENDING)
+        context = self._prompts.context(
+            state.id, turn.progress.id, words, state.history, speaker=speaker_of(turn.source)
+        )
+        undone = await self._toolbox.run(
+            ToolCall(f"{UNDO}-{turn.progress.id}", UNDO, {}),
+            replace(context, tainted=False, recalled=False, basis=str(change.id)),
+        )
+        if not isinstance(undone, ToolResult) or not undone.ok:
+            return await self._say(state, turn, AMENDING)
+        # All of it was said, some of it in the turn before: "at seven" of the old time, "Thursday" of the new one.
+        carried = " ".join([words, *guess.arguments.values()])
+        return await self._act(state, turn, [Part(turn.text, intent)], carried, preface=TAKEN_BACK)
+
+    async def _last_change(self, state: OpenConversation, turn: str) -> Change | None:
+        """What this turn changed, where that is one thing and the last one in the conversation."""
+        if self._changes is None:
+            return None
+        try:
+            latest = await self._changes.latest(state.id, 2)
+        except StorageError:
+            logger.exception("what was changed cannot be read")
+            return None
+        mine = [change for change in latest if change.turn == turn]
+        return latest[0] if len(mine) == 1 and mine[0] is latest[0] else None
 
     async def _act_all(
         self, state: OpenConversation, turn: RunningTurn, parts: Sequence[Part], dialogue: Dialogue
@@ -176,7 +220,7 @@ class ReflexTurns:
         ]
         request.as_worded = True
         request.preface = preface
-        state.last_done = guesses[-1] if guesses else None
+        state.last_done = guesses
         return self._keep_question(state, request, guesses, question)
 
     async def _keep_question(

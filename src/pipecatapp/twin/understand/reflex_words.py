@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pipecatapp.intents import Guess
 
 DROPPED = "All right."
+TAKEN_BACK = "I took that back."
 AMENDING = "I changed nothing. Say undo to take the last change back, and then tell me anew."
 _UNKNOWN = "I cannot do that here."
 

@@ -98,7 +98,7 @@ async def test_what_is_missing_is_asked_for_once_and_the_question_stays_open_for
         OpenQuestion((Guess("timer.set", {"label": "pasta"}),), ("duration",)),
         None,
     ]
-    assert reflex.shown[2].last == Guess("timer.set", {"label": "pasta", "duration": "ten minutes"})
+    assert reflex.shown[2].done == [Guess("timer.set", {"label": "pasta", "duration": "ten minutes"})]
 
 
 async def test_who_is_unsure_asks_the_person_and_not_the_model(house: Callable[..., AgentHarness]) -> None:
