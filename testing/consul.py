@@ -181,6 +181,20 @@ class ConsulAgent:
         )
         return service
 
+    async def register_rank(self, job: str, rank: int, host: str, control: int) -> None:
+        """Register a rank of an expert as its job does: alive while its control port says so."""
+        await self._put(
+            "/v1/agent/service/register",
+            {
+                "ID": f"{job}-rank-{rank}",
+                "Name": f"{job}-rank",
+                "Address": host,
+                "Port": control,
+                "Tags": [f"rank-{rank}"],
+                "Check": {"HTTP": f"http://{host}:{control}/alive", "Interval": "1s", "Timeout": "1s"},
+            },
+        )
+
     async def deregister(self, service: str) -> None:
         """Take an instance out."""
         await self._put(f"/v1/agent/service/deregister/{service}", None)

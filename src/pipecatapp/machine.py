@@ -71,6 +71,38 @@ def free_mb(root: Path = Path("/")) -> int:
     return int(words[0]) // 1024 if words else 0
 
 
+def available_mb(root: Path = Path("/")) -> int:
+    """As ``free_mb``, within what the control groups that this process is in allow it, in MB."""
+    return max(0, min([free_mb(root), *(room >> 20 for room in _group_rooms(root))]))
+
+
+def _group_rooms(root: Path) -> list[int]:
+    """Bytes that each control group above this process still allows. Its file cache counts as free."""
+    rooms = []
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        number, controllers, path = line.split(":", 2)
+        if number == "0":
+            top, limit, used, reclaimable = root / "sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"
+        elif "memory" in controllers.split(","):
+            top, limit = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+            used, reclaimable = "memory.usage_in_bytes", "total_inactive_file"
+        else:
+            continue
+        folder = top / path.lstrip("/")
+        for group in (folder, *folder.parents):
+            if group != top and top not in group.parents:
+                break
+            allowed, taken = _read(group / limit).strip(), _read(group / used).strip()
+            if allowed.isdigit() and taken.isdigit():
+                rooms.append(int(allowed) - int(taken) + _counted(_read(group / "memory.stat"), reclaimable))
+    return rooms
+
+
+def _counted(statistics: str, name: str) -> int:
+    words = (line.split() for line in statistics.splitlines())
+    return next((int(line[1]) for line in words if len(line) == 2 and line[0] == name and line[1].isdigit()), 0)
+
+
 def _cores(cpuinfo: str, quota: str) -> int:
     cores: set[tuple[str, str]] = set()
     for block in cpuinfo.split("\n\n"):

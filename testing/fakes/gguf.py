@@ -25,6 +25,9 @@ class Shape:
     heads: int = 4
     kv_heads: int = 2
     inner: int = 256
+    # A mixture of experts, as Qwen3's: so many in each layer, of which so many are read for a token. 0: it is dense.
+    experts: int = 0
+    experts_used: int = 2
 
 
 def write_random_model(
@@ -32,10 +35,11 @@ def write_random_model(
 ) -> Path:
     """Write a llama with a ChatML template and a byte-fallback vocabulary, its matrices in Q8_0.
 
-    With ``tensors_per_part`` it is split over several files, whose names follow from the path.
+    A mixture of experts is a Qwen3. With ``tensors_per_part`` it is split over several files, named after the path.
     """
     random = np.random.default_rng(seed)
-    writer = gguf.GGUFWriter(str(path), "llama", split_max_tensors=tensors_per_part)
+    architecture = "qwen3moe" if shape.experts else "llama"
+    writer = gguf.GGUFWriter(str(path), architecture, split_max_tensors=tensors_per_part)
     writer.add_name("random")
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
     writer.add_context_length(context)
@@ -47,16 +51,22 @@ def write_random_model(
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(10000.0)
     writer.add_rope_dimension_count(shape.width // shape.heads)
+    if shape.experts:
+        writer.add_expert_count(shape.experts)
+        writer.add_expert_used_count(shape.experts_used)
+        writer.add_expert_feed_forward_length(shape.inner)
+        writer.add_key_length(shape.width // shape.heads)
+        writer.add_value_length(shape.width // shape.heads)
     vocabulary = _add_vocabulary(writer)
     writer.add_vocab_size(vocabulary)
 
-    def matrix(name: str, rows: int, columns: int) -> None:
-        values = random.standard_normal((rows, columns), dtype=np.float32) * 0.08
+    def matrix(name: str, *size: int) -> None:
+        values = random.standard_normal(size, dtype=np.float32) * 0.08
         kind = gguf.GGMLQuantizationType.Q8_0
         writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
 
-    def ones(name: str) -> None:
-        writer.add_tensor(name, np.ones(shape.width, dtype=np.float32))
+    def ones(name: str, length: int = shape.width) -> None:
+        writer.add_tensor(name, np.ones(length, dtype=np.float32))
 
     matrix("token_embd.weight", vocabulary, shape.width)
     ones("output_norm.weight")
@@ -70,6 +80,14 @@ def write_random_model(
         matrix(name + "attn_v.weight", narrow, shape.width)
         matrix(name + "attn_output.weight", shape.width, shape.width)
         ones(name + "ffn_norm.weight")
+        if shape.experts:
+            ones(name + "attn_q_norm.weight", shape.width // shape.heads)
+            ones(name + "attn_k_norm.weight", shape.width // shape.heads)
+            matrix(name + "ffn_gate_inp.weight", shape.experts, shape.width)
+            matrix(name + "ffn_gate_exps.weight", shape.experts, shape.inner, shape.width)
+            matrix(name + "ffn_up_exps.weight", shape.experts, shape.inner, shape.width)
+            matrix(name + "ffn_down_exps.weight", shape.experts, shape.width, shape.inner)
+            continue
         matrix(name + "ffn_gate.weight", shape.inner, shape.width)
         matrix(name + "ffn_up.weight", shape.inner, shape.width)
         matrix(name + "ffn_down.weight", shape.width, shape.inner)

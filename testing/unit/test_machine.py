@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipecatapp.machine import CPU_CLASS_VARIABLE, CpuClass, classify, detect
+from pipecatapp.machine import CPU_CLASS_VARIABLE, CpuClass, available_mb, classify, detect
 
 pytestmark = pytest.mark.unit
 
@@ -76,3 +76,43 @@ def test_an_emulator_names_its_class(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv(CPU_CLASS_VARIABLE, "core2")
 
     assert detect(pc(tmp_path, flags=FLAGS[CpuClass.AVX512])).cpu == CpuClass.CORE2
+
+
+@pytest.mark.parametrize(
+    ("membership", "files"),
+    [
+        pytest.param(
+            "0::/system.slice/nomad.service/alloc\n",
+            {
+                "system.slice/nomad.service/alloc/memory.max": "max",
+                "system.slice/nomad.service/memory.max": str(900 << 20),
+                "system.slice/nomad.service/memory.current": str(400 << 20),
+                "system.slice/nomad.service/memory.stat": f"anon 5\ninactive_file {100 << 20}\n",
+            },
+            id="v2",
+        ),
+        pytest.param(
+            "4:cpu,cpuacct:/x\n3:memory:/lab-n1\n0::/\n",
+            {
+                "memory/lab-n1/memory.limit_in_bytes": str(900 << 20),
+                "memory/lab-n1/memory.usage_in_bytes": str(400 << 20),
+                "memory/lab-n1/memory.stat": f"cache 7\ntotal_inactive_file {100 << 20}\n",
+            },
+            id="v1",
+        ),
+    ],
+)
+def test_what_a_control_group_leaves_is_all_there_is(tmp_path: Path, membership: str, files: dict[str, str]) -> None:
+    root = pc(tmp_path)
+    (root / "proc/self").mkdir()
+    (root / "proc/self/cgroup").write_text(membership)
+    for name, text in files.items():
+        file = root / "sys/fs/cgroup" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    assert available_mb(root) == 900 - 400 + 100
+
+
+def test_without_a_limit_it_is_what_the_machine_has_free(tmp_path: Path) -> None:
+    assert available_mb(pc(tmp_path)) == 4_000_000 // 1024

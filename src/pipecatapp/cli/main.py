@@ -14,6 +14,7 @@ from pipecatapp.cli.backup import backup, restore
 from pipecatapp.cli.commands import commands
 from pipecatapp.cli.configuration import settings
 from pipecatapp.cli.engine import engine
+from pipecatapp.cli.expert import expert
 from pipecatapp.cli.extras import extras
 from pipecatapp.cli.memory import memory
 from pipecatapp.cli.models import models
@@ -48,6 +49,7 @@ for verb in (
     approvals,
     models,
     engine,
+    expert,
     memory,
     backup,
     restore,

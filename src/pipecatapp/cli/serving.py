@@ -22,16 +22,21 @@ SHUTDOWN_S = 5.0
 
 def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit code."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
-    logging.basicConfig(level=settings.log_level, handlers=[handler])
-    # They log every request, and when debugging what people said.
-    for noisy in ("httpx", "httpcore", "httpx2", "httpcore2", "websockets", "mcp"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    log_to_stderr(settings.log_level)
     # Whatever a server sends that is no message, with what stands in it; tools.mcp_servers says what matters.
     logging.getLogger("mcp.client").setLevel(logging.CRITICAL)
     asyncio.run(_serve(settings))
     return 0
+
+
+def log_to_stderr(level: str) -> None:
+    """Log what a service has to say."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
+    # They log every request, and when debugging what people said.
+    for noisy in ("httpx", "httpcore", "httpx2", "httpcore2", "websockets", "mcp"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 async def _serve(settings: Settings) -> None:

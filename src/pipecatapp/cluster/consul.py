@@ -7,7 +7,9 @@ deprecated, reads the environment itself, and its other client would hold a thre
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
+import ssl
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -84,6 +86,43 @@ class Query:
         return value
 
 
+class ValueQuery:
+    """A key of Consul's store that is asked for again and again; each answer waits until it differs.
+
+    Args:
+        http: the client.
+        key: its name.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, key: str) -> None:
+        self._http = http
+        self._key = key
+        self._index = 0
+
+    async def next(self) -> tuple[str, int]:
+        """What it holds, empty where there is none, and the index of its last change (0 where there is none).
+
+        Raises:
+            ConsulUnreachableError: there is no answer; the next question begins anew.
+        """
+        parameters = {"index": str(self._index), "wait": f"{WAIT_S}s"} if self._index else {}
+        try:
+            response = await self._http.get(f"/v1/kv/{self._key}", params=parameters)
+            self._index = next_index(self._index, response.headers.get("X-Consul-Index", ""))
+            if response.status_code == httpx.codes.NOT_FOUND:
+                return "", 0
+            if response.status_code != httpx.codes.OK:
+                raise ConsulUnreachableError(f"Consul answers {response.status_code}: {response.text.strip()[:100]}")
+            (entry,) = response.json()
+            return base64.b64decode(entry["Value"] or "").decode("utf-8", "replace"), int(entry["ModifyIndex"])
+        except ConsulUnreachableError:
+            self._index = 0
+            raise
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            self._index = 0
+            raise ConsulUnreachableError(f"Consul does not answer: {type(error).__name__}") from error
+
+
 def next_index(before: int, header: str) -> int:
     """The index to wait on. One that goes backwards (Consul was restored or its leader lost) begins at 0 again; a new
     one is at least 1, or Consul would not wait and we would ask without a pause."""
@@ -126,6 +165,7 @@ class ConsulClient:
         token: ACL token, if it wants one.
         renewed: the token as it is now, asked in a thread when one is refused.
         transport: what carries the requests, in place of the network.
+        authority: whose certificates count; None: those that the system knows.
     """
 
     def __init__(
@@ -135,6 +175,7 @@ class ConsulClient:
         transport: httpx.AsyncBaseTransport | None = None,
         *,
         renewed: Callable[[], str] | None = None,
+        authority: ssl.SSLContext | None = None,
     ) -> None:
         self.url = consul_url(address)
         self._http = httpx.AsyncClient(
@@ -144,6 +185,7 @@ class ConsulClient:
             limits=httpx.Limits(max_connections=None),
             trust_env=False,
             transport=transport,
+            verify=authority or True,
         )
 
     def services(self) -> Query:
@@ -154,6 +196,25 @@ class ConsulClient:
         """The instances of a service whose checks pass, that of their node too: on a dead node the service's own
         check stays as it was."""
         return Query(self._http, f"/v1/health/service/{service}", {"passing": "1"})
+
+    def value(self, key: str) -> ValueQuery:
+        """What a key holds, again and again."""
+        return ValueQuery(self._http, key)
+
+    async def put(self, key: str, value: str, *, unless_changed_since: int | None = None) -> bool:
+        """Write a key; False, and nothing is written, where somebody else did since that index (0: it is there).
+
+        Raises:
+            ConsulUnreachableError: it is not written, or nobody knows.
+        """
+        parameters = {} if unless_changed_since is None else {"cas": str(unless_changed_since)}
+        try:
+            response = await self._http.put(f"/v1/kv/{key}", params=parameters, content=value.encode())
+        except httpx.HTTPError as error:
+            raise ConsulUnreachableError(f"Consul does not answer: {type(error).__name__}") from error
+        if response.status_code != httpx.codes.OK:
+            raise ConsulUnreachableError(f"Consul answers {response.status_code}: {response.text.strip()[:100]}")
+        return response.text.strip() == "true"
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -71,15 +71,34 @@ def read_head(path: Path) -> ModelHead:
             f"the model {whole_name(path)} has {len(parts)} parts, and {', '.join(missing[:5])} "
             f"{'is' if len(missing) == 1 else 'are'} not in {path.parent}; put all of them there"
         )
-    first, *others = [_read(part) for part in parts]
+    first, *others = [read_part(part) for part in parts]
     try:
-        return _describe(first[0], first[1] + sum(size for _, size in others))
+        return _describe(first.values, first.size + sum(part.size for part in others))
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"the model {path} is damaged ({error}); remove it and pull it again") from error
 
 
-def _read(path: Path) -> tuple[dict[str, Any], int]:
-    """What one file says of itself, and its bytes; it is whole."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one file says of itself; it is whole.
+
+    Attributes:
+        values: of its header, by their keys.
+        size: in bytes.
+        tensors: the bytes that each takes in the file, by name.
+    """
+
+    values: dict[str, Any]
+    size: int
+    tensors: dict[str, int]
+
+
+def read_part(path: Path) -> Part:
+    """Read and check one file.
+
+    Raises:
+        ConfigurationError: it is no GGUF, or cut short.
+    """
     try:
         with path.open("rb") as file:
             return _read_values(path, file)
@@ -89,7 +108,7 @@ def _read(path: Path) -> tuple[dict[str, Any], int]:
         raise ConfigurationError(f"the model {path} is damaged ({error}); remove it and pull it again") from error
 
 
-def _read_values(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
+def _read_values(path: Path, file: BinaryIO) -> Part:
     size = path.stat().st_size
     if file.read(4) != b"GGUF":
         raise ConfigurationError(f"{path} is not a GGUF model; remove it and pull it again")
@@ -100,21 +119,29 @@ def _read_values(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
     for _ in range(items):
         key = _string(file)
         values[key] = _value(file, _unpack(file, "<I"))
-    end = 0
+    end, offsets = 0, {}
     for _ in range(tensors):
-        _string(file)
+        name = _string(file)
         shape = [_unpack(file, "<Q") for _ in range(_unpack(file, "<I"))]
         kind, offset = _unpack(file, "<I"), _unpack(file, "<Q")
         weights = 1
         for length in shape:
             weights *= length
+        offsets[name] = offset
         bytes_per_block, block = _BLOCKS.get(kind, (0, 1))
         end = max(end, offset + weights // block * bytes_per_block)
     alignment = int(values.get("general.alignment", 32))
     start = -(-file.tell() // alignment) * alignment
     if size < start + end:
         raise ValueError(f"{size} bytes, but {start + end} are announced")
-    return values, size
+    return Part(values, size, _lengths(offsets, size - start))
+
+
+def _lengths(offsets: dict[str, int], end: int) -> dict[str, int]:
+    """What each tensor takes, up to where the next one begins: also of types that nobody has heard of here."""
+    order = sorted(offsets, key=lambda name: offsets[name])
+    ends = [*(offsets[name] for name in order[1:]), end]
+    return {name: ends[i] - offsets[name] for i, name in enumerate(order)}
 
 
 def _describe(values: dict[str, Any], size: int) -> ModelHead:

@@ -1,0 +1,1 @@
+"""Runs one expert on one machine or several: chooses engine and model, starts, watches and ends all of it together."""
