@@ -27,6 +27,11 @@ class Namespace:
     def __init__(self, keeper: subprocess.Popen[bytes]) -> None:
         self._keeper = keeper
 
+    @property
+    def pid(self) -> int:
+        """The process that keeps it."""
+        return self._keeper.pid
+
     def command(self, *command: str) -> list[str]:
         """The command, run in it."""
         return ["nsenter", f"--net=/proc/{self._keeper.pid}/ns/net", *command]

@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     power_policy_file: Path | None = Field(
         None, description="What the power agent reads; default `STATE_DIR/power_policy.json`."
     )
+    power_socket: Path = Field(
+        Path("/run/pipecatapp-power/control.sock"), description="Where the power agent of this machine listens."
+    )
     mcp_servers_file: Path | None = Field(
         None, description="Servers of the Model Context Protocol; default `/etc/pipecatapp/mcp.json`, if it is there."
     )

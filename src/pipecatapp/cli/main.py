@@ -18,6 +18,7 @@ from pipecatapp.cli.expert import expert
 from pipecatapp.cli.extras import extras
 from pipecatapp.cli.memory import memory
 from pipecatapp.cli.models import models
+from pipecatapp.cli.power import power
 from pipecatapp.cli.serve import serve
 from pipecatapp.cli.ssh import ssh
 from pipecatapp.cli.talk import ask, link, status
@@ -47,6 +48,7 @@ for verb in (
     link,
     status,
     approvals,
+    power,
     models,
     engine,
     expert,

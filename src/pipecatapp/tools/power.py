@@ -34,12 +34,27 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _VERSION = 1
 _KIND = "power"
 _WEEK = 7 * 24 * 3600
+_NEVER, _LEAST = 0, 10
 
 
 class _Service(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
     idle_seconds: int | None = Field(default=None, ge=0)
+    never: bool = False
+
+    def threshold(self) -> int | None:
+        """After how many seconds it may sleep; 0: never, None: as the power agent is configured."""
+        return _NEVER if self.never else self.idle_seconds
+
+    def set(self, seconds: int | None) -> None:
+        """The other way round. What it was before "never" stays beside it."""
+        if seconds == _NEVER:
+            self.never = True
+            return
+        if self.never:
+            self.never = False
+        self.idle_seconds = seconds
 
 
 class _Policy(BaseModel):
@@ -65,7 +80,7 @@ class IdleThreshold:
             "type": "object",
             "properties": {
                 "service": {"type": "string", "minLength": 1, "maxLength": 100},
-                "seconds": {"type": "integer", "minimum": 10, "maximum": _WEEK},
+                "seconds": {"type": "integer", "minimum": 0, "maximum": _WEEK, "description": "0: never."},
             },
             "required": ["service", "seconds"],
         },
@@ -81,19 +96,21 @@ class IdleThreshold:
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         """Say which service, and what it is now."""
+        _check(int(arguments["seconds"]))
         policy = await asyncio.to_thread(self._read) or _Policy()
         service = _known_as(str(arguments["service"]), policy)
         entry = policy.services.get(service)
-        before = entry.idle_seconds if entry else None
+        before = entry.threshold() if entry else None
+        seconds = int(arguments["seconds"])
         return Preview(
-            f"Let {service} sleep after {_spoken(arguments['seconds'])} without use.",
-            detail=f"{self._file}: {service}, idle_seconds {before if before is not None else 'not set'} -> "
-            f"{arguments['seconds']}",
+            f"Let {service} {_wish(seconds)}.",
+            detail=f"{self._file}: {service}, idle_seconds {_written(before)} -> {_written(seconds)}",
             scope=service,
         )
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Write it down."""
+        _check(int(arguments["seconds"]))
         async with self._lock:
             text, back = await asyncio.to_thread(self._set, str(arguments["service"]), int(arguments["seconds"]))
             if self._changes is not None:
@@ -113,13 +130,13 @@ class IdleThreshold:
     def _restore(self, service: str, before: int | None, now: int) -> str:
         policy = self._read()
         entry = policy.services.get(service) if policy is not None else None
-        if policy is None or entry is None or entry.idle_seconds != now:
+        if policy is None or entry is None or entry.threshold() != now:
             raise NoWayBackError(f"the idle time of {service} was changed again meanwhile, so it stays as it is")
         if before is None:
-            kept = entry.model_dump(exclude_unset=True, exclude={"idle_seconds"})
+            kept = entry.model_dump(exclude_unset=True, exclude={"idle_seconds", "never"})
             entry = _Service.model_validate(kept)
         else:
-            entry.idle_seconds = before
+            entry.set(before)
         policy.services = {**policy.services, service: entry}
         try:
             self._write(policy)
@@ -127,7 +144,7 @@ class IdleThreshold:
             raise ToolError(f"{self._file} cannot be written: {error.strerror}; check its folder") from error
         if before is None:
             return f"I took that back. {service} has no idle time of its own again."
-        return f"I took that back. {service} may sleep after {_spoken(before)} without use again."
+        return f"I took that back. {service} {_rule(before)} again."
 
     def _set(self, name: str, seconds: int) -> tuple[str, dict[str, Any]]:
         """Do it; returns what was done, and how it is taken back."""
@@ -141,12 +158,13 @@ class IdleThreshold:
                 policy, note = _Policy(), f" The old policy was damaged; it is kept as {aside.name}."
             service = _known_as(name, policy)
             entry = policy.services.get(service, _Service())
-            before, entry.idle_seconds = entry.idle_seconds, seconds
+            before = entry.threshold()
+            entry.set(seconds)
             policy.services = {**policy.services, service: entry}
             self._write(policy)
         except OSError as error:
             raise ToolError(f"{self._file} cannot be written: {error.strerror}; check its folder") from error
-        text = f"{service} may now sleep after {_spoken(seconds)} without use.{note}"
+        text = f"{service} {_rule(seconds, ' now')}.{note}"
         return text, {"service": service, "before": before, "now": seconds}
 
     def _read(self) -> _Policy | None:
@@ -191,6 +209,23 @@ def _known_as(name: str, policy: _Policy) -> str:
         raise ToolError(f"{name!r} is no name of a service: letters, digits, dots and dashes are")
     expert = f"{_EXPERT}{service}"
     return expert if service not in policy.services and expert in policy.services else service
+
+
+def _check(seconds: int) -> None:
+    if _NEVER < seconds < _LEAST:
+        raise ToolError(f"{seconds} seconds are too few: {_LEAST} are the least; 0 stands for never")
+
+
+def _written(seconds: int | None) -> str:
+    return "not set" if seconds is None else "never" if seconds == _NEVER else str(seconds)
+
+
+def _wish(seconds: int) -> str:
+    return "stay awake for good" if seconds == _NEVER else f"sleep after {_spoken(seconds)} without use"
+
+
+def _rule(seconds: int, now: str = "") -> str:
+    return "stays awake for good" if seconds == _NEVER else f"may{now} {_wish(seconds)}"
 
 
 def _spoken(seconds: int) -> str:

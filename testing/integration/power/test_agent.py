@@ -205,6 +205,7 @@ async def test_people_steer_it_and_the_policy_is_read_again(machine: Machine) ->
         await machine.told("unpin", service="prima-api-main")
         await machine.until("awake")
         unknown = await machine.told("wake", service="prima-api-other")
+        listing = await asyncio.to_thread(_list_as_a_person_does, machine.folder / "control")
         policy = {"version": 1, "services": {"prima-api-main": {"idle_seconds": 0}, "x": {"idle_seconds": "soon"}}}
         (machine.folder / "policy.json").write_text(json.dumps(policy))
         await machine.told("wake", service="prima-api-main")
@@ -212,6 +213,10 @@ async def test_people_steer_it_and_the_policy_is_read_again(machine: Machine) ->
             listed = await machine.until("asleep")
         history = (await machine.told("history"))["history"]
 
+    assert listing.returncode == 1  # the broken entry
+    assert listing.stdout.startswith("prima-api-main  awake for ")
+    assert "(a person decided so); sleeps after 60 min without use, wakes in about" in listing.stdout
+    assert "broken: not watched: it needs either a `unit` or a `job`" in listing.stdout
     assert "pinned awake" in refused["error"]
     assert "there are: prima-api-main" in unknown["error"]
     assert listed["broken"]["x"] == "policy: 'soon' are no seconds up to a week"
@@ -221,3 +226,9 @@ async def test_people_steer_it_and_the_policy_is_read_again(machine: Machine) ->
 def _resident_mb(pid: int) -> float:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
+def _list_as_a_person_does(control: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipecatapp", "power", "list"]
+    environment = {**os.environ, "POWER_SOCKET": str(control), "PYTHONPATH": "src", "STATE_DIR": str(control.parent)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)

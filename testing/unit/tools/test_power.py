@@ -12,6 +12,7 @@ import pytest
 from pipecatapp.errors import ToolError
 from pipecatapp.ports import ToolContext
 from pipecatapp.tools.power import IdleThreshold
+from testing.fakes.storage import storage_in
 
 pytestmark = pytest.mark.unit
 
@@ -93,3 +94,35 @@ async def test_thresholds_set_at_once_are_all_kept(file: Path) -> None:
     tool = IdleThreshold(file)
     await asyncio.gather(*(tool.run(call(f"service{n}", 60 + n), CONTEXT) for n in range(20)))
     assert len(json.loads(file.read_text())["services"]) == 20
+
+
+async def test_never_and_back(file: Path) -> None:
+    tool = IdleThreshold(file)
+    await tool.run(call("coding", 600), CONTEXT)
+
+    assert (await tool.preview(call("coding", 0), CONTEXT)).sentence == "Let coding stay awake for good."
+    assert (await tool.run(call("coding", 0), CONTEXT)).text == "coding stays awake for good."
+    assert json.loads(file.read_text())["services"] == {"coding": {"idle_seconds": 600, "never": True}}
+
+    preview = await tool.preview(call("coding", 60), CONTEXT)
+    await tool.run(call("coding", 60), CONTEXT)
+    assert "never -> 60" in preview.detail
+    assert json.loads(file.read_text())["services"] == {"coding": {"idle_seconds": 60, "never": False}}
+
+
+async def test_never_is_taken_back(file: Path, tmp_path: Path) -> None:
+    changes = storage_in(tmp_path).changes
+    tool = IdleThreshold(file, changes=changes)
+    await tool.run(call("coding", 600), CONTEXT)
+    await tool.run(call("coding", 0), CONTEXT)
+
+    said = await tool.take_back((await changes.latest())[0])
+
+    assert said.text == "I took that back. coding may sleep after 10 minutes without use again."
+    assert json.loads(file.read_text())["services"] == {"coding": {"idle_seconds": 600, "never": False}}
+
+
+async def test_a_few_seconds_are_refused(file: Path) -> None:
+    with pytest.raises(ToolError, match="10 are the least"):
+        await IdleThreshold(file).run(call("coding", 5), CONTEXT)
+    assert not file.exists()
