@@ -40,6 +40,11 @@ def models_file(settings: Settings) -> Path:
     return settings.models_file or next((place for place in places if place.is_file()), places[0])
 
 
+def expert_keys_folder(settings: Settings) -> Path:
+    """The folder with the key of each expert, ``<expert>.key``; it need not be there."""
+    return settings.expert_keys_dir or INSTALLED / "experts"
+
+
 def settings_folder() -> Path | None:
     """The folder with everything that people edit on an installed node; None where another file has the settings."""
     own = "PIPECATAPP_CONFIG" in os.environ and Path(os.environ["PIPECATAPP_CONFIG"]) != CONFIG_FILE

@@ -152,7 +152,12 @@ class Settings(BaseSettings):
         None,
         description="Further experts on any OpenAI-compatible server: name, url, model, api_key_env, description.",
     )
-    expert_api_key: str = Field("", description="Bearer token for the experts found in Consul, if they want one.")
+    expert_api_key: str = Field(
+        "", description="Bearer token for those experts found in Consul that have no key of their own."
+    )
+    expert_keys_dir: Path | None = Field(
+        None, description="Keys of experts, `<expert>.key`; default `/etc/pipecatapp/experts`."
+    )
     expert_queue: int = Field(4, ge=0, le=1000, description="Requests that may wait for each expert.")
     expert_first_token_s: float = Field(
         120.0, gt=0, description="Seconds an expert may take to its first word without a sign that it is at work."

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # In the order in which they are fetched; the catalogue has them, too, and is not imported for `--help`.
 _PURPOSES: tuple[Purpose, ...] = ("embedding", "stt", "tts", "main", "vision")
 
+# As `machine.CpuClass` has them, oldest first.
+_CPUS = ("core2", "penryn", "nehalem", "avx", "avx2", "avx512")
+
 
 @click.group(cls=Verbs, example="pipecatapp models list")
 def models() -> None:
@@ -55,25 +58,42 @@ def list_models() -> int:
 @click.option("--for-this-pc", is_flag=True, help="The best of each purpose that this PC can run and that can be had.")
 @click.option("--purpose", "purposes", multiple=True, type=click.Choice(_PURPOSES), help="Of these purposes alone.")
 @click.option("--from", "places", multiple=True, metavar="PATH", help="Look in this folder first.")
-def pull(names: tuple[str, ...], for_this_pc: bool, purposes: tuple[Purpose, ...], places: tuple[str, ...]) -> int:
+@click.option("--peer", "peers", multiple=True, metavar="URL", help="Ask this PC first; `models share` runs there.")
+@click.option("--for-cpu", type=click.Choice(_CPUS), help="The files that suit this class of processor, not this PC's.")
+def pull(
+    names: tuple[str, ...],
+    for_this_pc: bool,
+    purposes: tuple[Purpose, ...],
+    places: tuple[str, ...],
+    peers: tuple[str, ...],
+    for_cpu: str | None,
+) -> int:
     """Download models, going on where an interrupted download stopped.
 
-    Each file comes through the first door that has it: the folders named with --from, its publisher, the package
-    index. The exit code is 3 where a source cannot be reached: the agent goes on with what is here.
+    Each file comes through the first door that has it: the folders named with --from, the PCs named with --peer, its
+    publisher, the package index. The exit code is 3 where a source cannot be reached: the agent goes on with what is
+    here.
     """
     if bool(names) == for_this_pc:
         raise click.UsageError("name the models to pull, or say --for-this-pc")
     if names and purposes:
         raise click.UsageError("--purpose belongs to --for-this-pc")
+    if for_this_pc and for_cpu:
+        raise click.UsageError("--for-cpu belongs to models that are named")
+    from dataclasses import replace
+
     from pipecatapp.llm.catalogue import Catalogue
     from pipecatapp.llm.pull import ModelStore
-    from pipecatapp.machine import detect
+    from pipecatapp.machine import CpuClass, detect
     from pipecatapp.paths import models_file
     from pipecatapp.settings import load_settings
 
     settings, machine = load_settings(), detect()
+    if for_cpu:
+        # An expert of several machines has one file on all of them: that for the oldest.
+        machine = replace(machine, cpu=CpuClass(for_cpu))
     catalogue = Catalogue.load(models_file(settings))
-    store = ModelStore(settings.models, machine, places=[Path(place) for place in places])
+    store = ModelStore(settings.models, machine, places=[Path(place) for place in places], peers=peers)
     if for_this_pc:
         # What is small first: the agent can use it while the rest is on its way.
         choices = [(p, catalogue.suiting(p, machine)) for p in purposes or _PURPOSES]
@@ -117,6 +137,32 @@ def import_models(place: str) -> int:
     if not found:
         say(f"no file in {place} is one of the catalogue's", to_stderr=True)
     return worst if found else FAILED
+
+
+@models.command(example="pipecatapp models share --bind 192.168.1.10")
+@click.option("--bind", required=True, metavar="ADDRESS", help="This PC's address in the house.")
+@click.option("--port", default=8190, show_default=True, help="Where to listen.")
+def share(bind: str, port: int) -> int:
+    """Give the models that are here to other PCs of the house, until SIGTERM or Ctrl-C."""
+    import contextlib
+
+    from pipecatapp.llm.catalogue import Catalogue
+    from pipecatapp.llm.sharing import SharingServer, shared_files
+    from pipecatapp.paths import models_file
+    from pipecatapp.settings import load_settings
+
+    settings = load_settings()
+    catalogue = Catalogue.load(models_file(settings))
+    try:
+        server = SharingServer(bind, port, catalogue, settings.models)
+    except OSError as error:
+        say(f"{bind} port {port} cannot be listened on: {error.strerror or error}", to_stderr=True)
+        return FAILED
+    say(f"{len(shared_files(catalogue, settings.models))} files; take them with: pipecatapp models pull NAME --peer "
+        f"http://{f'[{bind}]' if ':' in bind else bind}:{port}")  # fmt: skip
+    with server, contextlib.suppress(KeyboardInterrupt):
+        server.serve_forever()
+    return OK
 
 
 @models.command(example="pipecatapp models verify")

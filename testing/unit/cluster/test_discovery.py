@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 
 from pipecatapp.cluster.consul import ConsulClient
 from pipecatapp.cluster.discovery import Discovery
+from pipecatapp.cluster.part import ExpertKeys
 from pipecatapp.registration import Registration
 
 pytestmark = pytest.mark.unit
@@ -65,11 +67,14 @@ class DiscoveryHarness:
     def __init__(self) -> None:
         self.consul = ScriptedConsul()
         self.told: list[tuple[list[str], bool]] = []
+        self.keys: dict[str, str] = {}
+        self.registered: Sequence[Registration] = ()
         self.token = "token"
         client = ConsulClient("consul:8500", "token", transport=self.consul, renewed=lambda: self.token)
-        self.discovery = Discovery(client, self._changed, api_key="key")
+        self.discovery = Discovery(client, self._changed, lambda expert: self.keys.get(expert, ""))
 
     def _changed(self, registrations: Sequence[Registration], names: Collection[str], stale: bool) -> None:
+        self.registered = registrations
         self.told.append(([registration.id for registration in registrations], stale))
 
     async def until(self, wanted: tuple[list[str], bool]) -> None:
@@ -132,6 +137,34 @@ async def test_a_consul_that_was_never_there_is_stale_from_the_start(house: Disc
     house.consul.failure = None
     house.consul.change(coding=1)
     await house.until((["coding@10.0.0.0:8080"], False))
+
+
+async def test_each_expert_is_asked_with_its_own_key_also_one_that_came_while_we_ran(house: DiscoveryHarness) -> None:
+    house.keys["coding"] = "first"
+    house.consul.change(coding=1)
+    house.discovery.start()
+    await house.until((["coding@10.0.0.0:8080"], False))
+    assert [registration.api_key for registration in house.registered] == ["first"]
+    house.keys |= {"coding": "second", "math": "other"}
+    house.consul.change(coding=1, math=1)
+    await house.until((["coding@10.0.0.0:8080", "math@10.0.0.0:8080"], False))
+    async with asyncio.timeout(60):
+        while [registration.api_key for registration in house.registered] != ["second", "other"]:
+            await asyncio.sleep(0.01)
+
+
+def test_keys_are_read_from_files_and_the_shared_one_stands_in(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = ExpertKeys(tmp_path, "shared")
+    assert keys("coding") == "shared"
+    (tmp_path / "coding.key").write_text("own\n")
+    assert keys("coding") == "own"
+    (tmp_path / "secret.key").write_text("not for this name")
+    assert keys("../secret") == "shared"
+    (tmp_path / "broken.key").mkdir()
+    assert [keys("broken"), keys("broken")] == ["shared", "shared"]
+    assert caplog.text.count("the key of the expert broken cannot be read") == 1
 
 
 async def test_an_answer_that_is_none_does_no_harm(house: DiscoveryHarness) -> None:
