@@ -67,6 +67,10 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "heal-quorum": (f"{_LAB}/test_heal.py::test_a_lost_quorum_is_explained_and_recovered_only_with_a_yes",),
     # A real cluster, where NOMAD_BIN names a Nomad.
     "nomad-jobs": (f"{_LAB}/test_nomad_role.py::test_the_command_line_works_as_the_pages_write_it",),
+    "expert": ("testing/integration/house/test_deploy_expert.py::test_the_command_of_the_pages_is_taken_literally",),
+    "expert-away": ("testing/integration/house/test_deploy_expert.py::test_to_take_one_away_its_name_is_enough",),
+    # A real cluster with an expert in it.
+    "expert-nomad": (f"{_LAB}/test_expert_job.py::test_nomads_own_words_stop_and_measure",),
     "failover": ("testing/integration/experts/test_failover.py::test_answers_survive_what_happens_to_their_servers",),
     "benchmark": ("testing/integration/app/test_program.py::test_benchmark_mode_reports_each_turn",),
     "engine": ("testing/integration/house/test_benches.py::test_the_engine_is_measured_beside_memory_and_llama_bench",),

@@ -105,6 +105,7 @@ SHAPE: dict[str, dict[str, tuple[Callable[[], str], str]]] = {
         "nomad_token": (_token, "tokens"),
         "nomad_client_token": (_token, "tokens"),
         "app_token": (_token, "tokens"),
+        "expert_token": (_token, "tokens"),
         "firewall_token": (_token, "tokens"),
     },
     # Servers take a management token once, at their founding.
