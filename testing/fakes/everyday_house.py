@@ -1,4 +1,4 @@
-"""A whole house for everyday requests: the shipped reflex, the real tools over a real journal, moved clocks.
+"""A whole house for everyday requests: the shipped reflex, the real tools over a real journal in memory, moved clocks.
 
 Only the language model is scripted: it says one sentence to whatever reaches it.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipecatapp.domain import ApprovalRequest, ComponentHealth
 from pipecatapp.memory.long_term import FaissMemory
+from pipecatapp.memory.summary import Summariser
 from pipecatapp.ports import ChatChunk, ChatRequest
 from pipecatapp.reflex.reflex import TrainedReflex
 from pipecatapp.tools.choice.vectors import word_vectors
@@ -51,16 +52,18 @@ class EverydayHouse:
     """One PC that is talked to.
 
     Args:
-        folder: the state folder.
+        folder: for what is not in the journal.
         at: the wall time.
         zone: of this PC.
     """
 
     def __init__(self, folder: Path, at: str = "2026-11-25 14:30", zone: str = "Europe/Berlin") -> None:
-        self.scheduled = ScheduledHouse(at, zone, folder)
+        self.scheduled = ScheduledHouse(at, zone)  # its disk is in memory: nobody waits for a sync
         storage = self.scheduled.storage
         self.changes = storage.changes
-        self.memory = FaissMemory(folder, storage.journal, storage.facts, None)
+        self.model = SayingModel()
+        self.memory = FaissMemory(folder, storage.journal, storage.facts, None, summarise=Summariser(self.model))
+        self._is_open = False
         self.lists = ListKeeper(storage.lists, storage.changes, clock=self.scheduled.clocks.now)
         taking_back = TakingBack(storage.changes)
         taking_back.let(LISTS, self.lists.take_back)
@@ -82,7 +85,6 @@ class EverydayHouse:
             ),
             [name for name in TOOLS if not name.startswith(("web_browser", "code_runner", "ansible", "nodes"))],
         )  # fmt: skip
-        self.model = SayingModel()
         self.harness = AgentHarness(
             folder, model=self.model, tools=self.tools.tools, off=self.tools.off, gated=True,
             conversations=storage.conversations, memory=self.memory, reflex=shipped_reflex(), changes=storage.changes,
@@ -91,6 +93,9 @@ class EverydayHouse:
 
     async def say(self, *words: str, conversation: str = "kitchen") -> str:
         """The answer to the last of these requests, each said behind the one before."""
+        if not self._is_open:
+            self._is_open = True
+            await self.memory.open()
         said = ""
         for each in words:
             said = await self.harness.ask(each, conversation)

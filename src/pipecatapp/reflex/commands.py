@@ -1,7 +1,8 @@
 """Commands that a household gives its own words: sentence patterns, each with the calls that it stands for.
 
 ``check the disk on {machine}``, ``[please] (dim|darken) the screen``: ``{slots}`` take any words, ``[...]`` may be left
-out, of ``(a|b)`` one is said. No pattern is a regular expression: matching takes time in proportion to the words.
+out, of ``a|b`` in brackets one is said. No pattern is a regular expression: matching takes time in proportion to the
+words.
 """
 
 from __future__ import annotations
@@ -108,8 +109,8 @@ def _read(pieces: Sequence[str], at: int, until: str) -> tuple[list[tuple[str, .
     while at < len(pieces) and pieces[at] not in ("]", ")"):
         piece = pieces[at]
         if piece == "|":
-            if until != ")":
-                raise PatternError("a '|' stands outside of '(...)'")
+            if not until:
+                raise PatternError("a '|' stands outside of brackets")
             ways.append([()])
             at += 1
             continue

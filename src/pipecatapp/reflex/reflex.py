@@ -15,12 +15,15 @@ from dataclasses import replace
 from pipecatapp.intents import Dialogue, Guess, Intent, Part
 from pipecatapp.reflex.checks import is_fit, missing
 from pipecatapp.reflex.command_file import CommandFile
+from pipecatapp.reflex.commands import match
 from pipecatapp.reflex.durations import seconds_of
 from pipecatapp.reflex.follow_ups import answer_to_question, follow_up
 from pipecatapp.reflex.judges import Judgement, Judges
 from pipecatapp.reflex.network import Meaning
+from pipecatapp.reflex.plain_forms import PLAIN_FORMS
 from pipecatapp.reflex.splitting import is_inside, is_open, joints, rejoin, spans
 from pipecatapp.reflex.tokens import tokens_of
+from pipecatapp.reflex.unmeant import is_refused, is_told
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +98,8 @@ class TrainedReflex:
             if again is not None and (not sure or (again.amends and judgement.label == done.tool)):
                 return again
         intent = _intent(judges, words, judgement, dialogue)
+        if is_tool(judgement.label) and (told := _unmeant(words, judgement, intent)) is not None:
+            return told
         if parts := self._parts(judges, words, judgement, dialogue):
             return replace(intent, parts=parts)
         return _one_of_two(judges, words, judgement, dialogue) or intent
@@ -102,7 +107,11 @@ class TrainedReflex:
     def _command(self, words: str, dialogue: Dialogue) -> tuple[Intent | None, bool]:
         """The command of the household that the words are, with each of its calls; and whether a slot of it holds an
         "and", so that it may be two wishes."""
-        if self._commands is None or (found := self._commands.match(words)) is None:
+        found = self._commands.match(words) if self._commands is not None else None
+        if found is None:
+            plain = match(words, PLAIN_FORMS)
+            found = plain if plain is not None and plain.calls[0].tool in dialogue.tools else None
+        if found is None:
             return None, False
         say = found.command.say
         parts = [
@@ -149,6 +158,17 @@ class TrainedReflex:
             return list(command.parts)
         intent = _sure_intent(judges, words, judgement, dialogue)
         return [Part(words, intent)] if intent is not None else []
+
+
+def _unmeant(words: str, judgement: Judgement, intent: Intent) -> Intent | None:
+    """A wish that is somebody else's, or supposed, is asked about where it is a clear one; None: it is meant."""
+    if is_refused(words, judgement.label):
+        return Intent("mind", judgement.confidence)
+    if not is_told(words, judgement.label):
+        return None
+    if intent.kind == "tool" and not intent.missing:
+        return replace(intent, kind="unsure")
+    return Intent("mind", judgement.confidence)
 
 
 def _are_several(parts: Sequence[Part]) -> bool:

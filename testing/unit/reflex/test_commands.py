@@ -57,7 +57,7 @@ def test_a_pattern_is_all_the_ways_in_which_it_is_said(pattern: str, said: list[
         ("from {a} to {a}", "twice"),
         ("a [b", "no end"),
         ("a b]", "no beginning"),
-        ("a | b", "outside"),
+        ("a | b", "outside of brackets"),
         ("a {1}", "no slot"),
         ("a }", "no slot"),
         ("(a|b)" * 7, "more than 64"),

@@ -191,7 +191,7 @@ class ReflexTurns:
             return await self._say(state, turn, " ".join([*cannot, *asked]))
         # What the household wrote down for these words counts as said with them.
         written = [value for part in done if part.intent.command for value in part.intent.guesses[0].arguments.values()]
-        words = " ".join([turn.text, *written])
+        words = state.last_words = " ".join([turn.text, *written])
         return await self._act(state, turn, done, words, preface=" ".join(cannot), question=question)
 
     async def _act(
