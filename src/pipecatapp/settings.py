@@ -148,6 +148,11 @@ class Settings(BaseSettings):
     nats_ca: Path | None = Field(None, description="The authority of the servers' certificates, a file; empty: no TLS.")
     nats_certificate: Path | None = Field(None, description="This PC's certificate of that authority, a file.")
     nats_key: Path | None = Field(None, description="The key of this certificate, a file.")
+    journal_home: bool = Field(
+        True,
+        description="Whether this PC's memory is the one that begins the journal of a house where several bring one; "
+        "the others wait a moment for it.",
+    )
     external_experts_file: Path | None = Field(
         None,
         description="Further experts on any OpenAI-compatible server: name, url, model, api_key_env, description.",

@@ -1,5 +1,7 @@
 """A client of NATS with Python's own library, run on a node: `nats_probe.py PASSWORD ADDRESS COMMAND...` as root.
 
+As the agent it may use the agent's subjects alone: stream ``X`` is ``journal-X`` there, of ``journal.X.entry``.
+
 Commands: ``create STREAM REPLICAS``, ``publish STREAM COUNT``, ``info STREAM``; prints what the server answers as JSON.
 ``hello [CERTIFICATE KEY]`` only connects, ``hello-without-certificate [CERTIFICATE]`` tries it without one. An
 authority lies beside the certificate.
@@ -36,7 +38,7 @@ class Client:
         self._send(f"CONNECT {json.dumps(hello)}\r\nPING\r\n".encode())
         if (said := self._line()) != "PONG":
             raise PermissionError(said)
-        self._send(b"SUB inbox.* 1\r\n")
+        self._send(b"SUB _INBOX.probe.* 1\r\n")
 
     def request(self, subject: str, body: Any, limit_s: float = 5) -> Any:
         """The answer to a request.
@@ -46,7 +48,7 @@ class Client:
         """
         self._deadline = time.monotonic() + limit_s
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self._send(f"PUB {subject} inbox.1 {len(data)}\r\n".encode() + data + b"\r\n")
+        self._send(f"PUB {subject} _INBOX.probe.1 {len(data)}\r\n".encode() + data + b"\r\n")
         line = self._line()
         size = int(line.split()[-1])
         answer = self._file.read(size + 2)
@@ -74,14 +76,17 @@ def main() -> None:
     password, address, what, *words = sys.argv[1:]
     told = (words[0], words[-1]) if what.startswith("hello") and words else CERTIFICATE
     client = Client(password, address, told, certificate=what != "hello-without-certificate")
+    stream = f"journal-{words[0]}" if words else ""
     if what == "create":
-        settings = {"name": words[0], "subjects": [f"{words[0]}.>"], "num_replicas": int(words[1]), "storage": "file"}
-        print(json.dumps(client.request(f"$JS.API.STREAM.CREATE.{words[0]}", settings)))
+        subjects = [f"journal.{words[0]}.entry"]
+        settings = {"name": stream, "subjects": subjects, "num_replicas": int(words[1]), "storage": "file"}
+        print(json.dumps(client.request(f"$JS.API.STREAM.CREATE.{stream}", settings)))
     elif what == "publish":
-        acknowledged = [client.request(f"{words[0]}.fact", f"fact {n}".encode()) for n in range(int(words[1]))]
+        facts = range(int(words[1]))
+        acknowledged = [client.request(f"journal.{words[0]}.entry", f"fact {n}".encode()) for n in facts]
         print(json.dumps(acknowledged[-1]))
     elif what == "info":
-        print(json.dumps(client.request(f"$JS.API.STREAM.INFO.{words[0]}", {})))
+        print(json.dumps(client.request(f"$JS.API.STREAM.INFO.{stream}", {})))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-PROGRAMS = ("consul", "nomad", "nats")
+PROGRAMS = ("consul", "nomad", "nats", "agent")
+# Those that only ask: their certificate makes no server of whoever has it.
+CLIENTS = ("agent",)
 # Browsers' limit, which some libraries keep too.
 LEAF_DAYS = 825
 # Any run within these last days renews, so a house that runs the playbook every other month never sees one expire.
@@ -88,25 +90,31 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
 
-    def keep_pair(self, place: str, names: list[x509.GeneralName], *, anew: bool = False) -> tuple[str, str]:
-        """The certificate ``place``.pem and its key, issued where they are missing, expire soon or say other names."""
+    def keep_pair(
+        self, place: str, names: list[x509.GeneralName], *, anew: bool = False, serves: bool = True
+    ) -> tuple[str, str]:
+        """The certificate ``place``.pem and its key, issued where they are missing, expire soon or say other names.
+
+        ``serves``: whether it is a server's, too.
+        """
         pem, key = self._vault.read(f"{place}.pem"), self._vault.read(f"{place}.key")
         if anew or pem is None or key is None or not self._serves(pem, key, names):
             fresh = ec.generate_private_key(ec.SECP256R1())
-            pem, key = self._issue(fresh, names), _pem_of(fresh)
+            pem, key = self._issue(fresh, names, serves), _pem_of(fresh)
             self._vault.write(f"{place}.key", key)
             self._vault.write(f"{place}.pem", pem)
         return pem.decode(), key.decode()
 
-    def _issue(self, key: ec.EllipticCurvePrivateKey, names: list[x509.GeneralName]) -> bytes:
+    def _issue(self, key: ec.EllipticCurvePrivateKey, names: list[x509.GeneralName], serves: bool) -> bytes:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, str(names[0].value))])
         usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
-        both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+        uses = [ExtendedKeyUsageOID.SERVER_AUTH] if serves else []
+        extended = x509.ExtendedKeyUsage([*uses, ExtendedKeyUsageOID.CLIENT_AUTH])
         built = (
             self._builder(subject, self._certificate.subject, key.public_key(), self._leaf_days)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(usage, critical=True)
-            .add_extension(both, critical=False)
+            .add_extension(extended, critical=False)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
         )
         return built.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible.module_utils.cluster_authority import PROGRAMS, Authority, certificate_names
+from ansible.module_utils.cluster_authority import CLIENTS, PROGRAMS, Authority, certificate_names
 from ansible.module_utils.private_folder import PrivateFolder, VaultError
 
 DOCUMENTATION = """
@@ -157,11 +157,14 @@ def certificates(vault: PrivateFolder, members: dict[str, Any], params: dict[str
     places = {"nomad": params["region"]}
     issued: dict[str, Any] = {}
     for node, member in members.items():
-        role = "server" if member["server"] else "client"
         for program in PROGRAMS:
+            serves = program not in CLIENTS
+            role = "server" if member["server"] and serves else "client"
             place = places.get(program, params["datacenter"])
             names = certificate_names(role, program, place, node, member["address"])
-            pair = authority.keep_pair(f"nodes/{node}/{program}", names, anew="certificates" in params["rotate"])
+            pair = authority.keep_pair(
+                f"nodes/{node}/{program}", names, anew="certificates" in params["rotate"], serves=serves
+            )
             issued.setdefault(node, {})[program] = dict(zip(("certificate", "key"), pair, strict=True))
     return authority.pem.decode(), issued
 

@@ -37,6 +37,8 @@ from pipecatapp.storage.schedule import ScheduleStore, ScheduleTable
 
 log = logging.getLogger(__name__)
 
+# How long the other PCs of a house leave a new log to the one at home, with a memory of their own and without.
+_GUEST: dict[str, Any] = {"full_waits_s": 15.0, "empty_waits_s": 60.0}
 # A copy of the journal for a backup, until it is on its way.
 _COPY = ".journal.db.copy-"
 
@@ -183,6 +185,7 @@ def create(settings: Settings) -> Storage:
         conversation_days=settings.conversation_days,
         access=access if access.servers else None,
         name=socket.gethostname(),
+        **({} if settings.journal_home else _GUEST),
     )
 
 

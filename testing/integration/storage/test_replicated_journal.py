@@ -186,6 +186,35 @@ async def test_what_a_pc_wrote_alone_is_kept_beside_when_it_takes_over_the_memor
         assert await tools_of(first) == ["tool 1"]
 
 
+async def test_of_two_memories_the_one_at_home_begins_the_log(tmp_path: Path) -> None:
+    for name in ("kitchen", "attic"):
+        alone = Storage(tmp_path / name)
+        await alone.journal.append(audited(f"of the {name}"))
+        await alone.stop()
+    async with (
+        nats_house(tmp_path / "nats", 1) as house,
+        agent(house, tmp_path / "attic", full_waits_s=60) as guest,
+    ):
+        await until("the guest looks for a log", lambda: guest.state == "standby")
+        async with agent(house, tmp_path / "kitchen") as home:
+            await active(home)
+            await until("the guest has the same", lambda: has(guest, "tool of the kitchen"))
+            (kept,) = (tmp_path / "attic").glob("journal.db.alone-*")
+            assert b"tool of the attic" in kept.read_bytes()
+
+
+async def test_without_the_one_at_home_another_memory_begins_the_log(tmp_path: Path) -> None:
+    alone = Storage(tmp_path / "attic")
+    await alone.journal.append(audited("of the attic"))
+    await alone.stop()
+    async with (
+        nats_house(tmp_path / "nats", 1) as house,
+        agent(house, tmp_path / "attic", full_waits_s=0.5) as guest,
+    ):
+        await active(guest)
+        assert await tools_of(guest) == ["tool of the attic"]
+
+
 async def test_a_backup_is_restored_into_a_new_house(house: NatsHouse, tmp_path: Path) -> None:
     archive = tmp_path / "backup.tar.gz"
     async with agent(house, tmp_path / "kitchen", empty_waits_s=0) as kitchen:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from testing.ansible_plugins import load
 
@@ -27,7 +28,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
 }
 
 
-PAIRS = [f"{program}.{kind}" for program in ("consul", "nomad", "nats") for kind in ("pem", "key")]
+PAIRS = [f"{program}.{kind}" for program in ("consul", "nomad", "nats", "agent") for kind in ("pem", "key")]
 
 
 def open_vault(path: Path, *, dry: bool = False, **changes: Any) -> dict[str, Any]:
@@ -106,6 +107,19 @@ def test_a_worker_gets_no_servers_name(tmp_path: Path) -> None:
     }
 
 
+def test_the_agents_certificate_makes_no_server_of_it(tmp_path: Path) -> None:
+    result = open_vault(tmp_path)
+
+    uses = {}
+    for program in ("agent", "nats"):
+        pem = x509.load_pem_x509_certificate(result["certificates"]["n1"][program]["certificate"].encode())
+        names = pem.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        extended = pem.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        uses[program] = (names.get_values_for_type(x509.DNSName)[0], ExtendedKeyUsageOID.SERVER_AUTH in extended)
+        assert ExtendedKeyUsageOID.CLIENT_AUTH in extended
+    assert uses == {"agent": ("client.dc1.agent", False), "nats": ("server.dc1.nats", True)}
+
+
 def test_a_certificate_is_the_authoritys_and_fits_its_key(tmp_path: Path) -> None:
     result = open_vault(tmp_path)
 
@@ -137,7 +151,7 @@ def test_a_new_address_gets_a_new_certificate(tmp_path: Path) -> None:
     assert sorted(moved["made"]) == sorted(
         [
             "members.yaml",
-            *(f"nodes/n1/{name}.{kind}" for name in ("consul", "nomad", "nats") for kind in ("pem", "key")),
+            *(f"nodes/n1/{name}.{kind}" for name in ("consul", "nomad", "nats", "agent") for kind in ("pem", "key")),
         ]
     )
 

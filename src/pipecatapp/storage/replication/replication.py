@@ -44,6 +44,7 @@ class Replication:
         settle_s: how long it waits for more to forget before it moves.
         again_s: how long it waits before it tries again to move.
         empty_waits_s: how long an agent without any memory leaves a new log to one that has some.
+        full_waits_s: how long one that has some leaves it to another one.
     """
 
     def __init__(
@@ -56,13 +57,14 @@ class Replication:
         settle_s: float = 2.0,
         again_s: float = 5.0,
         empty_waits_s: float = 30.0,
+        full_waits_s: float = 0.0,
     ) -> None:
         self._journal, self._link, self._lease = journal, link, lease
         self._stream, self._check = LogStream(link), ServerCheck(link)
-        self._long, self._settle_s, self._again_s, self._empty_waits_s = long, settle_s, again_s, empty_waits_s
+        self._long, self._settle_s, self._again_s = long, settle_s, again_s
+        self._waits_s = (full_waits_s, empty_waits_s)
         self._head, self._head_place = "", 0
-        self._standing = Standing()
-        self._leading = False
+        self._standing, self._leading = Standing(), False
         self._trouble = "the other PCs of the house are not asked yet"
         self._refusal = ""  # servers that acknowledge too early
         self._began = time.monotonic()
@@ -237,9 +239,9 @@ class Replication:
         return ""
 
     def _may_lead(self) -> bool:
-        """An agent without memory leaves a new log to one that has some."""
-        empty = not self._head and self._standing.sequence == 0
-        return not empty or time.monotonic() - self._began >= self._empty_waits_s
+        """A log that is there is anybody's. A new one is left to an agent with memory, and to the one at home."""
+        waits_s = 0.0 if self._head else self._waits_s[self._standing.sequence == 0]
+        return time.monotonic() - self._began >= waits_s
 
     async def _catch_up(self) -> None:
         """Take in everything that is in the log."""
@@ -249,10 +251,8 @@ class Replication:
             sequence = await self._in_journal(self._journal.head_now)
             self._standing = replace(self._standing, log="", place=0, sequence=sequence)
             return
-        if (
-            self._standing.log != self._head
-            or await self._in_journal(self._journal.head_now) != self._standing.sequence
-        ):
+        own = await self._in_journal(self._journal.head_now)
+        if self._standing.log != self._head or own != self._standing.sequence:
             await self._find_place()
         batch: list[LogEntry] = []
         async for entry in self._stream.entries(self._standing.log, self._standing.place):

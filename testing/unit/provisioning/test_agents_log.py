@@ -1,0 +1,45 @@
+"""What the playbook tells an agent about the servers that have its journal, too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipecatapp.settings import Settings
+from testing.rendering import rendered, settings_of
+
+pytestmark = pytest.mark.unit
+
+SERVERS = ["tls://10.77.0.11:4222", "tls://10.77.0.12:4222", "tls://10.77.0.13:4222"]
+
+
+def cluster_env(servers: list[str], node: str = "n1") -> str:
+    secrets = {"consul": {"app_token": "c"}, "nomad": {"app_token": "n"}, "nats": {"app_password": "of-the-agent"}}
+    values: dict[str, Any] = {
+        "cluster_secrets": secrets, "pipecatapp_log_servers": servers, "app_config_dir": "/etc/pipecatapp",
+        "inventory_hostname": node, "pipecatapp_home_node": "n1",
+    }  # fmt: skip
+    return rendered("ansible/roles/pipecatapp/templates/cluster.env.j2", **values)
+
+
+def test_an_agent_of_three_controllers_knows_its_servers_and_its_own_certificate(tmp_path: Path) -> None:
+    (tmp_path / "cluster.env").write_text(cluster_env(SERVERS))
+    values: dict[str, Any] = {"_env_file": tmp_path / "cluster.env"}
+    settings = Settings(**values)
+
+    assert list(settings.journal_servers) == SERVERS
+    assert (settings.nats_user, settings.nats_password) == ("app", "of-the-agent")
+    assert {settings.nats_ca, settings.nats_certificate, settings.nats_key} == {
+        Path("/etc/pipecatapp/nats") / name for name in ("ca.pem", "agent.pem", "agent.key")
+    }
+
+
+def test_the_memory_that_a_new_log_begins_with_is_that_of_the_home() -> None:
+    assert settings_of(cluster_env(SERVERS, "n1"))["JOURNAL_HOME"] == "true"
+    assert settings_of(cluster_env(SERVERS, "n2"))["JOURNAL_HOME"] == "false"
+
+
+def test_an_agent_of_fewer_keeps_its_journal_to_itself() -> None:
+    assert not [name for name in settings_of(cluster_env([])) if name.startswith(("NATS_", "JOURNAL_"))]
