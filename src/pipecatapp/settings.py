@@ -121,6 +121,12 @@ class Settings(BaseSettings):
     web_host: str = Field("::", description="Address that Mission Control listens on; `::`: all, IPv4 and IPv6.")
     web_port: int = Field(8000, ge=0, le=65535, description="Plain HTTP port.")
     web_tls_port: int = Field(8443, ge=0, le=65535, description="HTTPS port; 0 turns TLS off.")
+    web_proxied_port: int = Field(
+        0, ge=0, le=65535, description="Plain HTTP port where the house's proxy has `WEB_PORT`; 0: no such proxy."
+    )
+    web_proxied_tls_port: int = Field(
+        0, ge=0, le=65535, description="HTTPS port where the house's proxy has `WEB_TLS_PORT`."
+    )
     web_allowed_hosts: str = Field(
         "",
         description="Further names of the page, comma separated: `pc.example`, or where a proxy serves it, with its "
@@ -132,7 +138,7 @@ class Settings(BaseSettings):
     web_trusted_proxies: str = Field(
         "",
         description="Addresses or networks of proxies, comma separated, that say where a request came from "
-        "(`X-Forwarded-For`, `X-Forwarded-Proto`); nobody else is believed.",
+        "(`X-Forwarded-For`, `X-Forwarded-Proto`, or the PROXY protocol's line); nobody else is believed.",
     )
     consul_http_addr: str = Field(
         "", description="Consul agent that knows the experts, `host:port` or `https://host:port`; empty: no discovery."

@@ -44,13 +44,20 @@ class Limits:
 class Connection:
     """One connection, from before its TLS handshake to its end."""
 
-    __slots__ = ("_close", "_table", "guest", "network")
+    __slots__ = ("_close", "_table", "guest", "network", "passage")
 
     def __init__(self, table: ConnectionTable, network: str, close: Callable[[], None]) -> None:
         self._table = table
         self._close = close
         self.network = network
         self.guest: Guest = "stranger"
+        # From where to where it came, where a proxy says so.
+        self.passage: tuple[tuple[str, int], tuple[str, int]] | None = None
+
+    def pass_on(self, client: tuple[str, int], server: tuple[str, int]) -> None:
+        """A proxy says from where it comes and to which address of its own: it counts as that client's from now on."""
+        self.passage = (client, server)
+        self._table.move(self, client[0])
 
     def close_with(self, close: Callable[[], None]) -> None:
         """From now on this ends it."""
@@ -91,7 +98,19 @@ class ConnectionTable:
 
     def open(self, address: str, close: Callable[[], None]) -> Connection:
         """Make room for a connection from ``address``, by ending an older one of a stranger if need be."""
-        network = network_of(address)
+        connection = Connection(self, network_of(address), close)
+        self._enter(connection, address)
+        return connection
+
+    def move(self, connection: Connection, address: str) -> None:
+        """Count a stranger's connection as one from ``address``."""
+        if connection in self._strangers:
+            self.release(connection)
+            connection.network = network_of(address)
+            self._enter(connection, address)
+
+    def _enter(self, connection: Connection, address: str) -> None:
+        network = connection.network
         siblings = self._networks.get(network, {})
         if len(siblings) >= self._most(address):
             log.warning("more than %d connections from one address without a login; the oldest ends", len(siblings))
@@ -99,10 +118,8 @@ class ConnectionTable:
         elif len(self._strangers) >= self.limits.strangers:
             log.warning("more than %d connections without a login; the oldest ends", len(self._strangers))
             self.shed()
-        connection = Connection(self, network, close)
         self._strangers[connection] = None
         self._networks.setdefault(network, {})[connection] = None
-        return connection
 
     def shed(self) -> None:
         """End the oldest stranger of the network that has most of them."""
@@ -135,13 +152,12 @@ class ConnectionTable:
         connection.close()
 
     def _most(self, address: str) -> int:
-        if (
-            self._proxies
-            and (parsed := parse_address(address)) is not None
-            and any(parsed in net for net in self._proxies)
-        ):
-            return self.limits.strangers
-        return self.limits.strangers_per_network
+        return self.limits.strangers if self.is_proxy(address) else self.limits.strangers_per_network
+
+    def is_proxy(self, address: str) -> bool:
+        """Whether people come through this address."""
+        parsed = parse_address(address)
+        return parsed is not None and any(parsed in network for network in self._proxies)
 
 
 def network_of(address: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.web.connections import Connection, ConnectionTable
+from pipecatapp.web.proxied import read_passage
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,8 @@ class Acceptor:
 
     def _open(self, connected: socket.socket, address: str) -> None:
         connection = self._table.open(address, connected.close)
-        task = self._loop.create_task(self._serve(connected, connection))
+        proxied = self._table.is_proxy(address)
+        task = self._loop.create_task(self._serve(connected, connection, proxied=proxied))
         connection.close_with(lambda: _cancel(task))
         self._opening.add(task)
 
@@ -96,9 +98,15 @@ class Acceptor:
 
         task.add_done_callback(finish)
 
-    async def _serve(self, connected: socket.socket, connection: Connection) -> None:
-        """Hand the connection to its protocol, after the handshake if there is one."""
-        patience = self._table.limits.handshake_s if self._tls is not None else None
+    async def _serve(self, connected: socket.socket, connection: Connection, *, proxied: bool) -> None:
+        """Hand the connection to its protocol, after what a proxy says and the handshake if there is one."""
+        limits = self._table.limits
+        if proxied:
+            async with asyncio.timeout(limits.header_s):
+                passage = await read_passage(connected)
+            if passage is not None:
+                connection.pass_on(passage.client, passage.server)
+        patience = limits.handshake_s if self._tls is not None else None
         await self._loop.connect_accepted_socket(
             lambda: self._make_protocol(connection),
             connected,

@@ -173,12 +173,13 @@ def create(
     servers = Servers(
         create_app(services),
         settings.web_host,
-        settings.web_port,
-        settings.web_tls_port,
+        settings.web_proxied_port or settings.web_port,
+        settings.web_proxied_tls_port or settings.web_tls_port,
         token=token,
         authority=authority,
         extra_names=allowed_names(allowed),
         proxies=proxies,
+        shown=(settings.web_port, settings.web_tls_port) if settings.web_proxied_port else None,
     )
     return WebPart(servers, hub)
 

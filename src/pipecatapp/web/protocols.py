@@ -52,6 +52,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
+        if self._connection.passage is not None:
+            self.client, self.server = self._connection.passage
         self._connection.close_with(transport.abort)
         self._arm(self._limits.header_s)
 
@@ -177,6 +179,12 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
 class LimitedWebSocketProtocol(WebSocketsSansIOProtocol):
     """A WebSocket on one connection; uvicorn makes it out of the HTTP protocol's state."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take it over."""
+        super().connection_made(transport)
+        if (passage := self.app_state[CONNECTION].passage) is not None:
+            self.client, self.server = passage
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""

@@ -69,6 +69,7 @@ class Servers:
         extra_names: further names in the certificate (``WEB_ALLOWED_HOSTS``).
         proxies: whose word about where a request came from counts (``X-Forwarded-For``, ``-Proto``).
         limits: of connections, on both ports together.
+        shown: the two ports that people use where a proxy of the house has them; else those above.
     """
 
     def __init__(
@@ -83,8 +84,10 @@ class Servers:
         extra_names: Sequence[str] = (),
         proxies: Sequence[Network] = (),
         limits: Limits | None = None,
+        shown: tuple[int, int] | None = None,
     ) -> None:
         self._app, self._host = app, host
+        self._shown = shown
         self._ports = (port, tls_port)
         self._token = token
         self._authority = authority
@@ -97,12 +100,12 @@ class Servers:
     @property
     def port(self) -> int:
         """The plain port that is really used."""
-        return self._ports[0]
+        return (self._shown or self._ports)[0]
 
     @property
     def tls_port(self) -> int:
         """The TLS port that is really used; 0: no TLS."""
-        return self._ports[1] if self._authority is not None else 0
+        return (self._shown or self._ports)[1] if self._authority is not None else 0
 
     def open_links(self) -> list[str]:
         """The links to print, the best first."""

@@ -314,6 +314,35 @@ async def test_a_forwarded_address_counts_from_a_proxy_that_is_named_only(
     assert ("Secure" in secure.headers["set-cookie"]) is believed
 
 
+@pytest.mark.parametrize(("proxies", "believed"), [("", False), ("127.0.0.1", True)])
+async def test_the_line_of_a_proxy_counts_from_one_that_is_named_only(
+    tmp_path: Path, proxies: str, believed: bool
+) -> None:
+    mission = Mission(tmp_path, proxies=proxies, tls=True)
+    await mission.start()
+    said = b""
+    try:
+        for number in range(12):
+            reader, writer = await asyncio.open_connection("127.0.0.1", mission.servers.tls_port)
+            writer.write(f"PROXY TCP4 192.0.2.{number} 192.0.2.200 40000 8443\r\n".encode())
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
+                await writer.start_tls(_trusting_all(), server_hostname="localhost")
+                # What the client itself says of its address is not the proxy's word.
+                writer.write(b"GET /api/status HTTP/1.1\r\nHost: 192.0.2.200:8443\r\nAuthorization: Bearer wrong\r\n"
+                             b"X-Forwarded-For: 192.0.2.99\r\n\r\n")  # fmt: skip
+                said = await reader.read(64)
+            writer.close()
+    finally:
+        await mission.stop()
+    assert said.startswith(b"HTTP/1.1 401") is believed
+
+
+def _trusting_all() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 class Exhausted:
     """A listening socket whose system has no descriptor left for a while."""
 
