@@ -21,7 +21,9 @@ def rendered(template: str, **values: Any) -> str:
         pairs = (pair.split(":", 1) for pair in line.split(","))
         signs = {key.strip(): ast.literal_eval(value.strip()) for key, value in pairs}
     environment = jinja2.Environment(keep_trailing_newline=True, undefined=jinja2.StrictUndefined, **signs)
+    # Ansible's own.
     environment.filters["comment"] = lambda said: f"# {said}"
+    environment.filters["extract"] = lambda key, among: among[key]
     return environment.from_string(text).render({"ansible_managed": "of a test", **values})
 
 

@@ -132,6 +132,13 @@ class Settings(BaseSettings):
         description="Further names of the page, comma separated: `pc.example`, or where a proxy serves it, with its "
         "scheme: `https://assistant.example`.",
     )
+    house_names: str = Field(
+        "",
+        description="Names and addresses of the house's page, beside `WEB_ALLOWED_HOSTS`; the playbook's.",
+    )
+    house_proxies: str = Field(
+        "", description="Addresses of the house's own proxies, beside `WEB_TRUSTED_PROXIES`; the playbook's."
+    )
     web_cors_origins: str = Field(
         "", description="Origins whose pages may use the OpenAI API from a browser, comma separated; empty: none."
     )
@@ -218,6 +225,16 @@ class Settings(BaseSettings):
     def consul(self) -> str:
         """The Consul agent to find experts with; empty: none, also where ``LLM_URL`` names the only server."""
         return self.consul_http_addr if self.llm_url is None or self.own_engine else ""
+
+    @property
+    def allowed_hosts(self) -> str:
+        """``WEB_ALLOWED_HOSTS`` and ``HOUSE_NAMES``."""
+        return f"{self.web_allowed_hosts},{self.house_names}"
+
+    @property
+    def trusted_proxies(self) -> str:
+        """``WEB_TRUSTED_PROXIES`` and ``HOUSE_PROXIES``."""
+        return f"{self.web_trusted_proxies},{self.house_proxies}"
 
     @property
     def journal_servers(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The agent as the cluster's job, told in order: three PCs with one each become a cluster with one, wherever it runs.
 
-Its memory does not move yet: an agent that starts on another machine has what was said on that one.
+Without a journal that they share (`house_shares`; `test_survive.py` is the house that has one): an agent that starts on
+another machine has what was said on that one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from testing.lab.node import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(3600), needs_nomad]
 
-STARTER = ("--extra-vars", '{"models_pull_arguments": ["all-minilm-l6-v2"]}')
+STARTER = ("--extra-vars", '{"models_pull_arguments": ["all-minilm-l6-v2"], "house_shares": false}')
 SERVICE = "pipecat-app"
 # A lost machine is missed after 9 s at most, and 15 s are waited for its agent to end by itself.
 MISSED_S = 24.0

@@ -208,15 +208,15 @@ def serving(settings: Settings) -> Serving:
 
 
 def _elsewhere(settings: Settings) -> Place | None:
-    """The other machine of the cluster on which the agent runs."""
-    if not (settings.nomad_addr and settings.consul_http_addr):
+    """The other machine of the cluster on which the agent runs; none where each has the house's page."""
+    if settings.web_proxied_port or not (settings.nomad_addr and settings.consul_http_addr):
         return None
     place = asyncio.run(agent_place(ConsulClient(settings.consul_http_addr, settings.consul_http_token)))
     return None if place is None or place.address in local_addresses() else place
 
 
 def _names(settings: Settings) -> list[str]:
-    return allowed_names(parse_allowed(settings.web_allowed_hosts))
+    return allowed_names(parse_allowed(settings.allowed_hosts))
 
 
 def _reason(response: httpx.Response) -> str:

@@ -132,8 +132,8 @@ def create(
     """
     token = load_token(settings.state_dir)
     authority = LocalAuthority(settings.state_dir / "tls") if settings.web_tls_port else None
-    allowed = parse_allowed(settings.web_allowed_hosts)
-    proxies = parse_proxies(settings.web_trusted_proxies)
+    allowed = parse_allowed(settings.allowed_hosts)
+    proxies = parse_proxies(settings.trusted_proxies)
     services = WebServices(
         access=Access(token, sessions_file=settings.state_dir / "sessions.json"),
         hub=hub,

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from pipecatapp.errors import ConfigurationError
 from pipecatapp.web.addresses import host_names, local_addresses
-from pipecatapp.web.connections import Connection, ConnectionTable, Limits, Network
+from pipecatapp.web.connections import Connection, ConnectionTable, Limits, Network, parse_address
 from pipecatapp.web.links import open_links
 from pipecatapp.web.listening import Acceptor, listen_on, port_of
 from pipecatapp.web.logs import thin_out
@@ -130,7 +130,7 @@ class Servers:
         await self._serve(self._make_config(lifespan="on"), plain)
         if self._authority is None:
             return
-        await asyncio.to_thread(self._authority.ensure, host_names(self._extra_names), local_addresses())
+        await asyncio.to_thread(self._authority.ensure, *self._covered())
         secure = listen_on(self._host, self._ports[1], "WEB_TLS_PORT")
         self._ports = (self._ports[0], port_of(secure))
         files = self._authority.files
@@ -176,6 +176,12 @@ class Servers:
             timeout_graceful_shutdown=GRACE_S,
         )
 
+    def _covered(self) -> tuple[list[str], list[str]]:
+        """The names and addresses that the certificate is for: this machine's, and what people use besides."""
+        further = [name for name in self._extra_names if parse_address(name) is not None]
+        names = [name for name in self._extra_names if name not in further]
+        return host_names(names), list(dict.fromkeys([*local_addresses(), *further]))
+
     async def _serve(self, config: uvicorn.Config, listeners: list[socket.socket]) -> None:
         server = _Server(config, self._table)
         task = asyncio.create_task(server.serve(sockets=listeners), name=f"web {port_of(listeners)}")
@@ -196,7 +202,7 @@ class Servers:
         while True:
             await asyncio.sleep(_CERTIFICATE_CHECK_S)
             try:
-                changed = await asyncio.to_thread(authority.ensure, host_names(self._extra_names), local_addresses())
+                changed = await asyncio.to_thread(authority.ensure, *self._covered())
                 if changed:
                     context.load_cert_chain(authority.files.certificate, authority.files.key)
             except (ConfigurationError, OSError) as error:

@@ -39,8 +39,9 @@ def program() -> ModuleType:
     return module
 
 
-def registered(count: int, *, stop: bool = False) -> dict[str, Any]:
-    return {"Stop": stop, "TaskGroups": [{"Name": "agent", "Count": count}]}
+def registered(count: int, *, stop: bool = False, agents: int = 0) -> dict[str, Any]:
+    meta = {"agents": str(agents)} if agents else None
+    return {"Stop": stop, "Meta": meta, "TaskGroups": [{"Name": "agent", "Count": count}]}
 
 
 def on(node: str, status: str = "running") -> list[dict[str, str]]:
@@ -71,6 +72,12 @@ def test_start_brings_it_back_wherever_there_is_a_place(program: ModuleType) -> 
     assert [body["Count"] for name, body in nomad.asked if name == SCALE] == [1]
 
 
+def test_start_brings_back_as_many_as_there_were(program: ModuleType) -> None:
+    job, nomad = agent(program, job=[registered(0, agents=2)], allocations=[on("n1") + on("n3")])
+    assert job.start() == ""
+    assert [body["Count"] for name, body in nomad.asked if name == SCALE] == [2]
+
+
 def test_start_says_what_to_do_where_there_is_no_job(program: ModuleType) -> None:
     job, nomad = agent(program, job=[registered(1, stop=True)])
     assert "run the playbook" in job.start()
@@ -88,11 +95,19 @@ def test_a_restart_is_for_the_node_on_which_it_runs(program: ModuleType) -> None
     assert nomad.written() == []
 
 
-def test_a_restart_stops_and_starts(program: ModuleType) -> None:
-    states = [registered(1), registered(0)]
-    job, nomad = agent(program, "n1", job=states, allocations=[on("n1"), [], on("n1")])
-    assert job.restart() == ""
-    assert [body["Count"] for name, body in nomad.asked if name == SCALE] == [0, 1]
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_restart_is_of_this_nodes_unit_and_the_job_brings_it_back(program: ModuleType, comes_back: bool) -> None:
+    asked: list[str] = []
+
+    def systemctl(*words: str) -> int:
+        asked.append(words[0])
+        return 0 if words[0] == "stop" or (comes_back and len(asked) > 3) else 3
+
+    nomad = ScriptedNomad({ALLOCATIONS: [on("n1") + on("n2")]})
+    job = program.AgentJob(nomad, "n1", lambda seconds: None, systemctl)
+    assert ("does not start it again" in job.restart()) is not comes_back
+    assert asked[:4] == ["stop", "is-active", "is-active", "is-active"]
+    assert nomad.written() == []
 
 
 @pytest.mark.parametrize(

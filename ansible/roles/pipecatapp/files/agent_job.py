@@ -2,12 +2,14 @@
 
     agent_job.py NODE SETTINGS start|stop|restart|state|up
 
-The job is the house's, wherever it runs: `stop` ends it on every machine, `start` brings it back, `restart` touches it
-only where it runs on this node. It has the app's own token, which may read and scale jobs and no more.
+The job is the house's, wherever it runs: `stop` ends it on every machine, `start` brings it back, `restart` is for the
+agent of this node alone: its unit ends, and the job that held it starts it again. Another agent goes on meanwhile.
+It has the app's own token, which may read and scale jobs and no more.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from nomad_http import Nomad, NomadError
 
 JOB, GROUP = "pipecat-app", "agent"
 PATH = f"/v1/job/{JOB}"
+UNIT = "pipecatapp.service"
 # It takes its time to say goodbye, and on an old PC to load.
 LIMIT_S = 60.0
 
@@ -28,6 +31,10 @@ def read_settings(file: Path) -> dict[str, str]:
     return {name: value for name, _, value in lines if not name.startswith("#")}
 
 
+def _systemctl(*words: str) -> int:
+    return subprocess.run(["/usr/bin/systemctl", *words], check=False).returncode
+
+
 class AgentJob:
     """The agent's job.
 
@@ -35,12 +42,20 @@ class AgentJob:
         nomad: the API of this node's agent.
         node: this node's name.
         pause: what waits between two looks.
+        systemctl: runs it with these words; its exit status.
     """
 
-    def __init__(self, nomad: Nomad, node: str, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        nomad: Nomad,
+        node: str,
+        pause: Callable[[float], None] = time.sleep,
+        systemctl: Callable[..., int] | None = None,
+    ) -> None:
         self._nomad = nomad
         self._node = node
         self._pause = pause
+        self._systemctl = systemctl or _systemctl
 
     def nodes(self) -> list[str]:
         """Where it runs."""
@@ -59,7 +74,7 @@ class AgentJob:
         if count is None:
             return f"the cluster has no job {JOB}; run the playbook"
         if count == 0:
-            self._scale(1)
+            self._scale(self._wanted())
         return self._wait(lambda: bool(self.nodes()), "it finds no place: sudo nomad job status " + JOB)
 
     def stop(self) -> str:
@@ -72,7 +87,9 @@ class AgentJob:
         """Start it anew where it runs on this node; what went wrong, else nothing."""
         if self._node not in self.nodes():
             return ""
-        return self.stop() or self.start()
+        if self._systemctl("stop", UNIT):
+            return "its unit does not end: journalctl -u pipecatapp"
+        return self._wait(lambda: self._systemctl("is-active", "--quiet", UNIT) == 0, "the job does not start it again")
 
     def state(self) -> str:
         """One line for people."""
@@ -82,6 +99,10 @@ class AgentJob:
         if nodes := self.nodes():
             return f"job {JOB} runs on {', '.join(nodes)}"
         return f"job {JOB} is stopped" if count == 0 else f"job {JOB} waits for a place"
+
+    def _wanted(self) -> int:
+        """How many there are when it is not stopped."""
+        return int(((self._nomad.find(PATH) or {}).get("Meta") or {}).get("agents", 1))
 
     def _allocations(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._nomad.find(f"{PATH}/allocations") or []
