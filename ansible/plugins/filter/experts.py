@@ -137,8 +137,8 @@ def expert_spec_models(models: Sequence[Mapping[str, Any]]) -> list[dict[str, An
         {
             "name": model["name"],
             "file": model["variant"]["files"][0].get("path") or model["variant"]["files"][0]["name"],
-            "files": [file.get("path") or file["name"] for file in model["variant"]["files"]],
-            "sha256": {file.get("path") or file["name"]: file["sha256"] for file in model["variant"]["files"]},
+            "files": [file["name"] for file in model["variant"]["files"]],
+            "sha256": {file["name"]: file["sha256"] for file in model["variant"]["files"]},
             "size": _size(model["variant"]),
             "ram_mb": int(model["ram_mb"]),
             "context": int(model.get("context") or 4096),

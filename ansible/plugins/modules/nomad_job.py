@@ -300,8 +300,12 @@ def take_down(job: Job, limit: float, dry: bool, purge: bool = False) -> tuple[b
         return False, ""
     if dry:
         return True, ""
-    job.stop(purge=purge)
-    return True, watch(job.ended, limit)
+    # What is purged at once is no longer told of, although it still runs.
+    job.stop()
+    missing = watch(job.ended, limit)
+    if purge and not missing:
+        job.stop(purge=True)
+    return True, missing
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pipecatapp.expert_host.spec import Programs, read_spec
 from pipecatapp.machine import CpuClass, classify
 from testing.ansible_plugins import PLUGINS, load
 
@@ -124,7 +125,28 @@ def test_a_file_elsewhere_is_named_by_its_path() -> None:
     starter = json.loads(json.dumps(STARTER))
     starter["variants"][0]["files"][0]["path"] = "/opt/starter.gguf"
     (one,) = experts.expert_spec_models(place([starter], 1, n1=OLD)["models"])
-    assert (one["file"], list(one["sha256"])) == ("/opt/starter.gguf", ["/opt/starter.gguf"])
+    assert (one["file"], one["files"]) == ("/opt/starter.gguf", ["starter-Q8_0.gguf"])
+
+
+def test_the_program_reads_what_the_role_writes(tmp_path: Path) -> None:
+    role = yaml.safe_load((PLUGINS.parent / "roles/expert/vars/main.yaml").read_text(encoding="utf-8"))["expert_spec"]
+    models = [model("small", 2000, ("Q4_K_M", "avx2")), model("other", 100, ("Q8_0", "core2"))]
+    for one in models:
+        for variant in one["variants"]:
+            variant["files"][0]["sha256"] = "0" * 64
+    written = {
+        **dict.fromkeys(role, "x"), "worker_count": 2, "context": 4096, "parallel": 1, "reserve_mb": 1500,
+        "engines": ["rpc"], "programs": {name: f"/p/{name}" for name in role["programs"]},
+        "consul": {"address": "http://127.0.0.1:8500", "token_file": "/t"},
+        "models": experts.expert_spec_models(place(models, 1, n1=NEW)["models"]),
+    }  # fmt: skip
+    (tmp_path / "spec.json").write_text(json.dumps(written))
+    spec = read_spec(tmp_path / "spec.json")
+    assert set(role) - {"description"} <= set(type(spec).model_fields)
+    assert set(role["programs"]) == set(Programs.model_fields)
+    assert [wish.path(Path("/m")) for wish in spec.models] == [
+        Path("/m/small/small-Q4_K_M.gguf"), Path("/m/other/other-Q8_0.gguf"),
+    ]  # fmt: skip
 
 
 def test_a_load_may_take_as_long_as_a_slow_disk_needs() -> None:

@@ -181,6 +181,13 @@ def test_nomad_is_not_asked_to_validate_in_a_namespace_that_is_not_there_yet() -
 
 
 def test_a_purged_job_is_forgotten_even_where_it_was_stopped_before() -> None:
-    nomad = ScriptedNomad({CURRENT: [job(stop=True)], "DELETE /v1/job/web?purge=true": [{}], ALLOCATIONS: [[]]})
+    stop, purge = "DELETE /v1/job/web", "DELETE /v1/job/web?purge=true"
+    nomad = ScriptedNomad({CURRENT: [job(stop=True)], stop: [{}], purge: [{}], ALLOCATIONS: [[]]})
     assert module.take_down(module.Job(nomad, "web"), 0, False, purge=True) == (True, "")
+    assert nomad.written() == [stop, purge]
     assert module.take_down(module.Job(ScriptedNomad({CURRENT: [None]}), "web"), 0, False, purge=True) == (False, "")
+
+
+def test_a_job_is_forgotten_only_when_nothing_of_it_runs() -> None:
+    nomad = ScriptedNomad({CURRENT: [job()], "DELETE /v1/job/web": [{}], ALLOCATIONS: [[allocation()]]})
+    assert module.take_down(module.Job(nomad, "web"), 0, False, purge=True) == (True, "still on n1")
