@@ -97,7 +97,7 @@ def read_configuration(text: str) -> Configuration:
             folder=Path(given["folder"]),
             control=Path(given["control"]),
             policy=Path(given["policy"]) if given.get("policy") else None,
-            switch=Path(given.get("switch", "/run/pipecatapp-power-units.sock")),
+            switch=Path(given.get("switch", "/run/pipecatapp-power-switch.sock")),
             services=services,
             broken=broken,
             nomad=_endpoint(given.get("nomad")),

@@ -28,6 +28,9 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "testing/integration/house/test_bootstrap_parts.py"
         "::test_a_proxy_is_known_in_both_spellings_and_this_pc_is_not_behind_it",
     ),
+    "power": (
+        "testing/integration/power/test_agent.py::test_people_steer_it_by_the_terminal_and_the_policy_is_read_again",
+    ),
     "approvals": ("testing/integration/web/test_approvals.py::test_the_terminal_shows_the_exact_call_and_answers_it",),
     "extras": (f"{_SCRIPTS}::test_an_extra_is_installed_by_its_lock", f"{_HUB}::{_WHOLE}"),
     "pull": (f"{_MODELS}::test_for_this_pc_pulls_what_suits_it", f"{_HUB}::{_WHOLE}"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import signal
@@ -193,34 +194,39 @@ async def test_an_agent_that_was_killed_finds_who_sleeps_and_wakes_them(machine:
     assert machine.switched[:2] == [f"stop {UNIT}", f"start {UNIT}"]
 
 
-async def test_people_steer_it_and_the_policy_is_read_again(machine: Machine) -> None:
+async def test_people_steer_it_by_the_terminal_and_the_policy_is_read_again(machine: Machine) -> None:
     machine.prepare(idle_s=3600)
+    control = machine.folder / "control"
     async with machine.agent():
         await machine.until("awake")
-        await machine.told("sleep", service="prima-api-main")
-        await machine.until("asleep")
-        await machine.told("pin", service="prima-api-main")
+        listing = await _in_the_terminal(control, "list")
+        woken = await _in_the_terminal(control, "wake", "prima-api-main")
+        await _in_the_terminal(control, "pin", "prima-api-main")
         await machine.until("pinned")
-        refused = await machine.told("sleep", service="prima-api-main")
-        await machine.told("unpin", service="prima-api-main")
+        refused = await _in_the_terminal(control, "sleep", "prima-api-main")
+        await _in_the_terminal(control, "unpin", "prima-api-main")
         await machine.until("awake")
+        await _in_the_terminal(control, "sleep", "prima-api-main")
+        await machine.until("asleep")
         unknown = await machine.told("wake", service="prima-api-other")
-        listing = await asyncio.to_thread(_list_as_a_person_does, machine.folder / "control")
         policy = {"version": 1, "services": {"prima-api-main": {"idle_seconds": 0}, "x": {"idle_seconds": "soon"}}}
         (machine.folder / "policy.json").write_text(json.dumps(policy))
-        await machine.told("wake", service="prima-api-main")
+        await machine.ask()
         async with asyncio.timeout(60):
             listed = await machine.until("asleep")
         history = (await machine.told("history"))["history"]
 
     assert listing.returncode == 1  # the broken entry
     assert listing.stdout.startswith("prima-api-main  awake for ")
-    assert "(a person decided so); sleeps after 60 min without use, wakes in about" in listing.stdout
+    assert "(it runs); sleeps after 60 min without use" in listing.stdout
     assert "broken: not watched: it needs either a `unit` or a `job`" in listing.stdout
-    assert "pinned awake" in refused["error"]
+    assert woken.returncode == 0, woken.stderr
+    assert refused.returncode == 2
+    assert "pinned awake" in refused.stderr
     assert "there are: prima-api-main" in unknown["error"]
     assert listed["broken"]["x"] == "policy: 'soon' are no seconds up to a week"
-    assert [line["what"] for line in history[:4]] == ["awake", "falling asleep", "asleep", "waking"]
+    what = ["awake", "pinned", "awake", "falling asleep", "asleep", "waking", "awake"]
+    assert [line["what"] for line in history if line["what"] != "policy"][: len(what)] == what
 
 
 def _resident_mb(pid: int) -> float:
@@ -228,7 +234,8 @@ def _resident_mb(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
 
-def _list_as_a_person_does(control: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipecatapp", "power", "list"]
+async def _in_the_terminal(control: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipecatapp", "power", *words]
     environment = {**os.environ, "POWER_SOCKET": str(control), "PYTHONPATH": "src", "STATE_DIR": str(control.parent)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    run = functools.partial(subprocess.run, command, env=environment, capture_output=True, text=True, check=False)
+    return await asyncio.to_thread(run)
