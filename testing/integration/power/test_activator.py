@@ -73,6 +73,12 @@ class House:
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port)
 
+    async def waking(self, count: int) -> None:
+        """So many are held, and that which runs it was asked to start it."""
+        await self.held(count)
+        while not self.world.count("wake"):
+            await asyncio.sleep(0.005)
+
     async def held(self, count: int) -> None:
         while self.service.activity.in_flight != count:
             await asyncio.sleep(0.005)
@@ -123,7 +129,7 @@ async def build(tmp_path: Path) -> AsyncIterator[Build]:
 async def test_ten_callers_are_held_and_answered_after_one_wake(build: Build) -> None:
     house = await build()
     asking = [asyncio.create_task(house.ask()) for _ in range(10)]
-    await house.held(10)
+    await house.waking(10)
     house.world.answers = True
 
     answers = await asyncio.gather(*asking)
@@ -142,7 +148,7 @@ async def test_the_first_caller_leaves_and_nine_are_answered(build: Build) -> No
     asking = [asyncio.create_task(house.ask()) for _ in range(9)]
     await house.held(10)
     leaving.close()
-    await house.held(9)
+    await house.waking(9)
     house.world.answers = True
 
     assert all(b"200 OK" in answer for answer in await asyncio.gather(*asking))
@@ -217,6 +223,7 @@ async def test_a_streaming_caller_who_waits_long_gets_signs_of_life_then_the_ans
     reader, writer = await house.connect()
     writer.write(request(STREAM))
     head = await asyncio.wait_for(reader.readuntil(b": waking\n\n"), 10)
+    await house.waking(1)
     house.world.answers = True
     while not house.engine.asked:
         await asyncio.sleep(0.01)
@@ -235,7 +242,7 @@ async def test_a_failed_wake_is_said_in_the_form_that_is_still_possible(build: B
     house = await build(limits=Limits(silent_s=0.05, comments_s=0.05))
     reader, writer = await house.connect()
     writer.write(request(STREAM if streams else CHAT))
-    await house.held(1)
+    await house.waking(1)
     if streams:
         await asyncio.wait_for(reader.readuntil(b": waking\n\n"), 10)
     else:
@@ -369,7 +376,7 @@ async def test_a_wake_that_nobody_wanted_any_more_is_no_error(build: Build) -> N
     writer.write(request())
     await house.held(1)
     writer.close()
-    await house.held(0)
+    await house.waking(0)
     house.world.answers = True
     while house.service.state is not State.AWAKE:
         await asyncio.sleep(0.01)
