@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol
 
 from power_agent.errors import DriverError
@@ -18,7 +19,7 @@ Address = Callable[[], Awaitable[tuple[str, int]]]
 REMEMBERED = ("/v1/models", "/models", "/props")
 _REMEMBERED_LIMIT = 256 * 1024
 _SS_WITHIN_S = 5
-_TIMES = re.compile(r"\blast(snd|rcv):(\d+)")
+_COUNTERS = re.compile(r"\b(lastsnd|lastrcv|bytes_sent|bytes_received):(\d+)")
 
 
 class Server(Protocol):
@@ -137,8 +138,65 @@ async def _owes_an_answer(address: Address) -> bool | None:
     return await owes_an_answer(port)
 
 
-async def owes_an_answer(port: int) -> bool | None:
-    """Whether a connection to this port took something and has not answered it; None: ss does not say."""
+async def owes_an_answer(port: int, listens_s: float = 1.5) -> bool | None:
+    """Whether a connection to this port waits for its answer, or is getting it; None: ss does not say.
+
+    Args:
+        listens_s: between two looks; an answer of fewer pieces than one in that time is not seen.
+    """
+    before = await _connections(port)
+    if before is None or any(each.owes for each in before.values()):
+        return None if before is None else True
+    if not before:
+        return False
+    await asyncio.sleep(listens_s)
+    after = await _connections(port)
+    return None if after is None else answering(before, after)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One connection as ss shows it.
+
+    Attributes:
+        sent, received: bytes.
+        owes: it took something after it last sent, or has not sent all.
+    """
+
+    sent: int
+    received: int
+    owes: bool
+
+
+def answering(before: Mapping[str, Connection], after: Mapping[str, Connection]) -> bool:
+    """Whether one of them sent more meanwhile without being asked more; or owes an answer now."""
+    return any(
+        each.owes or (peer in before and each.sent > before[peer].sent and each.received == before[peer].received)
+        for peer, each in after.items()
+    )
+
+
+def connections(said: str) -> dict[str, Connection]:
+    """What ss said, by the other end. The second line of each, which is indented, holds its counters."""
+    found: dict[str, Connection] = {}
+    waiting, peer = False, ""
+    for line in said.splitlines():
+        columns = line.split()
+        if not line[:1].isspace() and len(columns) >= 4:
+            waiting, peer = any(column != "0" for column in columns[:2]), columns[3]
+            found[peer] = Connection(0, 0, waiting)
+        elif peer:
+            counters = {name: int(value) for name, value in _COUNTERS.findall(line)}
+            took, gave = counters.get("lastrcv", 0), counters.get("lastsnd", 0)
+            received = counters.get("bytes_received", 0)
+            sent = counters.get("bytes_sent", 0)
+            # One that never sent has no time of sending of its own.
+            owes = waiting or (received > 0 and (sent == 0 or took < gave))
+            found[peer] = Connection(sent, received, owes)
+    return found
+
+
+async def _connections(port: int) -> dict[str, Connection] | None:
     command = ["ss", "-Htin", "state", "established", f"( sport = :{port} )"]
     try:
         child = await asyncio.create_subprocess_exec(
@@ -153,17 +211,4 @@ async def owes_an_answer(port: int) -> bool | None:
         child.kill()
         await child.wait()
         return None
-    return unanswered(said.decode(errors="replace")) if child.returncode == 0 else None
-
-
-def unanswered(said: str) -> bool:
-    """Whether one of the connections in what ss said received later than it sent, or has not sent all."""
-    for line in said.splitlines():
-        times = {name: int(ago) for name, ago in _TIMES.findall(line)}
-        if "snd" in times and "rcv" in times and times["rcv"] < times["snd"]:
-            return True
-        # The line of the connection itself begins with what waits to be read and what waits to be acknowledged.
-        waiting = [] if line[:1].isspace() else line.split()[:2]
-        if any(column.isdigit() and int(column) for column in waiting):
-            return True
-    return False
+    return connections(said.decode(errors="replace")) if child.returncode == 0 else None

@@ -382,3 +382,23 @@ async def test_a_wake_that_nobody_wanted_any_more_is_no_error(build: Build) -> N
         await asyncio.sleep(0.01)
 
     assert json.loads((await house.ask())[-11:]) == {"ok": True}
+
+
+async def test_a_flood_of_connections_wakes_nothing_and_is_bounded(build: Build) -> None:
+    house = await build(limits=Limits(connections=20, head_s=20))
+    connections = [await house.connect() for _ in range(100)]
+
+    async def is_closed(reader: asyncio.StreamReader) -> bool:
+        try:
+            return await asyncio.wait_for(reader.read(1), 1) == b""
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            return True
+
+    closed = await asyncio.gather(*(is_closed(reader) for reader, _ in connections))
+    for _, writer in connections:
+        writer.close()
+
+    assert closed.count(False) == 20
+    assert house.service.state is State.ASLEEP

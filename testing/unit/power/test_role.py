@@ -72,6 +72,13 @@ def test_it_has_three_capabilities_and_no_root() -> None:
     assert "SocketUser=pipecatapp-power\nSocketMode=0600\nAccept=yes" in _rendered("switch.socket")
 
 
+def test_it_has_the_engines_key_from_systemd_and_no_right_to_its_folder() -> None:
+    (engine,) = read_configuration(_rendered("config.json")).services
+
+    assert engine.token_file == Path("/run/credentials/pipecatapp-power.service/engine-key")
+    assert "LoadCredential=engine-key:/var/lib/pipecatapp/engine/api.key\n" in _rendered("service")
+
+
 def test_requests_wait_in_sockets_that_outlive_the_agent() -> None:
     assert "ListenStream=127.0.0.1:18081\n" in _rendered("activator.socket")
     assert "Sockets=pipecatapp-power-activator.socket\n" in _rendered("service")
