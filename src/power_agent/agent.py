@@ -155,7 +155,7 @@ class Agent:
         driver, entry = self._driver(watched)
         gates: list[Gate] = [entry] if entry else []
         if watched.redirect:
-            gates.append(Redirect(watched.port, watched.activator_port, self._apply))
+            gates.append(Redirect(watched.host, watched.port, watched.activator_port, self._apply))
         token = watched.token_file.read_text(encoding="ascii").strip() if watched.token_file else ""
         self._tokens[watched.name] = token
         server = LlamaServer(driver.address, token) if watched.http else RawServer(driver.address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -53,23 +54,39 @@ def table(checker: str = "") -> str:
         checker: the user whose requests are health checks (Consul's); empty: there is none.
     """
     marked = f'meta skuid "{checker}" meta l4proto tcp meta mark set {MARK:#x}' if checker else ""
+    kinds = {"": "inet_service", "4": "ipv4_addr . inet_service", "6": "ipv6_addr . inet_service"}
+    sets = "".join(
+        f"  map parked{kind} {{ type {key} : inet_service; flags timeout; }}\n"
+        f"  set held{kind} {{ type {key}; flags timeout; }}\n"
+        for kind, key in kinds.items()
+    )
     return f"""
 table inet {TABLE}
 delete table inet {TABLE}
 table inet {TABLE} {{
-  map parked {{ type inet_service : inet_service; flags timeout; }}
-  set held {{ type inet_service; flags timeout; }}
+{sets}
+  chain lead {{
+    meta mark {MARK:#x} return
+    meta l4proto tcp redirect to :ip daddr . tcp dport map @parked4
+    meta l4proto tcp redirect to :ip6 daddr . tcp dport map @parked6
+    fib daddr type local meta l4proto tcp redirect to :tcp dport map @parked
+  }}
   chain arriving {{
     type nat hook prerouting priority -110;
-    meta mark != {MARK:#x} fib daddr type local meta l4proto tcp redirect to :tcp dport map @parked
+    jump lead
   }}
   chain leaving {{
     type nat hook output priority -110;
-    meta mark != {MARK:#x} fib daddr type local meta l4proto tcp redirect to :tcp dport map @parked
+    jump lead
   }}
   chain waiting {{
     type filter hook prerouting priority -140;
-    meta mark != {MARK:#x} ct state established ct status and dnat == 0 tcp dport @held drop
+    meta mark {MARK:#x} accept
+    ct state != established accept
+    ct status & dnat == dnat accept
+    ip daddr . tcp dport @held4 drop
+    ip6 daddr . tcp dport @held6 drop
+    fib daddr type local tcp dport @held drop
   }}
   chain checks {{
     type route hook output priority -150;
@@ -83,17 +100,22 @@ class Redirect:
     """``driving.Gate`` for a fixed port of this machine.
 
     Args:
-        port: of the service.
+        host, port: of the service; `0.0.0.0` and `::` stand for all addresses of the machine. Who listens on the same
+            port of another address is left alone.
         activator: the port where the agent answers for it.
         apply: nft.
     """
 
-    def __init__(self, port: int, activator: int, apply: Nft = nft) -> None:
-        self._port, self._activator, self._apply = port, activator, apply
+    def __init__(self, host: str, port: int, activator: int, apply: Nft = nft) -> None:
+        address = ipaddress.ip_address(host)
+        self._kind = "" if address.is_unspecified else str(address.version)
+        self._key = str(port) if address.is_unspecified else f"{address} . {port}"
+        self._activator, self._apply = activator, apply
 
     async def close(self) -> None:
         """New connections are led away; what comes over old ones is dropped and sent again by TCP."""
-        await self._apply(self._parked(f"add element inet {TABLE} held {{ {self._port} timeout {_STAYS_S}s }}\n"))
+        held = f"add element inet {TABLE} held{self._kind} {{ {self._key} timeout {_STAYS_S}s }}\n"
+        await self._apply(self._parked() + held)
 
     async def settle(self) -> None:
         """Old connections are told that nobody is there."""
@@ -107,13 +129,15 @@ class Redirect:
         """Stay for another minute."""
         await self._apply(self._without("parked") + self._parked())
 
-    def _parked(self, more: str = "") -> str:
-        return f"add element inet {TABLE} parked {{ {self._port} timeout {_STAYS_S}s : {self._activator} }}\n{more}"
+    def _parked(self) -> str:
+        element = f"{self._key} timeout {_STAYS_S}s : {self._activator}"
+        return f"add element inet {TABLE} parked{self._kind} {{ {element} }}\n"
 
     def _without(self, name: str) -> str:
         """Adding first makes deleting no error where it has left by itself. A timeout cannot be changed in place."""
-        key = f"{self._port} : {self._activator}" if name == "parked" else str(self._port)
-        return f"add element inet {TABLE} {name} {{ {key} }}\ndelete element inet {TABLE} {name} {{ {key} }}\n"
+        key = f"{self._key} : {self._activator}" if name == "parked" else self._key
+        element = f"element inet {TABLE} {name}{self._kind} {{ {key} }}\n"
+        return f"add {element}delete {element}"
 
 
 class Entry:

@@ -156,8 +156,13 @@ async def machine(tmp_path: Path, network: Namespace) -> AsyncIterator[Machine]:
 
 async def test_it_sleeps_and_the_first_request_after_sleep_is_answered(machine: Machine) -> None:
     machine.prepare(idle_s=0.2)
-    async with machine.agent() as process:
+    neighbour = await asyncio.start_server(_neighbour, sock=machine.network.listen(PORT, "127.0.0.2"))
+    async with machine.agent() as process, neighbour:
         listed = await machine.until("asleep")
+        # Another program on the same port of another address is left alone.
+        reader, writer = await machine.network.connect(PORT, "127.0.0.2")
+        untouched = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
         # The port is the service's own; nft leads the request to the activator.
         health = await machine.ask("GET", "/health")
         answer = await machine.ask()
@@ -166,6 +171,7 @@ async def test_it_sleeps_and_the_first_request_after_sleep_is_answered(machine: 
         memory = _resident_mb(process.pid)
         rules = machine.network.run("nft", "list", "ruleset")
 
+    assert untouched == b"neighbour"
     assert health.endswith(b'{"status": "ok", "power": "asleep"}')
     assert answer.endswith(b'{"ok": true}')
     assert [each[-12:] for each in again] == [b'{"ok": true}'] * 8
@@ -227,6 +233,12 @@ async def test_people_steer_it_by_the_terminal_and_the_policy_is_read_again(mach
     assert listed["broken"]["x"] == "policy: 'soon' are no seconds up to a week"
     what = ["awake", "pinned", "awake", "falling asleep", "asleep", "waking", "awake"]
     assert [line["what"] for line in history if line["what"] != "policy"][: len(what)] == what
+
+
+async def _neighbour(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"neighbour")
+    await writer.drain()
+    writer.close()
 
 
 def _resident_mb(pid: int) -> float:
