@@ -12,7 +12,8 @@ from power_agent.errors import BlockedError, DriverError
 from power_agent.http1 import Answer
 
 _LOCKS = "pipecatapp/power/"
-_TTL = "30s"
+# Of the lock's session: three times what is between two looks at a sleeper (service.py), each of which renews it.
+_TTL = "45s"
 _DYING = ("complete", "failed", "lost", "unknown")
 
 
@@ -109,7 +110,8 @@ class JobDriver:
         deployment = await self._nomad.json("GET", f"{self._path}/deployment")
         deploying = bool(deployment) and deployment.get("Status") in ("running", "pending", "blocked", "paused")
         running = head is not None and head["ClientStatus"] == "running"
-        if running and await self._lock.value() is not None:
+        # Only where it runs: elsewhere the lock may be that of an agent which is about to put it to sleep.
+        if running and here and await self._lock.value() is not None:
             await self._lock.give_up()
         # While nothing is placed yet, the agent that wakes it stays responsible.
         return Look(

@@ -21,7 +21,7 @@ from power_agent.states import NotAwakeError, Parts, State, worked_since
 
 logger = logging.getLogger(__name__)
 
-_LOOKS_EVERY_S = 30.0
+_LOOKS_EVERY_S = 15.0
 _REFRESHES_EVERY_S = 15.0
 _FALLS_WITHIN_S = 60.0
 _POLLS_EVERY_S = 0.05

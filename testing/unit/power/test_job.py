@@ -79,6 +79,17 @@ async def test_another_agent_stands_in_when_the_one_that_put_it_to_sleep_is_gone
     assert nomad.scalings == [0, 3]
 
 
+async def test_an_agent_elsewhere_leaves_the_lock_of_one_that_is_about_to_act(
+    nomad: NomadDouble, consul: ConsulDouble
+) -> None:
+    lock = Lock(consul, "llm")
+    await lock.take({"count": 3})
+
+    await _driver(nomad, consul, "n2").look()
+
+    assert await lock.value() == {"count": 3}
+
+
 async def test_the_count_outlives_agent_and_leader(nomad: NomadDouble, consul: ConsulDouble) -> None:
     await _driver(nomad, consul).sleep()
     nomad.leaderless = True
