@@ -11,6 +11,7 @@ import click
 from pipecatapp import __version__
 from pipecatapp.cli.approvals import approvals
 from pipecatapp.cli.backup import backup, restore
+from pipecatapp.cli.cluster import cluster
 from pipecatapp.cli.commands import commands
 from pipecatapp.cli.configuration import settings
 from pipecatapp.cli.engine import engine
@@ -48,6 +49,7 @@ for verb in (
     link,
     status,
     approvals,
+    cluster,
     power,
     models,
     engine,
