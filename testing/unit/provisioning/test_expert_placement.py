@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from pipecatapp.expert_host.spec import Programs, read_spec
+from pipecatapp.llm.debian import rpc_server_in
 from pipecatapp.machine import CpuClass, classify
 from testing.ansible_plugins import PLUGINS, load
 
@@ -147,6 +148,18 @@ def test_the_program_reads_what_the_role_writes(tmp_path: Path) -> None:
     assert [wish.path(Path("/m")) for wish in spec.models] == [
         Path("/m/small/small-Q4_K_M.gguf"), Path("/m/other/other-Q8_0.gguf"),
     ]  # fmt: skip
+
+
+def test_the_engine_is_looked_for_where_the_program_unpacks_it() -> None:
+    role = yaml.safe_load((PLUGINS.parent / "roles/expert/vars/main.yaml").read_text(encoding="utf-8"))
+    # The pin's version is the whole of the tree's name.
+    assert role["expert_engine_tree"].split() == [
+        "{{", "app_state_dir", "}}/engine/debian-{{", "(lookup('ansible.builtin.file',", "playbook_dir", "~",
+        "'/src/pipecatapp/llm/engine_pins.yaml')", "|", "from_yaml).debian.version", "}}",
+    ]  # fmt: skip
+    programs = role["expert_spec"]["programs"]
+    assert programs["rpc_server"] == str(rpc_server_in(Path("{{ expert_engine_tree }}")))
+    assert programs["llama_server"] == "{{ expert_engine_tree }}/usr/bin/llama-server"
 
 
 def test_a_load_may_take_as_long_as_a_slow_disk_needs() -> None:
