@@ -60,6 +60,22 @@ def test_what_it_writes_has_the_same_order_in_each_run(role: Path) -> None:
     ]
     assert loose == []
 
+@every_role
+def test_a_switch_may_come_from_the_command_line(role: Path) -> None:
+    """There ``-e docker_enabled=true`` is a text, and a condition takes no text."""
+    defaults = loaded(role / "defaults/main.yaml")
+    options = specifications(role)["main"].get("options", {})
+    switches = [name for name, option in options.items() if option["type"] == "bool" and name in defaults]
+    loose = [
+        f"{path.relative_to(role)}: {line.strip()}"
+        for path in role.rglob("*.yaml")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        for name in switches
+        if re.search(rf"\b(?:when:|if|and|or|not|-)\s+{name}\b(?!\s*\|\s*bool)", line)
+    ]
+    assert not loose
+
+
 
 @every_role
 def test_it_says_what_it_takes(role: Path) -> None:
