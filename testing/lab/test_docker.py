@@ -52,8 +52,9 @@ def test_a_second_run_changes_nothing(house: Lab) -> None:
 
 def test_a_containers_published_port_is_open_to_members_alone(house: Lab) -> None:
     script = (
-        "set -e; apt-get -qq install -y busybox-static >/dev/null; mkdir -p /root/image/www; echo hello >/root/image/www/index.html;"
-        " cp /bin/busybox /root/image/; tar -C /root/image -c . | docker import - page"
+        "set -e; apt-get -qq install -y busybox-static >/dev/null; mkdir -p /root/image/www"
+        "; echo hello >/root/image/www/index.html; cp /bin/busybox /root/image/"
+        "; tar -C /root/image -c . | docker import - page"
     )
     made = house.run("n1", "bash", "-c", script, limit_s=300)
     assert made.code == 0, made.output

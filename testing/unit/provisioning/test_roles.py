@@ -60,6 +60,7 @@ def test_what_it_writes_has_the_same_order_in_each_run(role: Path) -> None:
     ]
     assert loose == []
 
+
 @every_role
 def test_a_switch_may_come_from_the_command_line(role: Path) -> None:
     """There ``-e docker_enabled=true`` is a text, and a condition takes no text."""
@@ -74,7 +75,6 @@ def test_a_switch_may_come_from_the_command_line(role: Path) -> None:
         if re.search(rf"\b(?:when:|if|and|or|not|-)\s+{name}\b(?!\s*\|\s*bool)", line)
     ]
     assert not loose
-
 
 
 @every_role
