@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from pipecatapp.errors import EngineError
 from pipecatapp.expert_host.facts import RankState
+from pipecatapp.expert_host.ports import listen
 from pipecatapp.expert_host.spec import Place
 
 _GRACE_S = 2
@@ -67,17 +66,7 @@ class Control:
         Raises:
             EngineError: somebody else does.
         """
-        family = socket.AF_INET6 if ":" in self._place.host else socket.AF_INET
-        listening = socket.socket(family)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((self._place.host, self._place.control))
-        except OSError as error:
-            listening.close()
-            raise EngineError(
-                f"port {self._place.control} of {self._place.host} is taken: {error.strerror}; two experts need ports "
-                "of their own"
-            ) from error
+        listening = listen(self._place.host, self._place.control)
         config = uvicorn.Config(
             self.app,
             lifespan="off",

@@ -62,13 +62,13 @@ class Loss:
 
     Attributes:
         blames: whether model and engine did not load.
-        rank: who is to be left out from now on, None: nobody.
+        without: who is to be left out from now on, None: nobody.
         willing: nothing was lost, there is something better.
     """
 
     why: str
     blames: bool = False
-    rank: int | None = None
+    without: RankState | None = None
     willing: bool = False
 
 
@@ -114,7 +114,7 @@ class Coordinator:
         self._times = times or CoordinatorTimes()
         self._blocks: dict[tuple[str, EngineKind], _Block] = {}
         self._failures: dict[tuple[str, EngineKind], int] = {}
-        self._dropped: set[int] = set()
+        self._dropped: dict[int, str] = {}
         self._backoff = self._times.backoff_first
         self._known: list[Peer] = []
 
@@ -222,13 +222,13 @@ class Coordinator:
         who = f"{state.facts.name} (rank {state.rank})"
         if state.plan != plan.generation:
             return Loss(f"{who} does not follow the plan") if age > self._times.follow_within else None
-        if state.phase.over:
-            return Loss(f"{who}: {state.why}", blames=not self._has_answered(plan, states))
-        if state.phase is Phase.LEFT:
-            head = states.get(plan.members[0].rank)
-            if head is None or head.phase is not Phase.READY:
-                return Loss(f"{who}: {state.why}, and the others make no tokens without it", rank=state.rank)
-        return None
+        if not state.phase.over:
+            return None
+        # Whom a ring does without is no loss, unless it makes no tokens either.
+        left = next((other for other in states.values() if other.phase is Phase.LEFT), None)
+        if left is not None and left.plan == plan.generation:
+            return Loss(f"{who}: {state.why}, since {left.facts.name} (rank {left.rank}) left the ring", without=left)
+        return Loss(f"{who}: {state.why}", blames=not self._has_answered(plan, states))
 
     def _has_answered(self, plan: Plan, states: Mapping[int, RankState]) -> bool:
         head = states.get(plan.members[0].rank)
@@ -236,8 +236,8 @@ class Coordinator:
 
     def _learn(self, choice: Choice, loss: Loss) -> None:
         """What did not load twice is passed over for a while; who left the ring, until there is nothing else."""
-        if loss.rank is not None:
-            self._dropped.add(loss.rank)
+        if loss.without is not None:
+            self._dropped[loss.without.rank] = loss.without.run
         if not loss.blames:
             return
         key = (choice.model, choice.engine)
@@ -252,7 +252,7 @@ class Coordinator:
         return {key: block.why for key, block in self._blocks.items() if block.until > self._clock()}
 
     def _usable(self, states: Mapping[int, RankState]) -> dict[int, NodeFacts]:
-        return {rank: state.facts for rank, state in states.items() if rank not in self._dropped}
+        return {rank: state.facts for rank, state in states.items() if self._dropped.get(rank) != state.run}
 
     def _better(self, choice: Choice, states: Mapping[int, RankState]) -> Choice | None:
         """What would be chosen now, where that is better than what runs."""

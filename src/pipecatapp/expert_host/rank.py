@@ -7,7 +7,6 @@ until there is another plan: who coordinates sees it and makes one, for all rank
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 from collections.abc import Awaitable, Callable
@@ -22,6 +21,7 @@ from pipecatapp.expert_host.facts import Member, Phase, Plan, RankState
 from pipecatapp.expert_host.fetch import fetch_model
 from pipecatapp.expert_host.liveness import Pulse
 from pipecatapp.expert_host.look import Look
+from pipecatapp.expert_host.ports import check_port, listens
 from pipecatapp.expert_host.processes import Running, Starter
 from pipecatapp.expert_host.spec import EngineKind, ExpertSpec, ModelWish, Place
 from pipecatapp.machine import Machine
@@ -55,6 +55,8 @@ class Rank:
         ask: asks another rank.
         pulse: makes what feels whether an engine makes tokens.
         key: the expert's API key.
+        listens: whether somebody listens at an address.
+        check_port: raises EngineError where another program has a port.
         clock: seconds that only go forward.
         times: the waits.
     """
@@ -73,6 +75,8 @@ class Rank:
         key: str,
         clock: Callable[[], float],
         times: RankTimes | None = None,
+        listens: Callable[[str, int], Awaitable[bool]] = listens,
+        check_port: Callable[[str, int], None] = check_port,
     ) -> None:
         self._spec = spec
         self._place = place
@@ -84,8 +88,11 @@ class Rank:
         self._make_pulse = pulse
         self._key = key
         self._clock = clock
+        self._listens = listens
+        self._check_port = check_port
         self._times = times or RankTimes()
         self._plan: Plan | None = None
+        self._read = ""  # the generation that was read last
         self._phase, self._why, self._since = Phase.LOOKING, "looking at the files of this machine", clock()
         self._running: Running | None = None
         self._pulse: Pulse | None = None
@@ -150,13 +157,15 @@ class Rank:
 
     async def _next_plan(self) -> Plan:
         """The next plan; without a head for some time, one in which nobody does anything."""
-        following = asyncio.create_task(self._board.plan(self._plan.generation if self._plan else ""))
+        following = asyncio.create_task(self._board.plan(self._read))
         missing_since: float | None = None
         try:
             while True:
                 done, _ = await asyncio.wait([following], timeout=self._times.pulse_every / 2)
                 if done:
-                    return following.result()
+                    plan = following.result()
+                    self._read = plan.generation
+                    return plan
                 if not self._plan or not self._plan.members or self._place.rank == 0:
                     continue
                 try:
@@ -169,7 +178,7 @@ class Rank:
                     missing_since = self._clock()
                 elif self._clock() - missing_since > self._times.headless_after:
                     why = f"rank 0 is gone for {self._times.headless_after:.0f} s"
-                    return Plan(generation=f"headless-{self._plan.generation}", author="", why=why)
+                    return Plan(generation=f"{self._plan.generation}-headless", author="", why=why)
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
@@ -187,7 +196,6 @@ class Rank:
         try:
             await self._prepare(plan, member)
             command = await asyncio.to_thread(command_for, plan, self._spec, self._place, self._machine)
-            self._check_port(command.port)
             await self._run(plan, command)
         except (EngineError, DownloadError, ConfigurationError, OSError) as error:
             self._set(Phase.LOST if self._was_ready else Phase.REFUSED, str(error))
@@ -243,6 +251,8 @@ class Rank:
         self._set(Phase.LOADING, f"{plan.engine}: loading {plan.model}")
         for folder in map(Path, command.environment.values()):
             folder.mkdir(parents=True, exist_ok=True)
+        if command.port is not None:
+            self._check_port(self._place.host, command.port)
         log = self._spec.state_dir / f"{self._spec.job_name}-{self._place.rank}.log"
         self._running = running = await self._starter.start(
             command.engine, command.arguments, dict(command.environment), log
@@ -290,22 +300,12 @@ class Rank:
     async def _work(self, plan: Plan, command: Command) -> None:
         """Until it can be asked; then it only has to run. A rank of a ring listens to the ring alone."""
         if (port := command.port) is not None:
-            await self._until(lambda: self._answers(port), "its part of the engine does not listen")
+            await self._until(lambda: self._listens(self._place.host, port), "its part of the engine does not listen")
         self._was_ready = True
         self._set(Phase.READY, f"computes {plan.model} for the head ({plan.engine})")
         while True:
             await self._weigh()
             await asyncio.sleep(self._times.pulse_every)
-
-    async def _answers(self, port: int) -> bool:
-        try:
-            _, writer = await asyncio.open_connection(self._place.host, port)
-        except OSError:
-            return False
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-        return True
 
     async def _until_workers(self, plan: Plan) -> None:
         """An RPC head that starts before its workers listen aborts."""
@@ -332,18 +332,6 @@ class Rank:
             if state is None or state.plan != plan.generation or state.phase is not Phase.READY:
                 return False
         return True
-
-    def _check_port(self, port: int | None) -> None:
-        if port is None:
-            return
-        with socket.socket(socket.AF_INET6 if ":" in self._place.host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((self._place.host, port))
-            except OSError as error:
-                raise EngineError(
-                    f"port {port} of {self._place.host} is taken by another program: {error.strerror}"
-                ) from error
 
     def _serves(self) -> bool:
         head = self._plan.head if self._plan else None

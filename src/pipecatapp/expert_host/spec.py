@@ -44,8 +44,8 @@ class ModelWish(BaseModel):
     file: str
     files: tuple[Name, ...] = ()
     sha256: Mapping[str, Sha256] = {}
-    size: int = Field(0, ge=0)
-    context: int | None = Field(None, gt=0)
+    size: Annotated[int, Field(ge=0)] = 0
+    context: Annotated[int, Field(gt=0)] | None = None
     cpu: CpuClass = CpuClass.CORE2
 
     @field_validator("file")
