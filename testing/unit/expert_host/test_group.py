@@ -229,7 +229,7 @@ def test_what_nobody_can_load_is_said_and_tried_again(play: Play) -> None:
         house.memory[1] = lambda: 12
         await house.until(lambda: house.model == SMALL and house.serves(), 120)
 
-    play((1, 1), scene)
+    play((1, 1), scene, engines=["plain", "rpc"])
 
 
 def test_a_group_that_dies_again_and_again_is_started_less_and_less_often(play: Play) -> None:
