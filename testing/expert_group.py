@@ -157,6 +157,17 @@ class Group:
         except TimeoutError:
             raise TimeoutError(f"{otherwise}\n" + "\n".join(rank.log for rank in self.ranks)) from None
 
+    async def plan(self) -> str:
+        """What `pipecatapp expert plan` prints on the head's machine."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "pipecatapp", "expert", "plan", str(self.head.folder / "expert.json")),
+            env={**os.environ, "STATE_DIR": str(self.head.folder)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        printed, _ = await process.communicate()
+        return printed.decode()
+
     async def value(self, key: str) -> str:
         """What Consul holds under the expert's keys, empty where there is nothing."""
         async with httpx.AsyncClient(trust_env=False, timeout=5) as http:

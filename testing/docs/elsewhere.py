@@ -31,6 +31,10 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "power": (
         "testing/integration/power/test_agent.py::test_people_steer_it_by_the_terminal_and_the_policy_is_read_again",
     ),
+    "expert-plan": (
+        "testing/integration/expert_host/test_group.py"
+        "::test_a_group_answers_and_comes_back_when_a_worker_dies_in_mid_answer",
+    ),
     "approvals": ("testing/integration/web/test_approvals.py::test_the_terminal_shows_the_exact_call_and_answers_it",),
     "extras": (f"{_SCRIPTS}::test_an_extra_is_installed_by_its_lock", f"{_HUB}::{_WHOLE}"),
     "pull": (f"{_MODELS}::test_for_this_pc_pulls_what_suits_it", f"{_HUB}::{_WHOLE}"),

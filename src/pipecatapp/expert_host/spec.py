@@ -100,7 +100,7 @@ class ExpertSpec(BaseModel):
         models_dir: below it the models lie, each in a folder of its name.
         context: tokens for each request.
         parallel: requests at a time.
-        reserve_mb: of each machine's memory, what is left to all else that runs there.
+        reserve_mb: of the memory that each machine has free when the expert starts, what stays free.
         engines: which ways to run it are allowed.
         state_dir: for logs, checksums, what is left of a killed supervisor, and the tensors that an RPC server keeps.
     """
@@ -115,7 +115,7 @@ class ExpertSpec(BaseModel):
     context: int = Field(4096, gt=0)
     parallel: int = Field(1, ge=1, le=16)
     programs: Programs = Programs()
-    reserve_mb: int = Field(1500, ge=0)
+    reserve_mb: int = Field(700, ge=0)
     engines: frozenset[EngineKind] = frozenset(EngineKind)
     consul: ConsulAt | None = None
     api_key_file: Path

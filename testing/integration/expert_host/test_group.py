@@ -29,6 +29,8 @@ async def test_a_group_answers_and_comes_back_when_a_worker_dies_in_mid_answer(t
 
         await group.until(told, "nobody is told which model answers")
 
+        assert "starter runs on 2 machines over RPC" in await group.plan()
+
         before = state["plan"]
         asked = asyncio.create_task(head.ask("tell me everything", 400))
         for how in (signal.SIGSTOP, signal.SIGKILL):  # it stands still: the answer cannot be over before it is dead

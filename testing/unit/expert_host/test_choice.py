@@ -102,6 +102,17 @@ def test_a_mixture_of_experts_runs_over_rpc_and_never_in_a_ring() -> None:
     assert "prima.cpp does not know the architecture qwen3moe" in too_small.why
 
 
+def test_thirty_billion_weights_fit_three_pcs_of_8_gb() -> None:
+    # Qwen3 30B A3B in Q4_0, on PCs on which nothing but the cluster's daemons runs.
+    model = ("mixture", weights(16_570, layers=48, architecture="qwen3moe", active=0.1))
+    three = {rank: node(f"pc{rank}", 7300, model, cpu=CpuClass.CORE2) for rank in range(3)}
+
+    choice = choose(expert("mixture", reserve_mb=700, context=4096), three).choice
+
+    assert choice is not None
+    assert [share.layers for share in choice.shares] == [15, 16, 17]
+
+
 def test_what_is_read_for_a_token_makes_the_speed_and_not_the_size() -> None:
     dense = ("dense", weights(8500, layers=48))
     three = {rank: node(f"pc{rank}", 7500, MIXTURE, dense, cpu=CpuClass.CORE2) for rank in range(3)}
