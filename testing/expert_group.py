@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from pipecatapp.expert_host.processes import marked
+from pipecatapp.expert_host.processes import MARK, marked
 from pipecatapp.llm import debian
 from testing.consul import ConsulAgent, consul_servers
 from testing.engine_node import ENGINES, STARTER
@@ -95,12 +95,22 @@ class RankProcess:
         self.process = None
         return code
 
-    async def get(self, path: str) -> httpx.Response | None:
+    async def start_stray(self) -> int:
+        """What an engine may start and forget: a process of its own session whose parent is gone. Its id."""
+        process = await asyncio.create_subprocess_exec(
+            *("sh", "-c", "setsid sleep 600 </dev/null >/dev/null 2>&1 & echo $!"),
+            env={**os.environ, MARK: self.mark},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        printed, _ = await process.communicate()
+        return int(printed)
+
+    async def get(self, path: str, key: str = KEY) -> httpx.Response | None:
         """What its control port says; None: nothing."""
         async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
             try:
                 url = f"http://{self.host}:{self.ports['control']}{path}"
-                return await http.get(url, headers={"Authorization": f"Bearer {KEY}"})
+                return await http.get(url, headers={"Authorization": f"Bearer {key}"} if key else {})
             except httpx.HTTPError:
                 return None
 
@@ -182,9 +192,9 @@ def wish(name: str = "starter", **more: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def expert_group(
-    folder: Path, count: int, models: Sequence[Mapping[str, Any]] | None = None, **spec: Any
+    folder: Path, count: int, models: Sequence[Mapping[str, Any]] | None = None, *, start: bool = True, **spec: Any
 ) -> AsyncIterator[Group]:
-    """An expert of so many ranks, started; killed at the end with all it has running."""
+    """An expert of so many ranks; killed at the end with all it has running."""
     ports = {label: free_port(HOSTS[0]) for label in ("api", "control", "data", "signal")}
     async with consul_servers(folder / "consul", ["127.0.0.1"]) as [consul]:
         group = Group(consul)
@@ -204,7 +214,7 @@ async def expert_group(
             group.ranks.append(process)
             await consul.register_rank(JOB, rank, host, ports["control"])
         try:
-            for process in group.ranks:
+            for process in group.ranks if start else ():
                 await process.start()
             yield group
         finally:

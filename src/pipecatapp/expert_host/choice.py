@@ -106,12 +106,15 @@ def choose(spec: ExpertSpec, nodes: Mapping[int, NodeFacts], blocked: Blocked | 
             faults = sorted({fault for node in nodes.values() if (fault := node.faults.get(wish.name))})
             passed.append(f"{wish.name}: {'; '.join(faults) or 'no machine has its file'}")
             continue
-        suiting = {rank: node for rank, node in nodes.items() if node.cpu.at_least(wish.cpu)}
+        other = sorted(rank for rank, node in nodes.items() if _is_other_file(node.models.get(wish.name), held))
+        suiting = {rank: node for rank, node in nodes.items() if node.cpu.at_least(wish.cpu) and rank not in other}
         context = spec.context_of(wish, held.weights.context_tokens)
         candidate = _Candidate(spec, wish, held.weights, suiting, context)
-        if len(suiting) < len(nodes):
-            names = ", ".join(node.name for rank, node in sorted(nodes.items()) if rank not in suiting)
-            candidate.reasons.append(f"{names}: a CPU older than {wish.cpu}")
+        if other:
+            names = ", ".join(nodes[rank].name for rank in other)
+            candidate.reasons.append(f"{names}: another file under the name of {wish.name} than the first machine's")
+        if old := [node.name for _, node in sorted(nodes.items()) if not node.cpu.at_least(wish.cpu)]:
+            candidate.reasons.append(f"{', '.join(old)}: a CPU older than {wish.cpu}")
         for engine, attempt in ((EngineKind.PLAIN, _plain), (EngineKind.RPC, _rpc), (EngineKind.RING, _ring)):
             if engine not in spec.engines or not suiting:
                 continue
@@ -125,6 +128,11 @@ def choose(spec: ExpertSpec, nodes: Mapping[int, NodeFacts], blocked: Blocked | 
 
 def _held(wish: ModelWish, nodes: Mapping[int, NodeFacts]) -> HeldModel | None:
     return next((held for _, node in sorted(nodes.items()) if (held := node.models.get(wish.name))), None)
+
+
+def _is_other_file(mine: HeldModel | None, first: HeldModel) -> bool:
+    """Where nobody said which file it should be, the first machine's is the one."""
+    return mine is not None and mine.sums != first.sums
 
 
 def _plain(model: _Candidate) -> Choice | None:

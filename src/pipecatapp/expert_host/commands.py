@@ -44,12 +44,17 @@ def command_for(plan: Plan, spec: ExpertSpec, place: Place, machine: Machine) ->
     if plan.engine is EngineKind.RING:
         return _ring(plan, spec, place, machine, model)
     if not serves:
-        cache = spec.state_dir / "tensors" / wish.name
+        cache = tensors_of(spec) / wish.name
         arguments = ("-H", place.host, "-p", str(place.data), "-t", str(machine.cores), "-c")
         program = program_of(_named(spec.programs.rpc_server, "the RPC server"))
         return Command(program, arguments, {"LLAMA_CACHE": str(cache)}, port=place.data)
     engine = program_of(_named(spec.programs.llama_server, "llama-server"))
     return _server(plan, spec, place, machine, engine, model)
+
+
+def tensors_of(spec: ExpertSpec) -> Path:
+    """Where the RPC server keeps what it got, a folder for each model."""
+    return spec.state_dir / "tensors" / spec.job_name
 
 
 def _server(plan: Plan, spec: ExpertSpec, place: Place, machine: Machine, engine: Engine, model: Path) -> Command:

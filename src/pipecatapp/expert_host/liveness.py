@@ -48,6 +48,12 @@ class Pulse:
         self._moved = clock()
         self.busy = False
 
+    async def __aenter__(self) -> Pulse:
+        return self
+
+    async def __aexit__(self, *ended: object) -> None:
+        await self._http.aclose()
+
     async def first_token(self, ended: Callable[[], bool], within_s: float, token_within_s: float) -> None:
         """Wait until it has loaded and made a token.
 

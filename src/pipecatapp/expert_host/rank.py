@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -250,7 +251,7 @@ class Rank:
             await self._until_workers(plan)
         self._set(Phase.LOADING, f"{plan.engine}: loading {plan.model}")
         for folder in map(Path, command.environment.values()):
-            folder.mkdir(parents=True, exist_ok=True)
+            await asyncio.to_thread(_keep_only, folder)
         if command.port is not None:
             self._check_port(self._place.host, command.port)
         log = self._spec.state_dir / f"{self._spec.job_name}-{self._place.rank}.log"
@@ -282,7 +283,11 @@ class Rank:
 
     async def _serve(self, plan: Plan, command: Command, running: Running) -> None:
         """Until it makes no tokens any more."""
-        self._pulse = pulse = self._make_pulse(command)
+        async with self._make_pulse(command) as pulse:
+            self._pulse = pulse
+            await self._feel(plan, pulse, running)
+
+    async def _feel(self, plan: Plan, pulse: Pulse, running: Running) -> None:
         await pulse.first_token(lambda: running.code is not None, plan.load_within_s, plan.token_within_s)
         if running.code is not None:
             return
@@ -343,3 +348,11 @@ class Rank:
         if why != self._why:
             logger.info("rank %d: %s: %s", self._place.rank, phase, why)
         self._why = why
+
+
+def _keep_only(folder: Path) -> None:
+    """Have this folder, and none of those that lie beside it: a model's tensors fill a disk."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for other in folder.parent.iterdir():
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)

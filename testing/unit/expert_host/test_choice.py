@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipecatapp.expert_host.choice import HEADROOM, choose
-from pipecatapp.expert_host.facts import NodeFacts
+from pipecatapp.expert_host.facts import HeldModel, NodeFacts
 from pipecatapp.expert_host.spec import EngineKind, ModelWish
 from pipecatapp.machine import CpuClass
 from testing.fakes.expert_nodes import ALL_BUILDS, MB, expert, node, weights
@@ -136,6 +136,21 @@ def test_a_machine_with_another_build_is_named_and_left_out() -> None:
     assert verdict.choice is not None
     assert [share.rank for share in verdict.choice.shares] == [0, 2]
     assert "pc2 has another build for rpc than pc1 (rpc 0, not rpc 1)" in verdict.why
+
+
+def test_a_machine_with_another_file_under_the_same_name_is_named_and_left_out() -> None:
+    other = HeldModel(sums={"fourteen.gguf": "b" * 64}, weights=FOURTEEN[1])
+    nodes = {
+        0: node("pc1", 5500, FOURTEEN),
+        1: node("pc2", 5500, models={"fourteen": other}),
+        2: node("pc3", 5500, FOURTEEN),
+    }
+
+    verdict = choose(expert("fourteen", engines=["ring"]), nodes)
+
+    assert verdict.choice is not None
+    assert [share.rank for share in verdict.choice.shares] == [0, 2]
+    assert "pc2: another file under the name of fourteen than the first machine's" in verdict.why
 
 
 def test_a_ring_may_have_a_build_for_each_class_of_cpu() -> None:
