@@ -58,7 +58,7 @@ class RankProcess:
     @property
     def log(self) -> str:
         """What it and its engine said."""
-        logs = [self.folder / "supervisor.log", *(self.folder / "state").glob("*.log")]
+        logs = [self.folder / "supervisor.log", *(self.folder / "state").rglob("*.log")]
         return "\n".join(f"--- {log}\n{log.read_text(errors='replace')[-3000:]}" for log in logs if log.exists())
 
     def make(self, spec: Mapping[str, Any]) -> Path:

@@ -13,6 +13,9 @@ from pipecatapp.llm.debian import program_of
 from pipecatapp.llm.engines import Engine
 from pipecatapp.machine import CpuClass, Machine
 
+# All slots share the cache: the pulse must not push a conversation out of it. llama-server rounds up to this.
+PULSE_TOKENS = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -54,7 +57,7 @@ def command_for(plan: Plan, spec: ExpertSpec, place: Place, machine: Machine) ->
 
 def tensors_of(spec: ExpertSpec) -> Path:
     """Where the RPC server keeps what it got, a folder for each model."""
-    return spec.state_dir / "tensors" / spec.job_name
+    return spec.folder / "tensors"
 
 
 def _server(plan: Plan, spec: ExpertSpec, place: Place, machine: Machine, engine: Engine, model: Path) -> Command:
@@ -68,7 +71,7 @@ def _server(plan: Plan, spec: ExpertSpec, place: Place, machine: Machine, engine
         ("--host", place.host),
         ("--port", str(place.api)),
         ("--api-key-file", str(spec.api_key_file)),
-        ("--ctx-size", str(plan.context * spec.parallel)),
+        ("--ctx-size", str(plan.context * spec.parallel + (PULSE_TOKENS if own_slot else 0))),
         ("--parallel", str(spec.parallel + (1 if own_slot else 0))),
         ("--kv-unified",),
         ("--threads", str(machine.cores)),

@@ -53,8 +53,8 @@ async def run_expert(
     """
     place = Place.from_environment(environment)
     key = _secret(spec.api_key_file, "the expert's key")
-    await asyncio.to_thread(make_folder, spec.state_dir)
-    sums = Sums(spec.state_dir / f"{spec.job_name}-{place.rank}.sums.json")
+    await asyncio.to_thread(make_folder, spec.folder)
+    sums = Sums(spec.folder / f"sums-{place.rank}.json")
     board = _board(spec, place)
     machine = machine or detect()
     async with httpx.AsyncClient(

@@ -254,7 +254,7 @@ class Rank:
             await asyncio.to_thread(_keep_only, folder)
         if command.port is not None:
             self._check_port(self._place.host, command.port)
-        log = self._spec.state_dir / f"{self._spec.job_name}-{self._place.rank}.log"
+        log = self._spec.folder / f"engine-{self._place.rank}.log"
         self._running = running = await self._starter.start(
             command.engine, command.arguments, dict(command.environment), log
         )

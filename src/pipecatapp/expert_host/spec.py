@@ -102,7 +102,7 @@ class ExpertSpec(BaseModel):
         parallel: requests at a time.
         reserve_mb: of the memory that each machine has free when the expert starts, what stays free.
         engines: which ways to run it are allowed.
-        state_dir: for logs, checksums, what is left of a killed supervisor, and the tensors that an RPC server keeps.
+        state_dir: in a folder of the job's name below it are logs, checksums and the tensors that an RPC server keeps.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -120,6 +120,11 @@ class ExpertSpec(BaseModel):
     consul: ConsulAt | None = None
     api_key_file: Path
     state_dir: Path = Path("/var/lib/pipecatapp/experts")
+
+    @property
+    def folder(self) -> Path:
+        """What this machine keeps of this expert and of no other."""
+        return self.state_dir / self.job_name
 
     def wish(self, name: str) -> ModelWish | None:
         """The model of this name."""
