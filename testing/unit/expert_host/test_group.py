@@ -1,4 +1,4 @@
-"""Ranks and their coordinator, whatever happens: the engines fail as the real ones do, and an hour takes no time."""
+"""Ranks and their coordinator, whatever happens: the engines fail as the real ones do, and a wait takes no time."""
 
 from __future__ import annotations
 
@@ -93,10 +93,10 @@ def test_a_rank_that_a_ring_does_without_ends_nothing(play: Play) -> None:
 
         house.engines.done_without = 1
         house.engines.kill(house.host(2), code=0)
-        await asyncio.sleep(3600)
+        await asyncio.sleep(400)
 
         assert (house.state().plan, house.state().phase, house.state(2).phase) == (plan, Phase.READY, Phase.LEFT)
-        assert house.state().tokens_ok > 100
+        assert house.state().tokens_ok > 30
 
     play(THREE, scene, engines=["ring"])
 
@@ -146,7 +146,7 @@ def test_nobody_is_interrupted_for_something_better(play: Play) -> None:
         house.engines.on(house.host(0)).busy = True
 
         await house.switch_on(1)
-        await asyncio.sleep(900)
+        await asyncio.sleep(300)
 
         assert house.model == SMALL
         house.engines.on(house.host(0)).busy = False
@@ -198,7 +198,7 @@ def test_a_consul_that_is_away_ends_nothing(play: Play) -> None:
         plan = house.state().plan
 
         house.consul.away = True
-        await asyncio.sleep(1800)
+        await asyncio.sleep(300)
         assert (house.state().plan, house.serves(), house.all_ready()) == (plan, True, True)
 
         house.consul.away = False
