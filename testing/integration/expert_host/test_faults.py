@@ -20,9 +20,11 @@ RING = os.environ.get("PRIMACPP_SERVER", "")
 
 
 async def test_a_supervisor_that_was_killed_leaves_nothing_that_the_next_one_does_not_end(tmp_path: Path) -> None:
-    async with expert_group(tmp_path, 1) as group:
+    # One machine needs no Consul.
+    async with expert_group(tmp_path, 1, consul=None) as group:
         (head,) = group.ranks
         await group.until_ready()
+        assert await head.ask("what time is it", 4)
         (engine,) = head.engines
         assert (await head.state())["engine"] == "plain"
 
@@ -42,12 +44,6 @@ async def test_a_supervisor_that_was_killed_leaves_nothing_that_the_next_one_doe
         assert "ended 1 processes that an earlier supervisor of this rank left" in head.log
         assert await head.end() == 0
         assert head.engines == []
-
-
-async def test_without_consul_one_machine_is_enough(tmp_path: Path) -> None:
-    async with expert_group(tmp_path, 1, consul=None) as group:
-        await group.until_ready()
-        assert await group.head.ask("what time is it", 4)
 
 
 async def test_a_model_that_is_missing_comes_from_the_other_machine_and_its_control_port_wants_the_key(
