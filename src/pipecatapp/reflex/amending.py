@@ -33,7 +33,8 @@ def _when(old: str, new: str) -> str:
     if said is None or before is None or said.after_s is not None or before.after_s is not None:
         return new
     wanted = _merge(before, said)
-    for kept in _without(old):
+    is_more = not ((said.day and before.day) or (said.time and before.time) or (said.part and before.part) or said.rule)
+    for kept in (*([old] if is_more else []), *_without(old)):
         for joined in (f"{kept} {new}", f"{kept} at {new}", f"{kept} in the {new}"):
             if _TIMES.when(joined) == wanted:
                 return joined

@@ -40,6 +40,9 @@ _LEAD = re.compile(
     r"|to|for|about|on|the|maybe|put|add|set it for|i said)\s+",
     re.IGNORECASE,
 )
+# In front of free text only what is no part of it: "the key is under the mat".
+_SIGH = re.compile(r"^(?:uh|um|oh|well|please|let's say|i said)[, ]+", re.IGNORECASE)
+_FREE = frozenset({"text", "query", "what", "code", "command"})
 _SHORT = 9  # words; a longer answer is a request of its own
 _CLEAR = 0.3
 # Small words that an argument may leave out of a follow-up.
@@ -119,11 +122,14 @@ def _fill(said: str, asked: OpenQuestion) -> Intent | None:
     guess, name = asked.guesses[0], asked.missing[0]
     if not said or len(said.split()) > _SHORT:
         return None
-    value = said
-    while (shorter := _LEAD.sub("", value)) != value:
+    value, lead = said, _SIGH if name in _FREE else _LEAD
+    while (shorter := lead.sub("", value)) != value:
         value = shorter
     if not is_fit(guess.tool, name, value):
         return None
+    if name == "when" and guess.arguments.get(name):
+        # "Next Friday." "At what time?" "At noon."
+        value = amend({name: guess.arguments[name]}, {name: value})[name]
     return _settle(Guess(guess.tool, {**guess.arguments, name: value}))
 
 

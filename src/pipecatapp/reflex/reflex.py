@@ -216,6 +216,15 @@ def _is_sure(judgement: Judgement) -> bool:
     return is_tool(judgement.label) and judgement.confidence >= THRESHOLD
 
 
+def _with_its_unit(words: str, arguments: dict[str, str]) -> dict[str, str]:
+    """A number and what is counted stay together: "ten bananas" is no timer of ten minutes called bananas."""
+    duration, label = arguments.get("duration", ""), arguments.get("label", "")
+    if duration and label and seconds_of(duration) is None and f"{duration} {label}" in words:
+        rest = {name: text for name, text in arguments.items() if name != "label"}
+        return {**rest, "duration": f"{duration} {label}"}
+    return arguments
+
+
 def _lacks(judgement: Judgement) -> list[str]:
     return missing(judgement.label, judgement.arguments)
 
@@ -250,6 +259,8 @@ def _intent(judges: Judges, words: str, judgement: Judgement, dialogue: Dialogue
         arguments = (
             arguments | {"seconds": str(seconds)} if seconds else {k: v for k, v in arguments.items() if k != "seconds"}
         )
+    if label == "timer.set":
+        arguments = _with_its_unit(words, arguments)
     guess = Guess(label, arguments)
     lacks = tuple(missing(label, arguments))
     if sure < ASKING and not (lacks and judgement.named >= THRESHOLD):

@@ -212,7 +212,7 @@ def _not_there(here: NamedList, missing: Sequence[str]) -> str:
         return ""
     near = [item.text for item in here.items for thing in missing if _holds(item.text, thing)]
     but = f", but there is {_WORDS.join(near[:3])}" if near else ""
-    return f"There is no {_or(missing)} on the {here.name} list{but}."
+    return f"There {_is(missing)} no {_or(missing)} on the {here.name} list{but}."
 
 
 def _holds(text: str, thing: str) -> bool:
@@ -248,6 +248,7 @@ def _or(things: Sequence[str]) -> str:
 
 
 def _is(things: Sequence[str]) -> str:
+    """For one thing, by its ending: "milk is", "eggs are"."""
     return "is" if len(things) == 1 and not things[0].endswith("s") else "are"
 
 

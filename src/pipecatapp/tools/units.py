@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pint import UnitRegistry
 
 _DIGITS, _ROUGH_DIGITS = 4, 3
+_OUNCE, _FLUID_OUNCE = "ounce", "fluid_ounce"
 _ANGLE, _CELSIUS, _FAHRENHEIT = "degree", "degree_Celsius", "degree_Fahrenheit"
 _TEMPERATURES = frozenset({_CELSIUS, _FAHRENHEIT, "kelvin"})
 _WORDS = language().measures
@@ -65,6 +66,7 @@ def convert(quantity: str, unit: str) -> str:
     except UnknownUnitError as error:
         raise ToolError(f"I know no unit in {error.words}") from error
     notes: list[str] = []
+    measured, target = _choose_ounces(measured, target)
     measured = _choose_scale(measured, target, notes)
     value, rough = _converted(measured, target, notes)
     for name in dict.fromkeys([*(amount.unit for amount in measured.amounts), target]):
@@ -77,6 +79,22 @@ def convert(quantity: str, unit: str) -> str:
     result = f"{_say(measured)} is {about}{said} {_WORDS.say_unit(target, value)}"
     taken = f", taking {' and '.join(notes)}" if notes else ""
     return f"{result[:1].upper()}{result[1:]}{taken}."
+
+
+def _choose_ounces(measured: Measured, target: str) -> tuple[Measured, str]:
+    """Ounces beside a volume are fluid ones; those of a thing may be weighed."""
+    units = {amount.unit for amount in measured.amounts}
+    if measured.thing:
+        return measured, target
+    if target == _OUNCE and all(_is_volume(unit) for unit in units):
+        return measured, _FLUID_OUNCE
+    if units == {_OUNCE} and _is_volume(target):
+        return Measured(tuple(Amount(each.value, _FLUID_OUNCE) for each in measured.amounts)), target
+    return measured, target
+
+
+def _is_volume(unit: str) -> bool:
+    return bool(_units().Quantity(1, _expression(unit)).is_compatible_with("liter"))
 
 
 def _choose_scale(measured: Measured, target: str, notes: list[str]) -> Measured:

