@@ -6,6 +6,7 @@ What is not known (a list, a thing on it) is named, and nothing is done: it is n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pipecatapp.domain import ListItem, NamedList, Preview, Risk, ToolResult, ToolSpec
@@ -27,6 +28,30 @@ def _parameters(item: str) -> dict[str, Any]:
         "type": "object",
         "properties": {"list": _LIST, "item": {"type": "string", "maxLength": 2000, "description": item}},
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a call says: the list by its ``key`` (empty: none was named) among all ``lists``, and the words for things
+    on it. ``here`` is None where there is no list of that name."""
+
+    key: str
+    lists: Sequence[NamedList]
+    here: NamedList | None
+    item: str
+
+    @property
+    def there(self) -> NamedList:
+        """The list. Raises ToolError where there is none of that name."""
+        if self.here is None:
+            raise ToolError(_unknown(self.key, self.lists))
+        return self.here
+
+
+async def _read(keeper: ListKeeper, arguments: Mapping[str, Any]) -> _Read:
+    """What a call says, of the lists as they are. Raises StorageError."""
+    key, lists = _WORDS.name(str(arguments.get("list", ""))), await keeper.all()
+    return _Read(key, lists, _find(lists, key), str(arguments.get("item", "")).strip())
 
 
 class ListAdd:
@@ -52,29 +77,27 @@ class ListAdd:
         """Whether the words hold it; and a list that is not there yet is begun only after a yes."""
         if not hold_all(context.words, arguments):
             return False
-        key = _WORDS.name(str(arguments.get("list", "")))
-        return not key or not _things(arguments, key) or await self._keeper.find(key) is not None
+        read = await _read(self._keeper, arguments)
+        return not read.key or not _things(read) or read.here is not None
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         """What would stand there, and whether the list is a new one."""
-        key, things = self._read(arguments)
-        here = await self._keeper.find(key)
-        if here is None:
-            return Preview(f"Begin a new list, {key}, and put {_WORDS.join(things)} on it.")
-        return Preview(f"Put {_WORDS.join(things)} on the {here.name} list.")
+        read = await _read(self._keeper, arguments)
+        things = _things(read)
+        if not read.key or not things:
+            raise ToolError("both the list and what to put there have to be said")
+        if read.here is None:
+            return Preview(f"Begin a new list, {read.key}, and put {_WORDS.join(things)} on it.")
+        return Preview(f"Put {_WORDS.join(things)} on the {read.here.name} list.")
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Put them there, or ask what is missing."""
         try:
-            lists = await self._keeper.all()
-            key = _WORDS.name(str(arguments.get("list", "")))
-            if not key:
-                return ToolResult(_which_list(lists), missing="list")
-            here = _find(lists, key)
-            if here is None and not context.approved:
-                raise ToolError(_unknown(key, lists))
-            here = here or NamedList(key, key)
-            things = _things(arguments, key)
+            read = await _read(self._keeper, arguments)
+            if not read.key:
+                return ToolResult(_which_list(read.lists), missing="list")
+            here = (read.here or NamedList(read.key, read.key)) if context.approved else read.there
+            things = _things(read)
             if not things:
                 return ToolResult(f"What shall I put on the {here.name} list?", missing="item")
             put, had = await self._keeper.add(here, things, conversation=context.conversation, turn=context.turn)
@@ -85,13 +108,6 @@ class ListAdd:
             on = "it" if put else f"the {here.name} list"
             said.append(f"{_first_up(_WORDS.join(had))} {_is(had)} on {on} already.")
         return ToolResult(" ".join(said))
-
-    def _read(self, arguments: Mapping[str, Any]) -> tuple[str, list[str]]:
-        key = _WORDS.name(str(arguments.get("list", "")))
-        things = _things(arguments, key)
-        if not key or not things:
-            raise ToolError("both the list and what to put there have to be said")
-        return key, things
 
 
 class ListRead:
@@ -115,16 +131,13 @@ class ListRead:
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Say it."""
         try:
-            lists = await self._keeper.all()
+            read = await _read(self._keeper, arguments)
         except StorageError as error:
             raise ToolError(str(error)) from error
-        key = _WORDS.name(str(arguments.get("list", "")))
-        if not key:
-            counted = _WORDS.join([f"{each.name} with {_count(len(each.items))}" for each in lists])
-            return ToolResult(f"There are {len(lists)} lists: {counted}.")
-        here = _find(lists, key)
-        if here is None:
-            raise ToolError(_unknown(key, lists))
+        if not read.key:
+            counted = _WORDS.join([f"{each.name} with {_count(len(each.items))}" for each in read.lists])
+            return ToolResult(f"There are {len(read.lists)} lists: {counted}.")
+        here = read.there
         if not here.items:
             return ToolResult(f"There is nothing on the {here.name} list.")
         texts = [item.text for item in here.items]
@@ -157,30 +170,24 @@ class ListRemove:
 
     async def preview(self, arguments: Mapping[str, Any], context: ToolContext) -> Preview:
         """What would be taken off. Raises ToolError where nothing would."""
-        lists = await self._keeper.all()
-        key = _WORDS.name(str(arguments.get("list", "")))
-        here = _find(lists, key)
-        if here is None:
-            raise ToolError(_unknown(key, lists) if key else _which_list(lists))
-        found, trouble = _matching(here, str(arguments.get("item", "")))
+        read = await _read(self._keeper, arguments)
+        if not read.key:
+            raise ToolError(_which_list(read.lists))
+        found, trouble = _matching(read.there, read.item)
         if not found:
             raise ToolError(trouble or "what to take off has to be said")
-        return Preview(f"Take {_WORDS.join([item.text for item in found])} off the {here.name} list.")
+        return Preview(f"Take {_WORDS.join([item.text for item in found])} off the {read.there.name} list.")
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Take them off, or ask what is missing."""
         try:
-            lists = await self._keeper.all()
-            key = _WORDS.name(str(arguments.get("list", "")))
-            if not key:
-                return ToolResult(_which_list(lists), missing="list")
-            here = _find(lists, key)
-            if here is None:
-                raise ToolError(_unknown(key, lists))
-            words = str(arguments.get("item", "")).strip()
-            if not words:
+            read = await _read(self._keeper, arguments)
+            if not read.key:
+                return ToolResult(_which_list(read.lists), missing="list")
+            here = read.there
+            if not read.item:
                 return ToolResult(f"What shall I take off the {here.name} list?", missing="item")
-            found, trouble = _matching(here, words)
+            found, trouble = _matching(here, read.item)
             gone = await self._keeper.remove(here, found, conversation=context.conversation, turn=context.turn)
         except StorageError as error:
             raise ToolError(str(error)) from error
@@ -220,9 +227,9 @@ def _holds(text: str, thing: str) -> bool:
     return bool(asked) and bool(asked & set(_WORDS.key(text).split()))
 
 
-def _things(arguments: Mapping[str, Any], key: str) -> list[str]:
+def _things(read: _Read) -> list[str]:
     """What to put on the list. Raises ToolError for more than anybody says in one breath."""
-    things = _WORDS.split(str(arguments.get("item", "")), _WORDS.is_tasks(key))
+    things = _WORDS.split(read.item, _WORDS.is_tasks(read.key))
     if len(things) > _MOST_AT_ONCE:
         raise ToolError(f"those are {len(things)} things; {_MOST_AT_ONCE} at once are the most")
     if any(len(thing) > LONGEST for thing in things):
