@@ -201,12 +201,14 @@ class ToolResult:
 
     ``missing`` names the argument that ``text`` asks the person for. Whoever keeps the request calls the tool again
     with the answer in that place; where something stands there already, behind it ("next Friday" "at noon").
+    ``lost``: nobody knows whether it was done.
     """
 
     text: str
     ok: bool = True
     detail: str = ""
     missing: str = ""
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from re import Pattern
 from typing import Literal, Protocol
 
 from pipecatapp.languages.calculation import Piece, Share
-from pipecatapp.languages.skills import Calendar, Lists, Measures
+from pipecatapp.languages.skills import Calendar, Claims, Lists, Measures
 from pipecatapp.languages.spoken_time import RingAnswer, SpokenChange, SpokenChoice, SpokenWhen
 from pipecatapp.languages.volume_wish import VolumeWish
 
@@ -322,6 +322,7 @@ class Language:
     statements: Statements
     places: Places
     calendar: Calendar
+    claims: Claims
     lists: Lists
     measures: Measures
     read_calculation: Callable[[str], Sequence[Piece] | Share]

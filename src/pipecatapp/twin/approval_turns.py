@@ -171,6 +171,9 @@ class ApprovalTurns:
             await self._close(approval.id)
         if result is None:
             return none()
+        if result.lost:
+            # No model may make a success of it, or do it once more.
+            return one(self._loop.answer_with(request, result))
         may_go_on = approval.state is ApprovalState.APPROVED and request.dialect.rewords_results
         return self._loop.tell(request, result, words_only=not may_go_on)
 

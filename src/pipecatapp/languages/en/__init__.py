@@ -11,6 +11,7 @@ from pipecatapp.languages.en.aloud import ALOUD
 from pipecatapp.languages.en.answers import means_go_on, yes_or_no
 from pipecatapp.languages.en.arithmetic import read as read_calculation
 from pipecatapp.languages.en.calendar_questions import CALENDAR
+from pipecatapp.languages.en.claims import CLAIMS
 from pipecatapp.languages.en.lists import LISTS
 from pipecatapp.languages.en.measures import MEASURES
 from pipecatapp.languages.en.memory_requests import MEMORY_REQUESTS
@@ -42,6 +43,7 @@ LANGUAGE = Language(
     statements=STATEMENTS,
     places=PLACES,
     calendar=CALENDAR,
+    claims=CLAIMS,
     lists=LISTS,
     measures=MEASURES,
     read_calculation=read_calculation,

@@ -47,7 +47,8 @@ def outcome_of(request: ApprovalRequest) -> ToolResult:
     """What is told of a request that was not carried out."""
     if request.state is ApprovalState.LOST and request.step is Step.LOOK:
         return ToolResult(f"error: {_LOST_LOOK}", ok=False)
-    return ToolResult(f"error: {_OUTCOMES.get(request.state, STOPPED)}", ok=False)
+    lost = request.state is ApprovalState.LOST
+    return ToolResult(f"error: {_OUTCOMES.get(request.state, STOPPED)}", ok=False, lost=lost)
 
 
 def approval_event(request: ApprovalRequest) -> ApprovalRequested:

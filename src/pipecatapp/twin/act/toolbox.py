@@ -249,7 +249,7 @@ class Toolbox:
 
         result = await self._work(tool, call, context, allowed.by, look, LOOKED)
         if not found:
-            return result
+            return replace(result, lost=False)  # a look changes nothing
         try:
             with _kept(call):
                 return await self._gate.ask(call, tool.spec, found[0], context, after=allowed)
@@ -293,10 +293,12 @@ class Toolbox:
         except ToolError as error:
             return failure(str(error))
         except TimeoutError:
-            return failure(f"{call.name} took longer than {tool.spec.timeout_s:g} seconds")
+            late = failure(f"{call.name} took longer than {tool.spec.timeout_s:g} seconds")
+            return replace(late, lost=tool.spec.risk is not Risk.READ)
         except Exception:
             logger.exception("tool %s failed", call.name)
-            return failure(f"{call.name} failed; the reason is in the log")
+            broken = failure(f"{call.name} failed; the reason is in the log")
+            return replace(broken, lost=tool.spec.risk is not Risk.READ)
 
 
 def _find_problem(spec: ToolSpec, arguments: Mapping[str, Any]) -> str | None:

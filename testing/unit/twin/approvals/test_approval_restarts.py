@@ -35,16 +35,17 @@ async def test_a_restart_tells_what_expired_meanwhile(harness: MakeHarness) -> N
 
 
 async def test_what_was_begun_before_a_kill_never_runs_again(harness: MakeHarness) -> None:
-    h = harness(LAMP, "I do not know.")
+    h = harness(LAMP)
     await h.ask("lamp on")
     await h.gate.decide(ApprovalAnswer(h.waiting.id, h.waiting.digest, "approve", by="voice"))
     (request,) = h.store.saved
     await h.gate.begin(request.id)
     h.begin()
     await h.gate.open()
-    assert (await h.told(2))[1] == "I do not know."
+    # No model is asked, which might make a success of it.
+    told = "I do not know whether that worked: it was begun before a restart, and how it ended is not known"
+    assert (await h.told(2))[1] == told
     await h.gate.aclose()
-    assert "how it ended is not known" in h.last_prompt()[-1].content
     assert h.lamp.calls == []
     assert h.store.saved == []
 
