@@ -70,7 +70,7 @@ def both(lab: Lab) -> bool:
 @pytest.fixture(scope="module")
 def address(lab: Lab) -> str:
     """The first node is there, so that its address is taken and the next free one is the house's."""
-    lab.add(*SERVERS)
+    lab.add(*SERVERS, agent=True)
     return lab.free_address()
 
 

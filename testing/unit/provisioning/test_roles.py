@@ -119,3 +119,23 @@ def test_its_variables_begin_with_its_name(role: Path) -> None:
 @every_role
 def test_its_readme_is_what_the_role_says(role: Path, readmes: dict[Path, str]) -> None:
     assert (role / "README.md").read_text(encoding="utf-8") == readmes[role / "README.md"], "run scripts/docs"
+
+
+def services(tasks: object) -> list[str]:
+    """The services that these tasks define."""
+    found: list[str] = []
+    for task in tasks if isinstance(tasks, list) else []:
+        for part in ("block", "rescue", "always"):
+            found += services(task.get(part))
+        role = task.get("ansible.builtin.include_role") or task.get("ansible.builtin.import_role") or {}
+        if role.get("name") == "service" and "tasks_from" not in role:
+            found.append(task["vars"]["service_name"])
+    return found
+
+
+@every_role
+def test_a_service_that_it_defines_has_its_handler(role: Path) -> None:
+    defined = {name for file in (role / "tasks").glob("*.yaml") for name in services(loaded(file))}
+    listed: Any = loaded(role / "handlers/main.yaml") or []
+    handlers = {handler["name"] for handler in listed}
+    assert sorted(f"Restart {name}" for name in defined) == sorted(handlers & {f"Restart {name}" for name in defined})
