@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.integration
 
@@ -52,3 +54,40 @@ def test_all_that_is_wrong_is_said_at_once_one_sentence_each(tmp_path: Path) -> 
 def test_to_take_one_away_its_name_is_enough(tmp_path: Path) -> None:
     code, said = checked(tmp_path, "job_name=creative-expert state=absent")
     assert code == 0, said
+
+
+def test_no_role_in_it_takes_a_word_of_the_command_line() -> None:
+    """A variable of the command line wins over what a role is given: `service_name` would become every service's."""
+    words = {"job_name", "service_name", "namespace", "model_list", "worker_count", "state", "description"}
+    (play,) = yaml.safe_load((ROOT / "deploy_expert.yaml").read_text(encoding="utf-8"))
+    seen: set[str] = set()
+    waiting = [(one["role"], "main") for one in play["roles"]] + [("expert", "check")]
+    while waiting:
+        role, entry = waiting.pop()
+        folder = ROOT / "ansible/roles" / role
+        text = (folder / f"tasks/{entry}.yaml").read_text(encoding="utf-8")
+        seen.add(role)
+        for task in _tasks(yaml.safe_load(text)):
+            for kind in ("import_role", "include_role"):
+                if named := task.get(f"ansible.builtin.{kind}"):
+                    waiting.append((named["name"], named.get("tasks_from", "main")))
+            for kind in ("import_tasks", "include_tasks"):
+                if named := task.get(f"ansible.builtin.{kind}"):
+                    waiting.append((role, str(named).removesuffix(".yaml")))
+    taken = {
+        role: set(yaml.safe_load(file.read_text(encoding="utf-8")) or {}) & words
+        for role in seen
+        if (file := ROOT / "ansible/roles" / role / "defaults/main.yaml").exists()
+    }
+    assert {"expert", "cluster", "llamacpp", "pipecatapp", "nomad_job"} <= seen
+    assert {role: names for role, names in taken.items() if names} == {}
+    assert "service" not in seen
+
+
+def _tasks(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = []
+    for task in content:
+        found.append(task)
+        for part in ("block", "rescue", "always"):
+            found += _tasks(task.get(part, []))
+    return found
