@@ -66,14 +66,14 @@ def experts_of_the_agent(house: House) -> list[str]:
     return [one["name"] for one in json.loads(done.output)["experts"] if one["healthy"]] if done.code == 0 else []
 
 
+# A pattern in brackets does not find the command that looks for it.
 def left_behind(house: House, names: Sequence[str]) -> dict[str, str]:
     """Files, processes and ports of an expert that are still on a node."""
     script = (
         "ls /opt/nomad/jobs /opt/pipecatapp/experts /etc/pipecatapp/experts /var/lib/pipecatapp/experts 2>/dev/null"
     )
-    script += (
-        " | grep creative; pgrep -fa 'creative-expert|ggml-rpc-server'; ss -Hltn '( sport >= :8200 and sport < :8210 )'"
-    )
+    script += " | grep creative; pgrep -fa '[c]reative-expert|[g]gml-rpc-server'"
+    script += "; ss -Hltn '( sport >= :8200 and sport < :8210 )'"
     return {name: said for name in names if (said := house.lab.run(name, "sh", "-c", script).output.strip())}
 
 
@@ -133,16 +133,16 @@ def test_the_agent_asks_it(house: House) -> None:
 def test_a_rank_that_is_killed_comes_back_and_words_with_it(house: House) -> None:
     (head,) = passing(house)
     (other,) = set(ranks(house)) - {head}
-    assert house.lab.run(other, "pkill", "-9", "-f", "ggml-rpc-server").code == 0
+    assert house.lab.run(other, "pkill", "-9", "-f", "[g]gml-rpc-server").code == 0
     wait_until("the loss is seen", lambda: passing(house) == [], BACK_S + SLACK_S)
     wait_until("words again", lambda: len(passing(house)) == 1, BACK_S + SLACK_S)
 
 
 def test_a_supervisor_that_is_killed_leaves_no_engine_behind(house: House) -> None:
     (head,) = passing(house)
-    assert house.lab.run(head, "pkill", "-9", "-f", "expert run").code == 0
+    assert house.lab.run(head, "pkill", "-9", "-f", "[e]xpert run").code == 0
     wait_until("two ranks and words", lambda: len(ranks(house)) == 2 and len(passing(house)) == 1, BACK_S + SLACK_S)
-    engines = house.lab.run(head, "sh", "-c", "pgrep -fc 'llama-server.*--port 8200'").output.strip()
+    engines = house.lab.run(head, "sh", "-c", "pgrep -fc '[l]lama-server.*--port 8200'").output.strip()
     assert engines == "1", house.lab.run(head, "ps", "axo", "pid,ppid,args").output
 
 
