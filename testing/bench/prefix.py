@@ -2,6 +2,7 @@
 
 The real agent, the real engine, by the server's own counts; prefills count too. Both arrangements send the same
 requests and keep the same history; the other one begins its prompt with the time, as many assistants do.
+``--models real`` counts what the first question after a start, and of a new conversation, evaluates beyond its words.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from pipecatapp.app import App, Node
 from pipecatapp.domain import ComponentHealth, Message, ToolResult, ToolSpec, Usage
 from pipecatapp.errors import PipecatAppError
@@ -26,8 +29,10 @@ from pipecatapp.llm.part import LanguageModel
 from pipecatapp.ports import ChatChunk, ChatModel, ChatRequest, ModelProfile, ToolContext
 from pipecatapp.settings import Settings
 from pipecatapp.tools.part import ToolsPart
+from pipecatapp.twin.turn_progress import TurnProgress
 from testing.bench.tools import imagined
-from testing.engine_node import ENGINES, engine_settings, running
+from testing.engine_node import READY_WITHIN_S, engine_settings, running
+from testing.real_models import add_model_options, file_of, real_file
 
 REQUESTS = (
     "Hello there!",
@@ -41,6 +46,11 @@ REQUESTS = (
     "what do you remember",
     "summarize what we said about the tomatoes",
 )
+
+
+# What the mind is asked, once the reflex has left it to it.
+QUESTIONS = ("Why is the sea salty, in one sentence?", "How do bees find their way home?")
+PARTS = ("storage", "approvals", "schedule", "engine", "memory", "tools", "reflex", "twin")
 
 
 @dataclass
@@ -150,7 +160,7 @@ async def measure(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as state:
         # The starter model hears of tools by name alone; others are told everything.
         style = {"llm_prompt_style": "full"} if options.tools else {}
-        settings = engine_settings(Path(state), options.model, engines=options.engines, **style)
+        settings = engine_settings(Path(state), file_of(options), engines=options.engines, **style)
         async with running(Node(settings), ["engine"]) as node:
             model = node.engine.model
             profile = await model.profile()
@@ -173,17 +183,74 @@ async def measure(options: argparse.Namespace) -> int:
     return 0
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a question to a real model took: the tokens evaluated for it, those of its words and facts, and seconds to
+    the first token."""
+
+    evaluated: int
+    words: int
+    seconds: float
+
+    @property
+    def beyond(self) -> int:
+        """The tokens beyond words and facts."""
+        return self.evaluated - self.words
+
+
+async def ask(node: Node, conversation: str, question: str) -> Asked:
+    """Ask in a new conversation."""
+    progress = TurnProgress(conversation, "typed")
+    async for _ in node.twin.agent.respond(conversation, question, "typed", progress):
+        pass  # the counts come at the end
+    words = await count_tokens(node, question)
+    return Asked(progress.usage.evaluated_tokens, words, round(progress.first_token_s or 0.0, 3))
+
+
+async def count_tokens(node: Node, text: str) -> int:
+    """The tokens of a text, by the engine's own tokenizer."""
+    root = node.engine.url.removesuffix("/v1")
+    headers = {"Authorization": f"Bearer {node.engine.api_key}"}
+    async with httpx.AsyncClient() as http:
+        answer = await http.post(f"{root}/tokenize", json={"content": text}, headers=headers, timeout=60)
+    return len(answer.raise_for_status().json()["tokens"])
+
+
+async def measure_real(options: argparse.Namespace) -> int:
+    """The first question after a start, and the first of a new conversation, with a real model."""
+    with tempfile.TemporaryDirectory() as state:
+        settings = engine_settings(Path(state), real_file(options), engines=options.engines)
+        for boot in ("first", "second"):
+            async with running(Node(settings), PARTS) as node:
+                await asyncio.wait_for(node.twin.agent.front.is_ready.wait(), READY_WITHIN_S)
+                agent = node.twin.agent
+                front = await count_tokens(node, agent.front.text)
+                at_boot = await ask(node, f"{boot}-boot", QUESTIONS[0])
+                new = await ask(node, f"{boot}-conversation", QUESTIONS[1])
+                name = (await node.engine.model.profile()).name
+            print(f"{boot:<8} start: first question {at_boot}, first of a new conversation {new}")
+    print(f"\nmodel {name}, {front} tokens of front\n")
+    result = {
+        "boot_tokens": at_boot.beyond,
+        "boot_s": at_boot.seconds,
+        "conversation_tokens": new.beyond,
+        "conversation_s": new.seconds,
+        "front_tokens": front,
+        "model": name,
+    }
+    print(json.dumps(result))
+    return 0
+
+
 def main() -> int:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog="scripts/bench prefix", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--turns", type=int, default=30, help="turns of the conversation (default: 30)")
     parser.add_argument("--tools", type=int, default=0, help="further tools, told with their schemas (default: 0)")
-    parser.add_argument("--model", default="starter", help="starter, a name of the catalogue or a GGUF")
-    parser.add_argument(
-        "--engines", type=Path, default=ENGINES, help="where engines lie unpacked (default: .cache/engine)"
-    )
+    add_model_options(parser, kinds=True)
+    options = parser.parse_args()
     try:
-        return asyncio.run(measure(parser.parse_args()))
+        return asyncio.run(measure_real(options) if options.kind == "real" else measure(options))
     except PipecatAppError as error:
         print(f"prefix: {error}", file=sys.stderr)
         return 1

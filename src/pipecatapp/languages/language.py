@@ -10,6 +10,7 @@ from re import Pattern
 from typing import Literal, Protocol
 
 from pipecatapp.languages.calculation import Piece, Share
+from pipecatapp.languages.pretence import Pretence
 from pipecatapp.languages.skills import Calendar, Claims, Lists, Measures
 from pipecatapp.languages.spoken_time import RingAnswer, SpokenChange, SpokenChoice, SpokenWhen
 from pipecatapp.languages.volume_wish import VolumeWish
@@ -196,7 +197,10 @@ class Statements:
         names: how a subject ends whose value is a name (" called").
         single: a subject of this kind has one value only.
         place: how a value begins that is a place.
-        kinds: kinds of values of which one takes the place of another (days, months, times).
+        update: how a statement ends that tells what is different from before ("now").
+        slips: what is no part of a statement ("uh", a word said twice), and what stands in its place.
+        same: other ways to say the same, and the one way; to compare with.
+        kinds: kinds of values of which one takes the place of another (days, months, times, colours).
     """
 
     boundary: Pattern[str]
@@ -216,6 +220,9 @@ class Statements:
     names: tuple[str, ...]
     single: Pattern[str]
     place: Pattern[str]
+    update: Pattern[str]
+    slips: tuple[tuple[Pattern[str], str], ...]
+    same: tuple[tuple[Pattern[str], str], ...]
     kinds: tuple[Pattern[str], ...]
 
 
@@ -320,6 +327,7 @@ class Language:
     memory_requests: MemoryRequests
     node_requests: NodeRequests
     statements: Statements
+    pretence: Pretence
     places: Places
     calendar: Calendar
     claims: Claims

@@ -21,6 +21,8 @@ _MIN_WORDS, _MAX_WORDS = 3, 30
 
 _RULES = language().statements
 _RECENT = 0.6
+# One correction after the other is about the same: so many turns are looked back.
+_CORRECTIONS = 4
 
 
 def extract_statements(turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> list[FactCandidate]:
@@ -35,9 +37,13 @@ def extract_statements(turn: Turn, before: Sequence[Turn], related: Sequence[Fac
         sentence = part.strip()
         if _RULES.filler.match(sentence):
             sentence = _RULES.filler.sub("", " ".join(part.split()), count=1)
+        sentence = _rewrite(sentence, _RULES.slips)
+        said_no = _RULES.correction.fullmatch(sentence)
+        if said_no is not None and _statement(said_no["value"]):
+            sentence = said_no["value"]
         wish = _RULES.wish.fullmatch(sentence)
         text = wish[1] if wish else "" if _RULES.secret.search(sentence) else _statement(sentence)
-        if text and _MIN_WORDS <= len(text.split()) <= _MAX_WORDS:
+        if text and _MIN_WORDS <= len(text.split()) <= _MAX_WORDS and not is_known(text, related):
             notes.append(FactCandidate(text, "told" if wish else KIND, _contradicted(text, related)))
     return notes
 
@@ -46,6 +52,22 @@ def is_unasked_secret(text: str, said: str) -> bool:
     """Whether this is a password, a code or the like that the person, whose words are ``said``, did not ask to keep."""
     asked = any(_RULES.wish.search(part) for sentence in sentences(said) for part in _split(sentence))
     return bool(_RULES.secret.search(text)) and not asked
+
+
+def is_known(text: str, related: Sequence[Fact]) -> bool:
+    """Whether one of the facts says this already, perhaps in another usual way."""
+    said = _in_one_way(text)
+    return any(_in_one_way(fact.text) == said and same_words(fact.text) != same_words(text) for fact in related)
+
+
+def _in_one_way(text: str) -> str:
+    return same_words(_rewrite(_rewrite(text.strip().rstrip("."), _RULES.slips), _RULES.same))
+
+
+def _rewrite(text: str, rules: Sequence[tuple[re.Pattern[str], str]]) -> str:
+    for pattern, instead in rules:
+        text = pattern.sub(instead, text)
+    return text.strip(" ,")
 
 
 def _split(text: str) -> list[str]:
@@ -84,6 +106,8 @@ def _contradicted(text: str, related: Sequence[Fact]) -> str:
 
 def _excludes(new: re.Match[str], old: re.Match[str]) -> bool:
     """Whether both values cannot be true at once."""
+    if _RULES.update.search(new["value"]):
+        return True
     if _RULES.named.search(new["subject"]) or new["subject"].casefold().endswith(_RULES.names):
         return True
     if _RULES.single.search(new["subject"]) and not (
@@ -101,7 +125,7 @@ def _corrected(text: str, before: Sequence[Turn], related: Sequence[Fact]) -> Fa
     if found is None or not before or is_doubtful(" ".join(text.split())):
         return None
     value = _RULES.tail.sub("", found["value"]).strip(" ,.")
-    spoken = set(words(f"{before[-1].user_text} {before[-1].assistant_text}"))
+    spoken = set(words(_spoken_of(before)))
     for fact in related:
         about = words(fact.text)
         if not about or sum(word in spoken for word in about) < _RECENT * len(about):
@@ -110,6 +134,16 @@ def _corrected(text: str, before: Sequence[Turn], related: Sequence[Fact]) -> Fa
         if new and same_words(new) != same_words(fact.text):
             return FactCandidate(new, KIND, fact.id)
     return None
+
+
+def _spoken_of(before: Sequence[Turn]) -> str:
+    """What was spoken of last: of a correction, what it corrected."""
+    texts: list[str] = []
+    for turn in reversed(before[-_CORRECTIONS:]):
+        texts.append(f"{turn.user_text} {turn.assistant_text}")
+        if _RULES.correction.fullmatch(" ".join(turn.user_text.split()).rstrip(".! ")) is None:
+            break
+    return " ".join(texts)
 
 
 def _put_in(text: str, value: str) -> str:

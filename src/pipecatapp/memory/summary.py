@@ -17,7 +17,7 @@ from pipecatapp.languages import language
 from pipecatapp.languages.assertions import asserted
 from pipecatapp.memory.fact_candidates import FactCandidate
 from pipecatapp.memory.keywords import words
-from pipecatapp.memory.statement_rules import extract_statements, is_unasked_secret
+from pipecatapp.memory.statement_rules import extract_statements, is_known, is_unasked_secret
 from pipecatapp.ports import ChatModel, ChatRequest
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ class Summariser:
             if profile.summarises:
                 written = await self._ask(_prompt(turn, before, related), constrained=profile.grammars)
                 notes = [note for note in _parse(written, related) if _carried(note, turn, before, related)]
+                notes = [note for note in notes if note.replaces or not is_known(note.text, related)]
                 return [note for note in notes if not is_unasked_secret(note.text, turn.user_text)]
         except ModelError as error:
             log.info("no model to say what to remember (%s); patterns decide", error)

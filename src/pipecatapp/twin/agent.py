@@ -42,6 +42,7 @@ from pipecatapp.twin.remember.history import History, TokenEstimate
 from pipecatapp.twin.speak.builder import PromptBuilder
 from pipecatapp.twin.speak.current_dialect import CurrentDialect
 from pipecatapp.twin.speak.expert_speaker import ExpertSpeaker
+from pipecatapp.twin.speak.front import PromptFront
 from pipecatapp.twin.speak.message_writer import MessageWriter
 from pipecatapp.twin.speak.prefill import Prefill
 from pipecatapp.twin.speak.tool_loop import ToolLoop
@@ -126,6 +127,7 @@ class Agent:
         whole_prompts = PromptBuilder(persona, self._toolbox, self._routing, chooser, observe)
         self.external_calls = ExternalCalls(self._toolbox, gate)
         self._dialect = CurrentDialect(model)
+        self.front = PromptFront(model, self._prompts, self._dialect)
         self._consolidator = MemoryConsolidator(memory, model, self._prefill_again, pause_s=pause_s)
         writer = MessageWriter(model, TokenEstimate())
         loop = ToolLoop(writer, self._toolbox, ExpertSpeaker(self._toolbox, self._routing))
@@ -294,6 +296,7 @@ class Agent:
 
     async def aclose(self) -> None:
         """Wait for what is still being stored, and end what tools have running; for the end of the program."""
+        await self.front.stop()
         await self._conversations.aclose()
         await self._consolidator.aclose()
         await self._toolbox.aclose()

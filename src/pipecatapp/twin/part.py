@@ -62,10 +62,21 @@ class ApprovalsPart(Part):
 
 
 class TwinPart(Part):
-    """The brain. It has nothing to start: it works when it is asked."""
+    """The brain.
 
-    def __init__(self, agent: Agent) -> None:
+    Args:
+        agent: works when it is asked.
+        readies_front: the engine is our own, and has the front of the prompt evaluated before anybody asks.
+    """
+
+    def __init__(self, agent: Agent, *, readies_front: bool = False) -> None:
         self.agent = agent
+        self._readies_front = readies_front
+
+    async def start(self) -> None:
+        """Begin to ready the front of the prompt."""
+        if self._readies_front:
+            self.agent.front.start()
 
     async def stop(self) -> None:
         """Wait for what is still being stored."""
@@ -138,7 +149,9 @@ def create(
             observe=observe,
             ringing=ringing,
             restarts_engine=restarts_engine,
-        )
+        ),
+        # To look for a model may wake the machines of experts that sleep.
+        readies_front=restarts_engine and experts is None,
     )
 
 

@@ -215,6 +215,7 @@ class TurnExecutor:
             content = f"{content}\n{GO_ON}"
         request.tools += tools
         request.messages.append(Message("user", content))
+        request.is_watched = request.dialect.rewords_results
         request.context = replace(request.context, recalled=request.context.recalled or recalls(content))
         return request
 

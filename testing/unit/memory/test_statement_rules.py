@@ -239,3 +239,58 @@ def test_no_words_take_long(run: str) -> None:
 def test_a_model_keeps_a_secret_only_when_it_was_asked_to(said: str, unasked: bool) -> None:
     assert is_unasked_secret("The gate code is 4711.", said) is unasked
     assert not is_unasked_secret("The gate is green.", said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "i like the sound of that",
+        "the song goes my heart is in the highlands",
+        "I work hard",
+        "my meeting was long",
+    ],
+)
+def test_a_remark_is_no_fact(said: str) -> None:
+    assert [note.text for note in extract_statements(turn(said), [], [])] == []
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "kept"),
+    [
+        ("my car is red", "my car is blue", "my car is blue"),
+        ("my doctor is Frau Berger", "my doctor is Frau Lang now", "my doctor is Frau Lang now"),
+        (
+            "my birthday is on the third of May",
+            "no, my birthday is on the fourth of May",
+            "my birthday is on the fourth of May",
+        ),
+    ],
+)
+def test_what_is_so_now_replaces_what_was(before: str, now: str, kept: str) -> None:
+    (note,) = extract_statements(turn(now), [turn("hello")], [Fact("7", before)])
+    assert (note.text, note.replaces) == (kept, "7")
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        "my cat is named Minka",
+        "my cat's name is Minka",
+        "my uh my cat is um called Minka",
+        "my cat is called Minka too",
+    ],
+)
+def test_the_same_in_another_usual_way_is_no_second_fact(again: str) -> None:
+    notes = extract_statements(turn(again), [], [Fact("7", "my cat is called Minka")])
+    assert all(note.text == "my cat is called Minka" for note in notes)
+
+
+def test_a_slip_of_the_tongue_is_not_kept_and_a_name_said_twice_is() -> None:
+    (note,) = extract_statements(turn("my um my favourite band is is Duran Duran"), [], [])
+    assert note.text == "my favourite band is Duran Duran"
+
+
+def test_a_correction_of_a_correction_is_about_the_same() -> None:
+    turns = [turn("my meeting is at nine", "At nine."), turn("no, at ten", "At ten.")]
+    (note,) = extract_statements(turn("no, it is at eleven"), turns, [Fact("7", "my meeting is at ten")])
+    assert (note.text, note.replaces) == ("my meeting is at eleven", "7")

@@ -45,7 +45,7 @@ async def test_a_request_waits_for_the_one_before(house: AgentHarness) -> None:
 
 async def test_interrupting_stops_the_turn_and_what_waits(house: AgentHarness) -> None:
     gate = Gate()
-    house.model.script(["One", gate], "Three.")
+    house.model.script(["One ", gate], "Three.")
     await house.runner.submit("c", "a")
     await house.runner.submit("c", "b")
     await gate.reached.wait()
@@ -63,7 +63,7 @@ async def test_interrupting_nothing_is_fine(house: AgentHarness) -> None:
 
 async def test_paused_means_quiet_and_requests_wait(house: AgentHarness) -> None:
     gate = Gate()
-    house.model.script(["One", gate], "Two.")
+    house.model.script(["One ", gate], "Two.")
     await house.runner.submit("c", "a")
     await gate.reached.wait()
     await house.runner.pause("c", True)

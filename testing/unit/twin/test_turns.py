@@ -157,7 +157,7 @@ async def test_after_barge_in_the_history_keeps_what_was_heard(house: Callable[.
 
 
 async def test_who_goes_on_before_a_word_was_heard_says_one_request(house: Callable[..., AgentHarness]) -> None:
-    h = house("Which one?", "Off it goes.", "Bye.")
+    h = house("Which one?", "I cannot do that.", "Bye.")
     progress = TurnProgress("c", "voice", spoken=True)
     await h.ask("turn off the", progress=progress)
     await h.agent.record_heard("c", progress.id, "")
@@ -165,7 +165,7 @@ async def test_who_goes_on_before_a_word_was_heard_says_one_request(house: Calla
     assert [m.content for m in h.model.prefilled[-1][1:]] == ["turn off the lamp"]
     await h.ask("turn off the lamp")
     await h.ask("bye")
-    assert [m.content for m in h.model.requests[2].messages[1:]] == ["turn off the lamp", "Off it goes.", "bye"]
+    assert [m.content for m in h.model.requests[2].messages[1:]] == ["turn off the lamp", "I cannot do that.", "bye"]
 
 
 async def test_heard_of_an_unknown_turn_changes_nothing(house: Callable[..., AgentHarness]) -> None:

@@ -18,6 +18,7 @@ from pipecatapp.languages.en.memory_requests import MEMORY_REQUESTS
 from pipecatapp.languages.en.node_requests import NODE_REQUESTS
 from pipecatapp.languages.en.numbers import NUMBERS
 from pipecatapp.languages.en.places import PLACES
+from pipecatapp.languages.en.pretence import PRETENCE
 from pipecatapp.languages.en.shapes import SHAPES
 from pipecatapp.languages.en.speech import SPEECH
 from pipecatapp.languages.en.statements import STATEMENTS
@@ -41,6 +42,7 @@ LANGUAGE = Language(
     memory_requests=MEMORY_REQUESTS,
     node_requests=NODE_REQUESTS,
     statements=STATEMENTS,
+    pretence=PRETENCE,
     places=PLACES,
     calendar=CALENDAR,
     claims=CLAIMS,

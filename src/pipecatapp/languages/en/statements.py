@@ -49,7 +49,7 @@ _DOUBT = re.compile(
     rf"\b(?:{_THINKS}|{_SAYS}|if|unless|whether|maybe|perhaps|probably|possibly|presumably|apparently|supposedly|"
     r"allegedly|hypothetically|theoretically|might|could|would|wouldn['\u2019]t|may (?:be|have|not)|should be|must be|"
     r"seems?|seemed|(?:looks|sounds|feels) like|as (?:if|though)|as far as|to my knowledge|recall|rumou?rs?|"
-    r"according to|"
+    r"according to|(?:the|this|that|a) (?:song|poem|hymn|verse|line|saying|proverb|rhyme) (?:goes|is|says|was)|"
     r"(?:i|we) (?:hope|wish|say)|for (?:example|instance)|let['\u2019]?s (?:say|assume)|what if|in case|assuming|"
     r"not (?:\w+ )?(?:sure|certain|true)|n['\u2019]t (?:\w+ )?(?:sure|certain|true)|untrue|no longer|"
     r"remember (?:right|rightly|correctly|it right)|(?:kidding|joking)|or something|or so\b|one of these days|"
@@ -99,11 +99,16 @@ _NO_SUBJECT = (
     r"(?!(?:question|point|problem|guess|idea|request|answer|fault|mistake|turn|pleasure|understanding|opinion|bad|god|"
     r"goodness|next|last|other|message|words?|voice)\b)"
 )
+# How something was, once.
+_PASSED = (
+    r".{1,60} (?:was|were) (?:(?:very|so|too|really|quite|rather|pretty) )?(?:long|short|boring|nice|great|good|bad|"
+    r"fun|awful|terrible|okay|ok|fine|hard|easy|lovely|wonderful|horrible|late|early|busy|tired|delicious)\W*$"
+)
 _STATEMENTS = re.compile(
     "|".join(
         (
             # My dentist is called Olsen; our meeting starts at nine.
-            rf"(?:my|our) {_NO_SUBJECT}(?:[\w'\u2019-]+ ){{1,5}}?"
+            rf"(?!{_PASSED})(?:my|our) {_NO_SUBJECT}(?:[\w'\u2019-]+ ){{1,5}}?"
             r"(?:is|are|was|were|has|have|lives?|works?|likes?|loves?|hates?|prefers?|comes?|starts?|ends?|begins?|"
             r"goes|visits?|plays?|speaks?|drives?|studies|needs?|arrives?|leaves?|can't|cannot|doesn't|does not) .+",
             # Call me Joe; I was born in May; I am allergic to nuts.
@@ -111,9 +116,11 @@ _STATEMENTS = re.compile(
             r"i(?: am|'m|\u2019m) (?:an? |the |called |named |from |allergic |afraid of |married |born |\w+ years old|"
             r"vegetarian|vegan|diabetic|retired|left[- ]handed|blind|deaf|divorced|pregnant|single).*",
             r"(?:i|we) (?:live|work|study|moved|own|drive|speak|collect|keep|kept|put|hid|left|parked|stored?|planted|"
-            r"bought|married|take|play|grow|teach) (?!it\b|that\b|this\b|you\b|me\b|up\b|down\b|for you\b)\w.+",
+            r"bought|married|take|play|grow|teach) (?!it\b|that\b|this\b|you\b|me\b|up\b|down\b|for you\b|"
+            r"(?:too |very |so )?(?:hard|much|a lot)\b)\w.+",
             r"(?:i|we) (?:really |don't |do not |also )?(?:like|love|hate|prefer|dislike|enjoy|eat|drink) "
-            r"(?!it\b|that\b|this\b|you\b|your\b|to know|to ask|to see|to hear|what\b|how\b|when\b|the way)\w.*",
+            r"(?!it\b|that\b|this\b|you\b|your\b|to know|to ask|to see|to hear|what\b|how\b|when\b|"
+            r"the (?:way|sound|look|idea|thought|smell) of)\w.*",
             r"(?:i|we) have (?:an?|one|two|three|four|five|six|\d+|no) "
             r"(?!question|problem|idea|request|headache|minute|second|moment|feeling|look|clue|wish|suggestion)\w.*",
             # The spare key is under the pot; the meeting is on Friday.
@@ -142,6 +149,21 @@ _ONE_VALUE = re.compile(
     r"\b(?:favou?rite|name|birthday|number|password|code|address|e-?mail|phone|age|pin|size)\b", re.I
 )
 _AT_PLACE = re.compile(_PLACE, re.IGNORECASE)
+_UPDATE = re.compile(r"\b(?:now|nowadays|these days|from now on|from today on)\W*$", re.IGNORECASE)
+_COLOURS = (
+    "red", "blue", "green", "yellow", "black", "white", "grey", "gray", "brown", "orange", "purple", "pink", "silver",
+)  # fmt: skip
+_SLIPS = (
+    (re.compile(r"\b(?:uh|um|er|erm|hm+)\b[\s,]*", re.IGNORECASE), ""),
+    # "Duran Duran" stays.
+    (re.compile(r"\b((?:my|i|our|we|the|it)(?: \w{1,30}){1,2})(?:[\s,]{1,3}\1\b)+", re.IGNORECASE), r"\1"),
+    (re.compile(r"\b(my|is|the|in|a|an|to|at|on|i|it|we|our|of|and)(?:[\s,]{1,3}\1\b)+", re.IGNORECASE), r"\1"),
+)
+_SAME = (
+    (re.compile(r"\b(?:is|are) named\b", re.IGNORECASE), "is called"),
+    (re.compile(r"['\u2019]s name is\b", re.IGNORECASE), " is called"),
+    (re.compile(r"\s{0,3}\b(?:now|nowadays|these days|too|still|anyway)\W*$", re.IGNORECASE), ""),
+)
 # "May" is a verb far more often than a month.
 _MONTHS = [month for month in NUMBERS.months if month != "may"]
 
@@ -163,7 +185,11 @@ STATEMENTS = Statements(
     names=(" called", " named"),
     single=_ONE_VALUE,
     place=_AT_PLACE,
+    update=_UPDATE,
+    slips=_SLIPS,
+    same=_SAME,
     kinds=tuple(
-        re.compile(rf"\b(?:{'|'.join(names)})\b", re.IGNORECASE) for names in (NUMBERS.weekdays, _MONTHS, NUMBERS.times)
+        re.compile(rf"\b(?:{'|'.join(names)})\b", re.IGNORECASE)
+        for names in (NUMBERS.weekdays, _MONTHS, NUMBERS.times, _COLOURS)
     ),
 )

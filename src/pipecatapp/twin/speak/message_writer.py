@@ -8,11 +8,12 @@ from dataclasses import replace
 from functools import partial
 
 from pipecatapp.domain import Message
-from pipecatapp.errors import ContextOverflowError
+from pipecatapp.errors import ContextOverflowError, ModelError
 from pipecatapp.ports import ChatModel, ChatRequest, ModelProfile
 from pipecatapp.twin.remember.history import TokenEstimate
 from pipecatapp.twin.speak.dialect import Dialect, Form, dialect_of
 from pipecatapp.twin.speak.grammar import rest_of_words
+from pipecatapp.twin.speak.honest_words import HonestWords, Watch, watch_for
 from pipecatapp.twin.speak.message_parser import MessageParser
 from pipecatapp.twin.speak.turn_request import ModelMessage, TurnRequest
 from pipecatapp.twin.streams import closing
@@ -108,52 +109,86 @@ class MessageWriter:
 
     async def _read(self, asked: ChatRequest, request: TurnRequest, message: ModelMessage) -> AsyncGenerator[str, None]:
         progress, parser = request.progress, MessageParser(request.schemas)
+        honest = _honest_words(request)
         said_before = len(progress.text)
         began = time.monotonic()
         moved = False
         room = len(message.raw) + asked.max_tokens * _LONGEST_TOKEN
 
         def say(words: str) -> str:
+            nonlocal honest
             if parser.retracted:
                 # All of it was a thought, as the model only now says: at least nobody reads or remembers it.
                 parser.retracted = False
                 message.said, progress.text = message.begun, progress.text[:said_before]
+                honest = _honest_words(request)
+            if honest is not None:
+                words = honest.feed(words)
             words = words if message.said else words.lstrip()
             message.said += words
             return words
 
-        async with closing(self._model.stream(asked)) as chunks:
-            async for chunk in chunks:
-                progress.expert = chunk.by
-                if chunk.kept is not None:
-                    moved = True
-                    if chunk.kept < len(message.raw):
-                        message.raw, parser = message.raw[: chunk.kept], MessageParser(request.schemas)
-                message.is_cut = message.is_cut or chunk.finish_reason == "length"
-                if chunk.usage is not None:
-                    progress.usage += chunk.usage
-                    if not moved and not message.begun:
-                        self._estimate.learn(asked.messages, chunk.usage)
-                if not chunk.text:
-                    continue
-                if progress.first_token_s is None:
-                    progress.first_token_s = time.monotonic() - began
-                if chunk.opens_thought:
-                    message.opens_thought = True
-                    parser.assume_thought()
-                text = chunk.text[: room - len(message.raw)]
-                message.raw += text
-                if words := say(parser.feed(text)):
-                    yield words
-                if parser.ignored > _IGNORED_AFTER_CALL:
-                    break
-                if len(message.raw) >= room:
-                    message.is_cut = True
-                    break
-        if words := say(parser.finish(cut=message.is_cut)):
+        def rest() -> str:
+            calls = bool(parser.calls or parser.error)
+            words = honest.finish(calls=calls) if honest is not None else ""
+            words = words if message.said else words.lstrip()
+            message.said += words
+            return words
+
+        try:
+            async with closing(self._model.stream(asked)) as chunks:
+                async for chunk in chunks:
+                    progress.expert = chunk.by
+                    if chunk.kept is not None:
+                        moved = True
+                        if chunk.kept < len(message.raw):
+                            message.raw, parser = message.raw[: chunk.kept], MessageParser(request.schemas)
+                    message.is_cut = message.is_cut or chunk.finish_reason == "length"
+                    if chunk.usage is not None:
+                        progress.usage += chunk.usage
+                        if not moved and not message.begun:
+                            self._estimate.learn(asked.messages, chunk.usage)
+                    if not chunk.text:
+                        continue
+                    if progress.first_token_s is None:
+                        progress.first_token_s = time.monotonic() - began
+                    if chunk.opens_thought:
+                        message.opens_thought = True
+                        parser.assume_thought()
+                    text = chunk.text[: room - len(message.raw)]
+                    message.raw += text
+                    if words := say(parser.feed(text)):
+                        yield words
+                    if parser.ignored > _IGNORED_AFTER_CALL or (honest is not None and honest.is_over):
+                        break
+                    if len(message.raw) >= room:
+                        message.is_cut = True
+                        break
+        except ModelError:
+            if words := rest():
+                yield words
+            raise
+        if words := say(parser.finish(cut=message.is_cut)) + rest():
             yield words
         message.calls, message.error = parser.calls, parser.error
         message.raw = message.raw[: len(message.raw) - parser.ignored]
+        if honest is not None and honest.replaced and not message.calls and message.error is None:
+            # What was pretended stands nowhere.
+            message.raw, message.is_cut = message.said, False
+
+
+def _honest_words(request: TurnRequest) -> HonestWords | None:
+    """What looks at the words of an answer for which no tool worked."""
+    if not request.is_watched or request.has_receipt:
+        return None
+    before = request.history.turns[-1:]
+    if before and before[0].turn.tool_calls and watch_for(request.words) is Watch.DEEDS:
+        return None  # what was done a moment ago may be told
+    known = [message.content for message in request.history.messages() if message.role == "user"]
+    known += [message.content for message in request.messages if message.role == "user"]
+    said = [record.turn.assistant_text for record in request.history.turns if record.turn.tool_calls]
+    told = [text.removesuffix(request.words) for text in [*known, *said]]
+    return HonestWords(request.words, told, may_call=bool(request.tools))
 
 
 def _find_resumable(raw: str, request: TurnRequest) -> str:

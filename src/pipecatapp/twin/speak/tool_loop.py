@@ -61,6 +61,7 @@ class ToolLoop:
             ModelError: the model could not answer.
             SpeechlessError: it did, and there is nothing in it to say.
         """
+        request.has_receipt = request.has_receipt or (last is not None and last.ok)
         form = Form.WORDS if words_only else request.dialect.first_form(request.words)
         correction: list[Message] = []
         self._writer.fit(request)
@@ -195,6 +196,7 @@ class ToolLoop:
                     shown.append(tool_response_text(WAITING))
                     break
                 work.last = outcome
+                request.has_receipt = request.has_receipt or outcome.ok
             text = clip(work.last.text, request.dialect)
             if len(request.calls) >= MAX_CALLS and not request.dialect.profile.grammars:
                 text = f"{text}\n{_LAST_CALL_NOTE}"

@@ -27,7 +27,8 @@ class TurnRequest:
     clear before the model is asked, ``preface`` what is said in front of them. ``told`` counts the characters of
     ``progress.text`` that belong to the messages before the last. ``options`` are those of a client of the API.
     ``as_worded``: a short result is the answer, whatever the model could make of it. ``asks``: which of the given calls
-    (by its place) asks the person for which argument.
+    (by its place) asks the person for which argument. ``has_receipt``: a tool did what it was asked, or told what it
+    read; until then what the model claims to have done or read is not said where the answer ``is_watched``.
     """
 
     words: str
@@ -50,6 +51,8 @@ class TurnRequest:
     options: AnswerOptions = AS_USUAL
     as_worded: bool = False
     asks: tuple[int, str] | None = None
+    has_receipt: bool = False
+    is_watched: bool = False
 
 
 @dataclass(slots=True)

@@ -88,9 +88,11 @@ async def test_a_deed_that_a_tool_did_is_said(house: Callable[..., AgentHarness]
     assert await h.ask("thank you") == "I've turned it on, gladly."
 
 
-async def test_who_asks_for_the_past_may_hear_of_it(house: Callable[..., AgentHarness]) -> None:
-    h = house("I have set it yesterday.")
-    assert await h.ask("did you set the timer?") == "I have set it yesterday."
+async def test_who_asks_for_the_past_hears_of_what_is_known_alone(house: Callable[..., AgentHarness]) -> None:
+    h = house("I have set it yesterday.", "Oh dear.", "You told me that it was broken.")
+    assert await h.ask("did you set the timer?") == language().pretence.no_reading
+    await h.ask("the radio is broken")
+    assert await h.ask("what did I tell you?") == "You told me that it was broken."
 
 
 async def test_a_call_behind_a_claim_is_made(house: Callable[..., AgentHarness]) -> None:
