@@ -48,7 +48,7 @@ _CANNOT = re.compile(
     r"|no (?:way|access|information|idea|camera|sensor|tool|record|memory|device|means|connection|data)|not (?:sure"
     r"|aware|connected|equipped|possible|available|here|designed|programmed|in)|sorry|afraid|nor|nothing|without|"
     r"did not work"
-    r"|would need|you (?:can|could|may|might|should|need|will need)|please|if)\b",
+    r"|would need|(?<!if )(?<!that )you (?:can|could|may|might|should|need|will need)|please)\b|^\W*if\b",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(
@@ -58,8 +58,8 @@ _NUMBER = re.compile(
 )
 _STATE = re.compile(
     r"\b(?:it|that|this|there|they|she|he|you|everyone|nobody|somebody|someone|the \w+|your \w+|my \w+|\w+)"
-    r"(?: \w+){0,4}?(?:'s|'re| is| are| was| were| has| have| had| won| lost| said| told| asked| called| shows?|"
-    r" reads?)\b"
+    r"(?: \w+){0,4}?(?:'s|'re| is| are| was| were| has| have| had| won| lost| said| says| needs| told| asked| called|"
+    r" shows?| reads?)\b"
     r"|\b(?:currently|right now|at the moment|I (?:see|remember|recall))\b",
     re.IGNORECASE,
 )

@@ -127,7 +127,8 @@ _CANNOT = re.compile(
 )
 _ADVISES = re.compile(
     r"^\W*(?:please|try|ask|make sure|let me know|check|look|if|perhaps|maybe|remember to|consider|take|use|go|call|"
-    r"how|what|it depends|that depends)\b|\b(?:you (?:can|could|may|might|should|need|must|would|will need|'ll need)|"
+    r"how|what|it depends|that depends)\b|"
+    r"(?<!if )(?<!that )(?<!whether )\b(?:you (?:can|could|may|might|should|need|must|would|will need|'ll need)|"
     r"depends on|it (?:would|might|may|could)|i (?:can|could|would|need))\b",
     re.IGNORECASE,
 )
@@ -184,7 +185,7 @@ _PROMISES = re.compile(
     re.IGNORECASE,
 )
 _READING = re.compile(
-    r"\b(?:is|are|was|were|has|have|had|did|does|goes|went|won|lost|said|told|asked|called|shows?|reads?|costs?|"
+    r"\b(?:is|are|was|were|has|have|had|did|does|goes|went|won|lost|said|says|needs|told|asked|called|shows?|reads?|costs?|"
     r"leaves?|"
     r"arrives?|arrived|left|ended|came|comes|talked|discussed|mentioned|recommended|wrote|spent|slept|walked|runs?|"
     r"starts?|"

@@ -34,6 +34,8 @@ def said(request: str, answer: str, *known: str, may_call: bool = False) -> str:
         ("did the invoice from the plumber arrive", "The invoice from the plumber did not arrive."),
         ("Which lamps are burning at the moment?", "There are three lamps burning at the moment."),
         ("What am I holding up?", "You are holding up a camera."),
+        ("What does the log on attic say?", 'The log on the attic says "I am here."'),
+        ("What did my wife ask you while I was out?", "She asked if you could take a picture of the house."),
         ("Where are my glasses?", "Your glasses are on the kitchen table."),
         ("how long did we talk yesterday", "We talked for two hours yesterday."),
         ("has my salary come in", "Sure! It arrived on the twelfth, 2,310 euros."),
