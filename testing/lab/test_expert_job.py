@@ -54,9 +54,13 @@ def ranks(house: House) -> list[str]:
 
 
 def agent_node(house: House) -> str:
-    (entry,) = house.ask("consul", "n1", "/v1/health/service/pipecat-app?passing")
-    node: str = entry["Node"]["Node"]
-    return node
+    """Whose agent answers; the other one only follows it."""
+    for entry in house.ask("consul", "n1", "/v1/health/service/pipecat-app?passing"):
+        node: str = entry["Node"]["Node"]
+        health = house.lab.run(node, "curl", "--silent", "--max-time", "3", "http://127.0.0.1:8001/health")
+        if '"active"' in health.output:
+            return node
+    raise AssertionError("no agent is active")
 
 
 def experts_of_the_agent(house: House) -> list[str]:
