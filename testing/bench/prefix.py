@@ -211,7 +211,7 @@ async def count_tokens(node: Node, text: str) -> int:
     """The tokens of a text, by the engine's own tokenizer."""
     root = node.engine.url.removesuffix("/v1")
     headers = {"Authorization": f"Bearer {node.engine.api_key}"}
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0)) as http:
         answer = await http.post(f"{root}/tokenize", json={"content": text}, headers=headers, timeout=60)
     return len(answer.raise_for_status().json()["tokens"])
 

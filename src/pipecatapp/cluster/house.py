@@ -77,7 +77,8 @@ async def look(names: Sequence[str], addresses: Sequence[str], port: int, server
         servers: URLs of the memory's servers.
     """
     places = {str(urlsplit(url).hostname): int(urlsplit(url).port or 4222) for url in servers}
-    async with httpx.AsyncClient(trust_env=False, timeout=_PATIENCE_S) as http:
+    limits = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient(trust_env=False, timeout=_PATIENCE_S, limits=limits) as http:
         pcs = [_look_at(http, name, address, port, places) for name, address in zip(names, addresses, strict=False)]
         return House(await asyncio.gather(*pcs))
 

@@ -99,7 +99,8 @@ async def look_around(spec: ExpertSpec) -> tuple[Verdict, list[RankState]]:
     board = ConsulBoard(_consul(spec.consul), spec.job_name)
     key = _secret(spec.api_key_file, "the expert's key")
     try:
-        async with httpx.AsyncClient(timeout=ASK_WITHIN_S, trust_env=False) as http:
+        limits = httpx.Limits(max_keepalive_connections=0)
+        async with httpx.AsyncClient(timeout=ASK_WITHIN_S, trust_env=False, limits=limits) as http:
             ask = asker(http, key)
             answers = await asyncio.gather(*(ask(peer) for peer in await board.peers()))
     finally:
