@@ -65,10 +65,10 @@ async def test_one_is_chosen_by_hand_answers_and_is_named(mission: Mission, open
     await expect(choice).to_have_value("coding")
     await choice.select_option("automatic")
     await expect(page.locator("#expert-chosen")).to_have_text("The assistant chooses who answers.")
-    await page.locator("#words").fill("and now")
+    await page.locator("#words").fill("and then")
     await page.locator("#words").press("Enter")
 
-    await expect(page.locator(".answer").last).to_have_text("You said: and now")
+    await expect(page.locator(".answer").last).to_have_text("You said: and then")
     await expect(page.locator(".turn-foot").last).not_to_contain_text("expert")
 
 
