@@ -9,6 +9,9 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 _UNFINISHED = ".unfinished-"
 
@@ -53,6 +56,20 @@ class PrivateFolder:
             return path.read_bytes()
         except FileNotFoundError:
             return None
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        """What a file of YAML maps; empty where there is none.
+
+        Raises:
+            VaultError: it cannot be read as such.
+        """
+        try:
+            found = yaml.safe_load(self.read(name) or b"{}")
+        except yaml.YAMLError:
+            found = None
+        if not isinstance(found, dict):
+            raise VaultError(f"{self.path}/{name} cannot be read; restore the vault from a backup (pipecatapp restore)")
+        return found
 
     def write(self, name: str, content: bytes) -> None:
         """Replace a file: whole or not at all, readable by the owner alone."""

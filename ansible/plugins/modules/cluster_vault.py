@@ -169,16 +169,6 @@ def certificates(vault: PrivateFolder, members: dict[str, Any], params: dict[str
     return authority.pem.decode(), issued
 
 
-def _parsed(vault: PrivateFolder, name: str) -> dict[str, Any]:
-    try:
-        found = yaml.safe_load(vault.read(name) or b"{}")
-    except yaml.YAMLError:
-        found = None
-    if not isinstance(found, dict):
-        raise VaultError(f"{vault.path}/{name} cannot be read; restore the vault from a backup (pipecatapp restore)")
-    return found
-
-
 def default_path() -> Path:
     """Root's vault is the machine's; anybody else's is in the home folder."""
     return Path("/etc/pipecatapp-cluster") if os.geteuid() == 0 else Path.home() / ".config/pipecatapp-cluster"
@@ -204,10 +194,10 @@ def keep_vault(path: Path, params: dict[str, Any], *, dry: bool = False) -> dict
         )
     with vault.locked():
         stored = vault.read("secrets.yaml")
-        known = _parsed(vault, "secrets.yaml")
+        known = vault.mapping("secrets.yaml")
         if known.get("version", VERSION) > VERSION:
             raise VaultError(f"{path} was written by a newer version of this program; update this control node")
-        remembered = _parsed(vault, "members.yaml")
+        remembered = vault.mapping("members.yaml")
         members = {**adopted, **remembered, **params["members"]}
         members = {node: member for node, member in sorted(members.items()) if node not in params["forget"]}
         wanted = settle_secrets(known, list(members), params)

@@ -71,7 +71,7 @@ def keep_record(given: dict[str, Any], *, dry: bool = False) -> dict[str, Any]:
     """
     vault = PrivateFolder(Path(given["path"]).expanduser(), dry=dry)
     with vault.locked():
-        stored = _parsed(vault)
+        stored = vault.mapping(_FILE)
         jobs, keys = dict(stored.get("jobs", {})), dict(stored.get("keys", {}))
         before = dict(jobs.get(given["job"], {}))
         service = given["service"] or before.get("service", "")
@@ -107,16 +107,6 @@ def _free(jobs: dict[str, Any], given: dict[str, Any]) -> int:
     raise VaultError(
         f"all {len(blocks)} blocks of ports from {given['first_port']} are taken; take an expert away first"
     )
-
-
-def _parsed(vault: PrivateFolder) -> dict[str, Any]:
-    try:
-        found = yaml.safe_load(vault.read(_FILE) or b"{}")
-    except yaml.YAMLError:
-        found = None
-    if not isinstance(found, dict):
-        raise VaultError(f"{vault.path}/{_FILE} cannot be read; restore the vault from a backup (pipecatapp restore)")
-    return found
 
 
 def main() -> None:

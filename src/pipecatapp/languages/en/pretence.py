@@ -37,7 +37,7 @@ _OWNED = _any(
     """
 )
 _NOW = (
-    r"right now|at the moment|currently|today|tonight|yesterday|tomorrow|now\W*$|"
+    r"right now|at the moment|currently|today|tonight|yesterday|tomorrow|(?<!and\s)(?<!what\s)now\W*$|"
     r"this (?:morning|afternoon|evening|week|weekend|month|minute)|last (?:night|week|weekend|month|time|one|song)|"
     r"next (?:week|weekend|month)|this year|so far"
 )

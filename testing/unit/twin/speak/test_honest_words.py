@@ -101,6 +101,7 @@ def test_other_sentences_go_out_as_they_come() -> None:
     pieces = [words.feed(f"{word} ") for word in answer]
     assert [bool(piece) for piece in pieces] == [True] * 4 + [False] * 6 + [True] * 2
     assert watch_for("tell me a joke") is Watch.NOTHING
+    assert watch_for("and now") is Watch.DEEDS, "it goes on, and asks for nothing that is so now"
 
 
 def test_long_answers_are_read_in_linear_time() -> None:
