@@ -12,6 +12,7 @@ from typing import Protocol
 
 from power_agent.errors import DriverError
 from power_agent.http1 import Answer, MessageError, connect, request
+from power_agent.pulse import ADDRESS, of_the_pulse
 
 Address = Callable[[], Awaitable[tuple[str, int]]]
 
@@ -58,18 +59,19 @@ class LlamaServer:
         return answer is not None and answer.status == 200
 
     async def busy(self) -> bool | None:
-        """By its slots, else by its connections."""
+        """By its slots, else by its connections; a token for its supervisor is nobody's."""
         slots = await self._slots()
         if slots is not None:
-            return any(slot.get("is_processing", True) for slot in slots)
+            return any(slot.get("is_processing", True) and not of_the_pulse(slot) for slot in slots)
         return await _owes_an_answer(self._address)
 
     async def work_done(self) -> str | None:
-        """The last request of each slot."""
+        """The last request of each slot, where it is not the pulse's."""
         slots = await self._slots()
         if slots is None:
             return None
-        return json.dumps([[slot.get("id_task"), slot.get("n_past"), slot.get("is_processing")] for slot in slots])
+        asked = [slot for slot in slots if not of_the_pulse(slot)]
+        return json.dumps([[slot.get("id_task"), slot.get("n_past"), slot.get("is_processing")] for slot in asked])
 
     async def remembered(self) -> Mapping[str, str]:
         """As in ``Server``."""
@@ -177,7 +179,7 @@ def answering(before: Mapping[str, Connection], after: Mapping[str, Connection])
 
 
 def connections(said: str) -> dict[str, Connection]:
-    """What ss said, by the other end. The second line of each, which is indented, holds its counters."""
+    """What ss said, by the other end, without the pulse. The counters of each stand in its second, indented line."""
     found: dict[str, Connection] = {}
     waiting, peer = False, ""
     for line in said.splitlines():
@@ -193,7 +195,12 @@ def connections(said: str) -> dict[str, Connection]:
             # One that never sent has no time of sending of its own.
             owes = waiting or (received > 0 and (sent == 0 or took < gave))
             found[peer] = Connection(sent, received, owes)
-    return found
+    return {peer: each for peer, each in found.items() if _host(peer) != ADDRESS}
+
+
+def _host(peer: str) -> str:
+    """Of an address and its port; IPv4 may stand in IPv6."""
+    return peer.rpartition(":")[0].strip("[]").removeprefix("::ffff:")
 
 
 async def _connections(port: int) -> dict[str, Connection] | None:

@@ -5,7 +5,8 @@
  *
  * Work is payload that arrives for the port, and the acknowledgement of what the port answered to it. The length of the
  * payload is reckoned from the IP header, for Ethernet pads short frames. No work are: packets with the mark of a health
- * check and, on ports that speak HTTP, requests that read only (GET, HEAD, OPTIONS) and the answers to them.
+ * check, those from the address of a supervisor's pulse and, on ports that speak HTTP, requests that read only (GET,
+ * HEAD, OPTIONS) and the answers to them.
  *
  * One source, two loaders: libbpf takes the object that scripts/bpf makes, BCC compiles this file on the node. It knows
  * only types that the kernel promises to user space, so that the object fits every kernel from 5.2 on.
@@ -24,7 +25,8 @@ typedef __u64 u64;
 #define TCP 6
 #define SYN 0x02
 #define ACK 0x10
-#define HEALTH_CHECK 0x50574d41 /* the mark: also in gate.py */
+#define HEALTH_CHECK 0x50574d41 /* the mark: also in http1.py */
+#define PULSE 0x7f000049 /* 127.0.0.73: also in pulse.py */
 #define MAX_PORTS 65536
 #define MAX_FLOWS 4096
 
@@ -109,7 +111,7 @@ int measure(struct __sk_buff *skb)
     struct flow flow = {};
     struct progress begun = {};
     u8 ip[20], tcp[14], start[4] = {};
-    u32 offset, total;
+    u32 offset, total, checks = skb->mark == HEALTH_CHECK;
 
     if (skb->pkt_type != 0) /* PACKET_HOST: not what others are sent, nor what this machine sends */
         return 0;
@@ -122,6 +124,8 @@ int measure(struct __sk_buff *skb)
         total = (u32)ip[2] << 8 | ip[3];
         if (bpf_skb_load_bytes(skb, 12, flow.client, 4))
             return 0;
+        checks |= PULSE == ((u32)flow.client[0] << 24 | (u32)flow.client[1] << 16 | (u32)flow.client[2] << 8 |
+                            (u32)flow.client[3]);
     } else if (ip[0] >> 4 == 6) {
         u8 next = ip[6], header[4];
 
@@ -155,7 +159,7 @@ int measure(struct __sk_buff *skb)
         return 0;
 
     __sync_fetch_and_add(&usage->packets, 1);
-    if (skb->mark == HEALTH_CHECK) {
+    if (checks) {
         __sync_fetch_and_add(&usage->checks, 1);
         return 0;
     }

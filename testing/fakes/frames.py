@@ -19,11 +19,13 @@ def tcp(port: int, flags: int, data: bytes = b"", *, options: bytes = b"", sourc
     )
 
 
-def v4(payload: bytes, *, protocol: int = 6, options: bytes = b"", fragment: int = 0) -> bytes:
+def v4(
+    payload: bytes, *, protocol: int = 6, options: bytes = b"", fragment: int = 0, source: bytes = _LOOPBACK4
+) -> bytes:
     """An IPv4 packet; ``fragment``: the field with flags and offset."""
     length = 20 + len(options) + len(payload)
     header = struct.pack(
-        "!BBHHHBBH4s4s", 0x45 + len(options) // 4, 0, length, 1, fragment, 64, protocol, 0, _LOOPBACK4, _LOOPBACK4
+        "!BBHHHBBH4s4s", 0x45 + len(options) // 4, 0, length, 1, fragment, 64, protocol, 0, source, _LOOPBACK4
     )
     return _IPV4 + header + options + payload
 

@@ -20,6 +20,10 @@ from pipecatapp.errors import EngineError
 _COUNTER = re.compile(r"^llamacpp:(tokens_predicted_total|prompt_tokens_total|requests_processing)\s+([0-9.e+]+)", re.M)
 # A request that is worked on for so long without a token counts as stuck: longer than any prompt takes to read.
 STUCK_AFTER_S = 1800.0
+# From where and with what a token of our own is asked for: the power agent takes it for nobody's (its ``pulse.py``), so
+# that an expert whom nobody asks falls asleep. Only programs of the same machine can have this address.
+PULSE_ADDRESS = "127.0.0.73"
+PULSE_SEED = 0x50574D41
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ class Pulse:
     async def _token(self, within_s: float) -> bool:
         """Whether it made one; False: it is not ready, or nobody is there."""
         body: dict[str, Any] = {"prompt": "a", "n_predict": 1, "temperature": 0, "cache_prompt": False}
+        body["seed"] = PULSE_SEED  # at temperature 0 it decides nothing
         if self._slot is not None:
             body["id_slot"] = self._slot
         try:
@@ -129,13 +134,14 @@ class Pulse:
 
 
 def client(host: str, port: int, key: str, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
-    """A client for what listens on an address of the cluster; it keeps no connection that the other side may close."""
-    at = f"[{host}]" if ":" in host else host
+    """A client for the engine of this machine; it keeps no connection that the other side may close."""
+    # IPv6 has one loopback address, which is everybody's: an engine on an address of that kind is seen to be asked.
+    own, at = (None, f"[{host}]") if ":" in host else (PULSE_ADDRESS, host)
+    limits = httpx.Limits(max_keepalive_connections=0)
     return httpx.AsyncClient(
         base_url=f"http://{at}:{port}",
         headers={"Authorization": f"Bearer {key}"},
         timeout=httpx.Timeout(None, connect=3.0),
-        limits=httpx.Limits(max_keepalive_connections=0),
         trust_env=False,
-        transport=transport,
+        transport=transport or httpx.AsyncHTTPTransport(limits=limits, local_address=own, trust_env=False),
     )

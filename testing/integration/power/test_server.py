@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pipecatapp.expert_host.liveness import PULSE_SEED, client
+from power_agent.pulse import ADDRESS
 from power_agent.server import LlamaServer, RawServer, owes_an_answer
 
 pytestmark = pytest.mark.integration
@@ -88,6 +90,44 @@ async def test_its_work_changes_what_it_counts(server: Server) -> None:
     assert before == await llama.work_done()
     server.answers["/slots"] = 200, '[{"id": 0, "id_task": 8, "is_processing": false}]'
     assert before != await llama.work_done()
+
+
+async def test_a_token_for_its_supervisor_is_no_work(server: Server) -> None:
+    """Its slots show with which seed they were asked; where the pulse came last, nobody's work is in that slot."""
+    llama = LlamaServer(server.address)
+
+    def slots(task: int, seed: int, *, processing: bool) -> tuple[int, str]:
+        asked = {"id": 1, "id_task": task, "is_processing": processing, "params": {"seed": seed}}
+        return 200, json.dumps([{"id": 0, "is_processing": False}, asked])
+
+    server.answers["/slots"] = slots(8, PULSE_SEED, processing=True)
+    before = await llama.work_done()
+    assert await llama.busy() is False
+    server.answers["/slots"] = slots(9, PULSE_SEED, processing=False)
+    assert await llama.work_done() == before
+    server.answers["/slots"] = slots(10, 7, processing=True)
+    assert await llama.busy() is True
+    assert await llama.work_done() != before
+
+
+async def test_the_connection_of_a_supervisor_waits_for_nobodys_answer(server: Server) -> None:
+    """As of a ring, which has no slots to show."""
+    async with client("127.0.0.1", server.port, "key") as http:
+        asked = asyncio.create_task(http.post("/wait"))
+        while not await server_has_a_connection(server.port):
+            await asyncio.sleep(0.05)
+        try:
+            assert await owes_an_answer(server.port, listens_s=0.1) is False
+        finally:
+            asked.cancel()
+
+
+async def server_has_a_connection(port: int) -> bool:
+    """Whether ss lists one from the pulse's address."""
+    command = ["ss", "-Htn", "state", "established", f"( sport = :{port} )", "dst", ADDRESS]
+    child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    said, _ = await child.communicate()
+    return bool(said.strip())
 
 
 async def test_what_is_remembered_of_it(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pipecatapp.expert_host.liveness import Pulse, client
 from power_agent.bpf import Map, run_on_packet
 from power_agent.errors import MonitorError
 from power_agent.loading import PYTHON_WITH_BCC, Loaded, by_bcc, by_libbpf
@@ -133,6 +135,14 @@ def test_a_marked_packet_is_a_health_check(counted: Counted) -> None:
     assert counted.by(v4(tcp(PORT, PSH | ACK, POST)), mark=MARK) == {"packets": 1, "checks": 1}
 
 
+def test_a_packet_of_a_supervisors_pulse_is_a_health_check(counted: Counted) -> None:
+    segment = tcp(PORT, PSH | ACK, POST)
+
+    assert counted.by(v4(segment, source=bytes((127, 0, 0, 73)))) == {"packets": 1, "checks": 1}
+    assert counted.by(v4(segment, source=bytes((127, 0, 0, 72)))) == WORK
+    assert counted.by(v4(segment, source=bytes((73, 0, 0, 127)))) == WORK
+
+
 def test_the_answer_is_work_as_long_as_it_is_taken(counted: Counted) -> None:
     counted.by(v4(tcp(PORT, PSH | ACK, POST, source=42000, ack=1)))
 
@@ -200,3 +210,26 @@ def test_a_real_connection_is_seen(traffic: KernelTraffic, family: socket.Addres
     assert (worked.work_packets, worked.work_bytes) == (1, len(POST))
     assert worked.last_work >= began
     assert traffic.usage(port) is None
+
+
+async def test_the_pulse_of_an_expert_is_no_work(traffic: KernelTraffic) -> None:
+    """Its client, over a real connection to an address of this machine that is not loopback's first one."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for piece in (b"HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n", b'{"tokens_predicted": 1}'):
+            writer.write(piece)
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.5", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        traffic.watch(port, http=True)
+        async with Pulse(client("127.0.0.5", port, "key"), None, time.monotonic) as pulse:
+            await pulse.first_token(lambda: False, 10, 10)
+        felt = traffic.usage(port)
+    traffic.forget(port)
+
+    assert felt is not None
+    assert (felt.work_packets, felt.answers, felt.last_work) == (0, 0, 0.0)
+    assert felt.checks == felt.packets > 0
