@@ -24,6 +24,7 @@ from pipecatapp.domain import (
     ConversationInfo,
     Expert,
     Fact,
+    Message,
     Preview,
     Speaker,
     ToolResult,
@@ -316,8 +317,17 @@ class ExpertDirectory(Protocol):
     def experts(self) -> Sequence[Expert]:
         """The current set, in a stable order."""
 
-    def ask(self, expert: str, request: ChatRequest) -> AsyncIterator[ChatChunk]:
-        """Stream the expert's answer; where it fails another one goes on with it. Raises ModelError."""
+    def ask(self, expert: str, request: ChatRequest, *, meanwhile: bool = False) -> AsyncIterator[ChatChunk]:
+        """Stream the expert's answer; where it fails another one goes on with it. Raises ModelError.
+
+        ``meanwhile``: where it sleeps and somebody is awake, that one answers and does not wait for it.
+        """
+
+    def wake_seconds(self, expert: str) -> float | None:
+        """About how many seconds a request to it waits because it sleeps; None: it is awake, or nobody knows it."""
+
+    def wake(self, expert: str, front: Message) -> None:
+        """Have it wake, where it sleeps, and evaluate the front of its prompts; returns at once."""
 
 
 class Classifier(Protocol):

@@ -15,6 +15,9 @@ PREFIX = "prima-api-"
 # The name becomes part of a file name (its persona) and of the grammar.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 _MOST_DESCRIPTION = 200
+# A tag of the power agent's.
+ASLEEP = "asleep"
+_LONGEST_WAKE_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class Registration:
         slots: requests that it works on at once, 0 where nobody said.
         api_key: bearer token, from the environment alone.
         external: it stands in a file, not in Consul.
+        asleep: the power agent answers there for it, and wakes it for a request.
+        wake_s: how long that will take, by the wakes before; 0 where there was none.
     """
 
     expert: str
@@ -46,6 +51,8 @@ class Registration:
     slots: int = 0
     api_key: str = ""
     external: bool = False
+    asleep: bool = False
+    wake_s: float = 0.0
 
     def __repr__(self) -> str:
         """Without the key."""
@@ -94,6 +101,8 @@ def from_consul(entry: Mapping[str, Any], api_key: str = "") -> Registration | N
         description=one_line(values.get("description", "")),
         slots=_number(values.get("slots")),
         api_key=api_key,
+        asleep=ASLEEP in (service.get("Tags") or ()),
+        wake_s=_seconds(values.get("wake_s")),
     )
 
 
@@ -112,6 +121,14 @@ def _number(text: object) -> int:
         return max(0, int(str(text or 0)))
     except ValueError:
         return 0
+
+
+def _seconds(text: object) -> float:
+    try:
+        seconds = float(str(text or 0))
+    except ValueError:
+        return 0.0
+    return seconds if 0 <= seconds <= _LONGEST_WAKE_S else 0.0
 
 
 def _truth(text: str | None) -> bool | None:

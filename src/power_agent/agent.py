@@ -171,7 +171,9 @@ class Agent:
         consul_api = Api("Consul", consul, "X-Consul-Token")
         lock = Lock(consul_api, watched.job)
         driver = JobDriver(watched.job, watched.group, Api("Nomad", nomad, "X-Nomad-Token"), lock)
-        return driver, Entry(consul_api, watched.name, watched.host, watched.activator_port)
+        record = self._records.of(watched.name)
+        entry = Entry(consul_api, watched.name, watched.host, watched.activator_port, lambda: record.estimate_s)
+        return driver, entry
 
 
 def handed_over() -> dict[int, socket.socket]:

@@ -7,6 +7,7 @@ import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from power_agent.driving import Gate
 from power_agent.errors import DriverError
@@ -16,6 +17,8 @@ from power_agent.job import HttpApi
 logger = logging.getLogger(__name__)
 
 TABLE = "pipecatapp_power"
+# What an entry in Consul says of a sleeper: a tag, and the seconds that a wake takes.
+ASLEEP, WAKE_S = "asleep", "wake_s"
 # An entry that is not renewed leaves by itself: an agent that is gone for good keeps no port.
 _STAYS_S = 60
 _NFT_WITHIN_S = 10
@@ -147,15 +150,25 @@ class Entry:
         consul: of this node.
         service: its name.
         host, activator: where the agent answers for it.
+        wakes_in_s: how long the next wake will take; None: nobody knows.
     """
 
-    def __init__(self, consul: HttpApi, service: str, host: str, activator: int) -> None:
+    def __init__(
+        self,
+        consul: HttpApi,
+        service: str,
+        host: str,
+        activator: int,
+        wakes_in_s: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self._consul = consul
+        self._service, self._wakes_in_s = service, wakes_in_s
         self._id = f"power-{service}"
         self._entry: dict[str, Any] = {
             "ID": self._id,
             "Name": service,
-            "Tags": ["asleep"],
+            "Tags": [ASLEEP],
+            "Meta": {},
             "Address": host,
             "Port": activator,
             "Check": {
@@ -168,23 +181,32 @@ class Entry:
         }
 
     async def close(self) -> None:
-        """Name the activator."""
-        answer = await self._consul.ask("PUT", "/v1/agent/service/register", self._entry)
-        if answer.status != 200:
-            raise DriverError(f"Consul does not take {self._id}: {answer.status}")
+        """Name the activator, with what the service said of itself: its model, its context, what it is for."""
+        listed = await self._consul.json("GET", f"/v1/health/service/{quote(self._service, safe='')}")
+        entries = [each["Service"] for each in listed or []]
+        # Its own where the service is gone already: this agent was started anew.
+        said = next((each for each in entries if each["ID"] != self._id), entries[0] if entries else {})
+        self._entry["Tags"] = [ASLEEP, *(tag for tag in said.get("Tags") or () if "=" in tag)]
+        self._entry["Meta"] = {key: str(value) for key, value in (said.get("Meta") or {}).items() if key != WAKE_S}
+        await self.refresh()
 
     async def settle(self) -> None:
         """Nothing to do."""
+
+    async def refresh(self) -> None:
+        """Consul may have been started anew."""
+        seconds = self._wakes_in_s()
+        if seconds is not None:
+            self._entry["Meta"][WAKE_S] = f"{seconds:.1f}"
+        answer = await self._consul.ask("PUT", "/v1/agent/service/register", self._entry)
+        if answer.status != 200:
+            raise DriverError(f"Consul does not take {self._id}: {answer.status}")
 
     async def open(self) -> None:
         """Name it no more."""
         answer = await self._consul.ask("PUT", f"/v1/agent/service/deregister/{self._id}")
         if answer.status not in (200, 404):
             raise DriverError(f"Consul does not let go of {self._id}: {answer.status}")
-
-    async def refresh(self) -> None:
-        """Consul may have been started anew."""
-        await self.close()
 
 
 class Gates:

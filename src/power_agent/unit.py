@@ -47,7 +47,10 @@ class UnitDriver:
         if state == "failed":
             trouble = f"{self._unit} failed ({shown.get('Result', 'no reason given')})"
         elif restarts - self._restarts >= _RESTARTS:
-            trouble = f"{self._unit} ended {restarts - self._restarts} times while it started ({shown.get('Result')})"
+            # While it is started anew systemd has no result of the time before.
+            result = shown.get("Result", "success")
+            why = "" if result == "success" else f" ({result})"
+            trouble = f"{self._unit} ended {restarts - self._restarts} times while it started{why}"
         return Look(
             wanted=state in ("active", "activating", "reloading"),
             running=state in ("active", "reloading"),

@@ -75,18 +75,31 @@ class ScriptedInstance(Instance):
 
 
 class ScriptedDirectory:
-    """``ports.ExpertDirectory`` with one expert, which says these pieces."""
+    """``ports.ExpertDirectory`` with one expert, which says these pieces.
 
-    def __init__(self, *pieces: str | Exception) -> None:
+    Attributes:
+        sleeps_s: how long it takes to wake; None: it is awake.
+        stand_in: who answers meanwhile; empty: nobody.
+        woken: the fronts that it was woken with.
+    """
+
+    def __init__(self, *pieces: str | Exception, sleeps_s: float | None = None, stand_in: str = "") -> None:
         self.pieces, self.asked, self.begun = pieces, list[Sequence[Message]](), list[str]()
+        self.sleeps_s, self.stand_in, self.woken = sleeps_s, stand_in, list[Message]()
 
     def experts(self) -> Sequence[Expert]:
         return [Expert("coding", "programs")]
 
-    async def ask(self, expert: str, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+    def wake_seconds(self, expert: str) -> float | None:
+        return self.sleeps_s if expert == "coding" else None
+
+    def wake(self, expert: str, front: Message) -> None:
+        self.woken.append(front)
+
+    async def ask(self, expert: str, request: ChatRequest, *, meanwhile: bool = False) -> AsyncIterator[ChatChunk]:
         self.asked.append(request.messages)
         self.begun.append(request.begun)
         for piece in self.pieces:
             if isinstance(piece, Exception):
                 raise piece
-            yield ChatChunk(piece, by=expert)
+            yield ChatChunk(piece, by=(self.stand_in if meanwhile else "") or expert)

@@ -146,6 +146,8 @@ class ConsulDouble(_Api):
             return _answer(200, "")
         if path.startswith("/v1/agent/service/deregister/"):
             return _answer(200 if self.services.pop(name, None) else 404, "")
+        if path.startswith("/v1/health/service/"):
+            return _answer(200, [{"Service": each} for each in self.services.values() if each["Name"] == name])
         return self._kv(method, path, query, body)
 
     def _kv(self, method: str, key: str, query: str, body: Any) -> Answer:

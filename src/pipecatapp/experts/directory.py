@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any
 
 from pipecatapp.background import BackgroundTasks
-from pipecatapp.domain import ComponentHealth, Expert
+from pipecatapp.domain import ComponentHealth, Expert, Message
 from pipecatapp.errors import ModelError
 from pipecatapp.events import ExpertsChanged
 from pipecatapp.experts.answering import Answering
 from pipecatapp.experts.instance import Instance
 from pipecatapp.experts.pool import Pool
+from pipecatapp.experts.waking import Waker
 from pipecatapp.ports import ChatChunk, ChatRequest, EventSink
 from pipecatapp.registration import Registration
 
@@ -70,6 +71,7 @@ class Experts:
         self._probed: set[Instance] = set()
         self.stale = False
         self._clock = clock
+        self._waker = Waker(clock)
         self._names: set[str] = set()
         self._seen: dict[str, Expert] = {}
         self._empty_since: dict[str, float] = {}
@@ -88,6 +90,7 @@ class Experts:
     async def aclose(self) -> None:
         """End it and close all connections."""
         await self._tasks.cancel()
+        await self._waker.aclose()
         for instance in [*self._gone, *self._instances()]:
             await instance.aclose()
 
@@ -132,9 +135,29 @@ class Experts:
         known = sorted(self._names & self._seen.keys() - set(MAIN))
         return [self._seen[name] for name in known if now - self._empty_since.get(name, now) < _AWAY_S]
 
-    def ask(self, expert: str, request: ChatRequest) -> AsyncIterator[ChatChunk]:
-        """The expert's answer; where it fails another instance, the general expert or our own model goes on."""
-        return self._answering.stream(lambda: self._chain(expert), request)
+    def ask(self, expert: str, request: ChatRequest, *, meanwhile: bool = False) -> AsyncIterator[ChatChunk]:
+        """The expert's answer; where it fails another instance, the general expert or our own model goes on.
+
+        ``meanwhile``: where it sleeps, those of them answer who are awake, while there is one.
+        """
+
+        def chain() -> list[Pool]:
+            whole = self._chain(expert)
+            awake = [pool for pool in whole if pool.usable() and not pool.sleeps]
+            return awake if meanwhile and awake else whole
+
+        return self._answering.stream(chain, request)
+
+    def wake_seconds(self, expert: str) -> float | None:
+        """About how long a request to it waits because it sleeps; None: it is awake, away, or nobody knows it."""
+        pool = self._pools.get(expert)
+        return self._waker.seconds(pool) if pool is not None and pool.sleeps else None
+
+    def wake(self, expert: str, front: Message) -> None:
+        """Have it wake, where it sleeps, by a request that readies the front of its prompts."""
+        pool = self._pools.get(expert)
+        if pool is not None and pool.sleeps:
+            self._waker.wake(pool, front)
 
     def stand_ins(self) -> list[Pool]:
         """Who can stand in for the agent's own model, the best first."""
@@ -248,6 +271,7 @@ def _row(pool: Pool) -> dict[str, Any]:
         "external": first.external,
         "stands_in": pool.name in MAIN,
         "healthy": any(instance.breaker.allows for instance in instances),
+        "asleep": pool.sleeps,
         "busy": pool.running,
         "slots": sum(instance.slots for instance in instances),
         "queue": pool.waiting,
@@ -268,6 +292,7 @@ def _instance_row(instance: Instance, waiting: int) -> dict[str, Any]:
         "context": here.context,
         "state": instance.state,
         "reason": instance.breaker.reason,
+        "asleep": here.asleep,
         "busy": instance.running + instance.elsewhere,
         "slots": instance.slots,
         "queue": max(0, instance.running - instance.slots) + (waiting if instance.full else 0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from pipecatapp.experts.breaker import CircuitBreaker
 from pipecatapp.experts.directory import Experts
@@ -15,6 +16,9 @@ from pipecatapp.parts import Part
 from pipecatapp.ports import ChatModel, EventSink, HealthSource
 from pipecatapp.registration import Registration
 from pipecatapp.settings import Settings, environment
+
+# The power agent gives a wake up after this long.
+WAKES_WITHIN_S = 300.0
 
 
 class ExpertsPart(Part):
@@ -76,6 +80,9 @@ def create(settings: Settings, sink: EventSink, ask: Callable[[Registration], Ch
     limits = Limits(settings.expert_first_token_s, settings.expert_token_s)
 
     def connect(registration: Registration) -> Instance:
-        return Instance(registration, ask(registration), ServerProbe(registration.url, registration.api_key), limits)
+        probe = ServerProbe(registration.url, registration.api_key)
+        # The power agent says itself when a wake has failed.
+        patient = replace(limits, first_token_s=limits.first_token_s + WAKES_WITHIN_S)
+        return Instance(registration, ask(registration), probe, patient if registration.asleep else limits)
 
     return ExpertsPart(Experts(connect, sink, external, queue=settings.expert_queue), limits)

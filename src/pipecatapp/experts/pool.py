@@ -54,15 +54,22 @@ class Pool:
         """The instances that may be asked, without those that were tried."""
         return [i for i in self.instances if i.breaker.allows and i.id not in tried]
 
+    @property
+    def sleeps(self) -> bool:
+        """Whether a request waits until it wakes: nobody else of it is awake and well."""
+        usable = self.usable()
+        return bool(usable) and all(instance.registration.asleep for instance in usable)
+
     def best(self, conversation: str, tried: Collection[str] = ()) -> Instance | None:
         """The instance that holds the conversation in its cache, else the least busy one; None: no usable one."""
         usable = self.usable(tried)
         home = self._homes.get(conversation)
         for instance in usable:
-            if instance.id == home and not instance.full:
+            if instance.id == home and not instance.full and not instance.registration.asleep:
                 return instance
         guests = Counter(self._homes.values())
-        return min(usable, key=lambda i: (i.full, i.load, guests[i.id], i.id), default=None)
+        order = {i.id: (i.registration.asleep, i.full, i.load, guests[i.id], i.id) for i in usable}
+        return min(usable, key=lambda i: order[i.id], default=None)
 
     @asynccontextmanager
     async def seat(self, conversation: str, tried: Collection[str] = ()) -> AsyncIterator[Instance | None]:

@@ -48,6 +48,7 @@ from pipecatapp.twin.speak.prefill import Prefill
 from pipecatapp.twin.speak.tool_loop import ToolLoop
 from pipecatapp.twin.turn_execution import TurnExecutor
 from pipecatapp.twin.turn_progress import TurnProgress
+from pipecatapp.twin.understand.look_ahead import LookAhead
 from pipecatapp.twin.understand.reflex_turns import ReflexTurns
 from pipecatapp.twin.understand.routing import Routing
 
@@ -116,6 +117,7 @@ class Agent:
         self._sink = sink
         self._store = conversations
         self._routing = Routing(experts, expert_persona or (lambda _: persona()), classifier)
+        self._look_ahead = LookAhead(self._routing)
         self._toolbox = Toolbox(tools, sink, gate, off, sources, off_specs)
         self._quiet_toolbox = Toolbox(tools, _Silence(), gate, off, sources)
 
@@ -188,6 +190,7 @@ class Agent:
         try:
             state = await self._conversations.open(conversation)
             if not state.lock.locked():
+                await self._look_ahead.hear(conversation, words)
                 await state.prefill.prepare(words)
         except Exception:
             logger.exception("preparing a turn failed; it only costs time")
@@ -200,6 +203,7 @@ class Agent:
         Waits while another turn of the same conversation runs. Closing the iterator early (``contextlib.aclosing``) or
         cancelling ends the turn as interrupted; ``record_heard`` then says what was really heard.
         """
+        self._look_ahead.settle(conversation)
         return self._turns.run(progress or TurnProgress(conversation, source), text)
 
     def resume(

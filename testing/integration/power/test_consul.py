@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from pipecatapp.registration import from_consul
 from power_agent.api import Api
 from power_agent.configuration import Endpoint
 from power_agent.gate import Entry
@@ -67,13 +68,19 @@ async def test_a_job_sleeps_and_wakes_under_a_real_lock(consul: Api) -> None:
     assert await Lock(consul, "llm").value() is None
 
 
-async def test_the_activator_is_found_under_the_name_of_the_service(consul: Api) -> None:
-    entry = Entry(consul, "prima-api-coding", "127.0.83.1", 18081)
+async def test_the_activator_is_found_under_the_name_of_the_service(agent: ConsulAgent, consul: Api) -> None:
+    entry = Entry(consul, "prima-api-coding", "127.0.83.1", 18081, lambda: 17.24)
+    awake = await agent.register("coding", "127.0.83.1", 8081, model="qwen", description="programs")
 
     await entry.close()
+    await agent.deregister(awake)
     (found,) = await consul.json("GET", "/v1/health/service/prima-api-coding?passing=true")
     await entry.refresh()
     await entry.open()
 
-    assert (found["Service"]["Tags"], found["Service"]["Port"]) == (["asleep"], 18081)
+    registration = from_consul(found)
+    assert registration is not None
+    assert registration.url == "http://127.0.83.1:18081/v1"
+    assert (registration.asleep, registration.wake_s) == (True, 17.2)
+    assert (registration.model, registration.description) == ("qwen", "programs")
     assert await consul.json("GET", "/v1/health/service/prima-api-coding") == []

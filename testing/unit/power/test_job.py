@@ -173,13 +173,23 @@ async def test_a_job_that_sleeps_because_a_person_scaled_it_is_not_ours(
 
 
 async def test_while_it_sleeps_consul_names_the_activator(consul: ConsulDouble) -> None:
+    meta = {"model": "qwen", "description": "programs"}
+    consul.services["awake"] = {"ID": "awake", "Name": "prima-api-coding", "Tags": ["ctx=4096", "x"], "Meta": meta}
     entry = Entry(consul, "prima-api-coding", "10.0.0.1", 18081)
 
     await entry.close()
+    del consul.services["awake"]  # the job has ended
     (registered,) = consul.services.values()
-    assert (registered["Name"], registered["Tags"], registered["Port"]) == ("prima-api-coding", ["asleep"], 18081)
+    assert (registered["Name"], registered["Port"]) == ("prima-api-coding", 18081)
+    assert (registered["Tags"], registered["Meta"]) == (["asleep", "ctx=4096"], meta)
     # An agent that is gone leaves no entry behind.
     assert registered["Check"]["DeregisterCriticalServiceAfter"] == "1m"
+
+    # An agent that starts anew says the same, and what it learned of wakes meanwhile.
+    again = Entry(consul, "prima-api-coding", "10.0.0.1", 18081, lambda: 17.24)
+    await again.close()
+    (registered,) = consul.services.values()
+    assert registered["Meta"] == meta | {"wake_s": "17.2"}
 
     await entry.open()
     await entry.open()

@@ -10,9 +10,13 @@ from pipecatapp.errors import ExpertBusyError, ModelError
 from pipecatapp.ports import ChatChunk
 from pipecatapp.twin.act.toolbox import Toolbox, failure
 from pipecatapp.twin.speak.protocol import defuse, strip_tools, tool_response_text
+from pipecatapp.twin.speak.sentences import MEANWHILE, waking
 from pipecatapp.twin.speak.turn_request import TurnRequest
 from pipecatapp.twin.streams import closing
 from pipecatapp.twin.understand.routing import Routing, read_expert
+
+# A wake that takes no longer is waited for in silence.
+_UNNOTICED_S = 3.0
 
 
 @dataclass(slots=True)
@@ -39,12 +43,24 @@ class ExpertSpeaker:
         self._routing = routing
 
     async def speak(self, request: TurnRequest, answer: ExpertAnswer) -> AsyncGenerator[str, None]:
-        """The expert's words. A failure before the first is a result for the model, a later one is raised."""
+        """The expert's words. A failure before the first is a result for the model, a later one is raised.
+
+        An expert that sleeps for longer is announced; where nobody asked for this very one, another answers meanwhile.
+        """
         said = ""
+        name = str(answer.call.arguments.get("expert", ""))
+        before = self._announce(name)
+        if before:
+            yield before
         with self._toolbox.track(answer.call, request.context) as outcome:
             try:
-                async with closing(read_expert(self._ask(request, answer.call), request.progress)) as pieces:
+                meanwhile = bool(before) and not self._is_wanted(request, name)
+                chunks = self._ask(request, answer.call, meanwhile=meanwhile)
+                async with closing(read_expert(chunks, request.progress)) as pieces:
                     async for words in pieces:
+                        if meanwhile and not said and request.progress.expert != name:
+                            before += MEANWHILE
+                            yield MEANWHILE
                         said += words
                         yield words
                 outcome.result = ToolResult("the expert answered") if said.strip() else failure("it said nothing")
@@ -61,10 +77,23 @@ class ExpertSpeaker:
             request.messages += [
                 Message("assistant", answer.raw),
                 Message("user", "\n".join(filter(None, [answer.before, tool_response_text(outcome.result.text)]))),
-                Message("assistant", said),
+                Message("assistant", before + said),
             ]
 
-    def _ask(self, request: TurnRequest, call: ToolCall) -> AsyncIterator[ChatChunk]:
+    def _announce(self, name: str) -> str:
+        """What is said of an expert that takes a while to wake; it wakes from now on."""
+        seconds = self._routing.wake_seconds(name)
+        if seconds is None or seconds <= _UNNOTICED_S:
+            return ""
+        self._routing.wake(name)
+        return f"{waking(name, seconds)}\n"
+
+    def _is_wanted(self, request: TurnRequest, name: str) -> bool:
+        """Whether the person wants this expert and no other: chose it by hand, or named it."""
+        chosen = self._routing.chosen(request.context.conversation)
+        return chosen == name or f"{name} expert" in request.words.lower()
+
+    def _ask(self, request: TurnRequest, call: ToolCall, *, meanwhile: bool = False) -> AsyncIterator[ChatChunk]:
         """Ask with the talk so far, and the request with what is known for it."""
         talk = [
             message
@@ -79,4 +108,4 @@ class ExpertSpeaker:
         if query and query != words.strip():
             content = content.replace(words, query, 1)
         talk.append(Message("user", content))
-        return self._routing.ask(call.arguments, talk, request.context.conversation)
+        return self._routing.ask(call.arguments, talk, request.context.conversation, meanwhile=meanwhile)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from pipecatapp.errors import ContextOverflowError, ModelNotReadyError, ModelUnreachableError, SpeechError
@@ -21,8 +22,20 @@ CUT_OFF = Apology("length", "I thought about that for too long and came to no an
 TOO_MANY_CALLS = Apology("tool_loop", "I used several tools and did not get to an end.")
 BUG = Apology("bug", "Something went wrong inside me. It is in the log; please try again.")
 
+# In front of what another one says while the expert wakes.
+MEANWHILE = "Meanwhile, without it: "
+
 # At the end of an answer that had no more room; a yes goes on with it.
 MORE = "There is more, shall I go on?"
+
+
+def waking(expert: str, seconds: float) -> str:
+    """Who wakes, and about how long it takes: to five seconds, or to a minute from two minutes on."""
+    from num2words import num2words
+
+    if seconds < 120:
+        return f"The {expert} expert is waking, about {num2words(5 * max(1, math.ceil(seconds / 5)))} seconds."
+    return f"The {expert} expert is waking, about {num2words(round(seconds / 60))} minutes."
 
 
 def apology(error: BaseException, *, restarts_engine: bool = True) -> Apology:

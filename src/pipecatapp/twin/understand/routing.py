@@ -91,16 +91,41 @@ class Routing:
         name, _ = await self._classifier.classify(words)
         return name if name in names else ""
 
-    def ask(self, arguments: Mapping[str, Any], talk: Sequence[Message], conversation: str) -> AsyncIterator[ChatChunk]:
+    def ask(
+        self, arguments: Mapping[str, Any], talk: Sequence[Message], conversation: str, *, meanwhile: bool = False
+    ) -> AsyncIterator[ChatChunk]:
         """The expert's answer to the last message of ``talk``, in its persona.
+
+        Args:
+            arguments: of the call.
+            talk: what was said.
+            conversation: in which.
+            meanwhile: while it sleeps, somebody who is awake may answer for it.
 
         Raises:
             LookupError: nobody has the name that the call gives.
         """
         name = self._known(str(arguments.get("expert", "")))
         assert self._directory is not None  # noqa: S101 - or nobody would be known
-        messages = [Message("system", self._persona(name)), *talk]
-        return self._directory.ask(name, ChatRequest(messages, slot_key=conversation))
+        request = ChatRequest([self._front(name), *talk], slot_key=conversation)
+        return self._directory.ask(name, request, meanwhile=meanwhile)
+
+    def sleepers(self) -> set[str]:
+        """The experts that a request would have to wake."""
+        return {expert.name for expert in self.experts() if self.wake_seconds(expert.name) is not None}
+
+    def wake_seconds(self, name: str) -> float | None:
+        """About how many seconds a request waits because the expert sleeps; None: it does not."""
+        return self._directory.wake_seconds(name.removeprefix("prima-api-")) if self._directory else None
+
+    def wake(self, name: str) -> None:
+        """Have the expert wake, its persona ready; returns at once."""
+        name = name.removeprefix("prima-api-")
+        if self._directory is not None:
+            self._directory.wake(name, self._front(name))
+
+    def _front(self, name: str) -> Message:
+        return Message("system", self._persona(name))
 
     async def answer(
         self,
