@@ -25,7 +25,7 @@ mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/
 while :; do
   code=0
   {NSPAWN} --directory="$2/root" --machine="$3" --hostname="$4" --network-namespace-path="/run/netns/$3" \\
-    --capability=CAP_NET_ADMIN || code=$?
+    --capability=CAP_NET_ADMIN,CAP_BPF || code=$?
   [ "$code" = 133 ] || exit "$code"
   nsenter --net="/run/netns/$3" nft flush ruleset
 done
