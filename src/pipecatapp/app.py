@@ -266,6 +266,7 @@ class Node:
             states=memory_part.create_states(facts, self.storage, agent.reread),
             camera=self.vision.watcher,
             experts=self.experts.directory if self.experts is not None else None,
+            house=cluster_part.create_watch(self.settings),
             board=self.board,
         )
 

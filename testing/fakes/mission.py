@@ -12,6 +12,8 @@ from pathlib import Path
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from pipecatapp.cluster.overview import Overview, Watch
+from pipecatapp.cluster.part import own_pc
 from pipecatapp.domain import ComponentHealth, Message, Risk, ToolSpec, Usage
 from pipecatapp.events import PartialTranscript, StateChanged
 from pipecatapp.experts.directory import Experts
@@ -167,6 +169,19 @@ def _object(**properties: Mapping[str, object]) -> dict[str, object]:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
+class ScriptedHouse:
+    """This PC alone, until a test has it become another house."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def become(self, watch: Watch) -> None:
+        self._watch = watch
+
+    async def look(self) -> Overview:
+        return await self._watch.look()
+
+
 class Mission:
     """The program around the page. ``stop`` and ``start`` again to see what survives."""
 
@@ -239,6 +254,7 @@ class Mission:
         self.lifetime_s = LIFETIME_S
         self.remembers = False  # a test that sets this and starts anew has the tools of the memory
         self.camera = ScriptedCamera()
+        self.house = ScriptedHouse(Watch(lambda: own_pc(state_dir)))
         self.clocks = SystemClocks()
         self.token = load_token(state_dir)
 
@@ -305,6 +321,7 @@ class Mission:
             copy_journal=self.storage.copy_journal,
             set_zone=self.agent.set_zone,
             camera=self.camera,
+            house=self.house,
             tools_off=lambda: self.agent.off,
             tools_offered=lambda: self.agent.always_offered,
             pictures=self.state_dir / "pictures",

@@ -153,6 +153,7 @@ async def test_every_tab_of_the_details(
         ("Memory", "#memory-list .fact"),
         ("Camera", "#camera-trouble"),
         ("Experts", "#experts table"),
+        ("House", "#house-pcs .house-pc"),
         ("Audit", "#audit summary"),
         ("Log", "#log"),
     ):

@@ -1,13 +1,20 @@
-"""What finds experts in Consul."""
+"""What finds experts in Consul, and what says how the house is."""
 
 from __future__ import annotations
 
 import logging
+import shutil
+import socket
+from functools import partial
 from pathlib import Path
 
-from pipecatapp.cluster.consul import ConsulClient
+from pipecatapp.cluster.consul import ConsulClient, consul_url
 from pipecatapp.cluster.discovery import Changed, Discovery
+from pipecatapp.cluster.house import look
+from pipecatapp.cluster.overview import Watch
+from pipecatapp.cluster.roster import Member, Room, RosterReader
 from pipecatapp.errors import ConfigurationError
+from pipecatapp.machine import detect, free_mb
 from pipecatapp.parts import Part
 from pipecatapp.paths import expert_keys_folder
 from pipecatapp.registration import valid_name
@@ -71,6 +78,41 @@ def create(settings: Settings, changed: Changed) -> ClusterPart | None:
         return None
     client = ConsulClient(settings.consul, settings.consul_http_token, renewed=_token_now)
     return ClusterPart(Discovery(client, changed, ExpertKeys(expert_keys_folder(settings), settings.expert_api_key)))
+
+
+def create_watch(settings: Settings) -> Watch:
+    """What says how the house is: this PC alone, a cluster, or one whose PCs keep one memory.
+
+    Raises:
+        ConfigurationError: Consul's address is wrong.
+    """
+    addresses, names = _listed(settings.house_proxies), _listed(settings.house_names)
+    port = settings.web_proxied_port or settings.web_port
+    house = None
+    if addresses and settings.journal_servers:
+        house = partial(look, names, addresses, port, settings.journal_servers)
+    roster = None
+    if settings.consul_http_addr:
+        roster = RosterReader(
+            consul_url(settings.consul_http_addr),
+            settings.nomad_addr,
+            consul_token=settings.consul_http_token,
+            nomad_token=settings.nomad_token,
+            nomad_ca=str(settings.nomad_cacert) if settings.nomad_cacert else None,
+        )
+    return Watch(partial(own_pc, settings.state_dir), house, roster)
+
+
+def own_pc(folder: Path) -> Member:
+    """This PC, with the disk that ``folder`` is on."""
+    name = socket.gethostname().partition(".")[0]
+    total, _, free = shutil.disk_usage(next(at for at in (folder, *folder.parents) if at.exists()))
+    ram = detect().ram_mb
+    return Member(name, "", True, Room((ram - free_mb()) << 20, ram << 20), Room(total - free, total))
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _token_now() -> str:

@@ -31,7 +31,7 @@ from pipecatapp.web.hosts import allowed_names, parse_allowed, parse_proxies
 from pipecatapp.web.logs import EventLogHandler
 from pipecatapp.web.metrics import Metrics
 from pipecatapp.web.server import create_app
-from pipecatapp.web.services import CameraPanel, ExpertTable, Runner, VoiceEndpoint, WebServices
+from pipecatapp.web.services import CameraPanel, ExpertTable, HouseWatch, Runner, VoiceEndpoint, WebServices
 from pipecatapp.web.serving import Servers
 from pipecatapp.web.tls import LocalAuthority
 
@@ -123,6 +123,7 @@ def create(
     taking_back: TakingBack,
     camera: CameraPanel,
     experts: ExpertTable | None,
+    house: HouseWatch,
     board: HealthBoard,
 ) -> WebPart:
     """The page and the APIs over the rest of the program.
@@ -160,6 +161,7 @@ def create(
         metrics=Metrics(version=__version__, pages=hub.pages),
         tools=lambda: agent.tools,
         camera=camera,
+        house=house,
         tools_off=lambda: agent.off,
         tools_offered=lambda: agent.always_offered,
         pictures=settings.pictures,

@@ -24,6 +24,7 @@ from pipecatapp.web.routes import (
     camera,
     experts,
     health,
+    house,
     lists,
     memory,
     openai,
@@ -71,6 +72,7 @@ def create_app(services: WebServices) -> FastAPI:
     app.include_router(state.create_router(services))
     app.include_router(backup.create_router(services))
     app.include_router(experts.create_router(services))
+    app.include_router(house.create_router(services))
     app.include_router(approvals.create_router(services))
     app.include_router(openai.create_router(services))
     app.include_router(sockets.create_router(services))

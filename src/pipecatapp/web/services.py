@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 from starlette.websockets import WebSocket
 
+from pipecatapp.cluster.overview import Overview
 from pipecatapp.domain import ApprovalAnswer, ApprovalRequest, CameraView, Message, Source, ToolSpec
 from pipecatapp.hub import EventHub
 from pipecatapp.memory.long_term import FaissMemory
@@ -99,6 +100,13 @@ class ExpertTable(Protocol):
         """Everything about each of them."""
 
 
+class HouseWatch(Protocol):
+    """How the house is (``cluster.overview.Watch``)."""
+
+    async def look(self) -> Overview:
+        """That, as it is now."""
+
+
 def _choose_nobody(conversation: str, expert: str) -> None:
     """There is nobody to choose."""
     if expert:
@@ -134,6 +142,7 @@ class WebServices:
     metrics: Metrics
     tools: Callable[[], Sequence[ToolSpec]]
     camera: CameraPanel
+    house: HouseWatch
     tools_off: Callable[[], Mapping[str, str]] = dict
     tools_offered: Callable[[], Collection[str]] = frozenset
     experts: ExpertTable | None = None

@@ -11,13 +11,18 @@ import pytest
 from pipecatapp.cli.cluster import describe
 from pipecatapp.cli.main import main
 from pipecatapp.cluster.house import House, Pc, Role
+from pipecatapp.cluster.overview import Overview
+from pipecatapp.cluster.roster import Member
 
 pytestmark = pytest.mark.unit
 
 
-def house(*roles: Role, keep: Sequence[bool | None] = ()) -> House:
+def house(*roles: Role, keep: Sequence[bool | None] = ()) -> Overview:
     seen = zip(roles, keep or [True] * len(roles), strict=True)
-    return House([Pc(f"n{n}", f"10.0.0.{n}", role, keeps) for n, (role, keeps) in enumerate(seen, 1)])
+    return Overview(
+        Member("n1", "", True),
+        House([Pc(f"n{n}", f"10.0.0.{n}", role, keeps) for n, (role, keeps) in enumerate(seen, 1)]),
+    )
 
 
 @pytest.mark.parametrize(
@@ -30,7 +35,7 @@ def house(*roles: Role, keep: Sequence[bool | None] = ()) -> House:
         (house("standby", "standby", "none"), "not saved: no agent answers yet"),
     ],
 )
-def test_the_last_line_says_whether_it_is_saved_and_what_may_be_lost(seen: House, last: str) -> None:
+def test_the_last_line_says_whether_it_is_saved_and_what_may_be_lost(seen: Overview, last: str) -> None:
     assert last in describe(seen)[-1]
 
 
@@ -53,4 +58,5 @@ def test_one_pc_says_that_it_stands_alone(
     assert main(["cluster", "status"]) == 0
     assert "stands alone" in capsys.readouterr().out
     assert main(["cluster", "status", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"alone": True, "pcs": []}
+    told = json.loads(capsys.readouterr().out)
+    assert (told["alone"], told["saves"], len(told["pcs"])) == (True, True, 1)

@@ -17,6 +17,7 @@ import { change, conversation, newConversation } from "./current.js";
 import { $, button } from "./dom.js";
 import * as drawer from "./drawer.js";
 import * as experts from "./experts.js";
+import * as house from "./house.js";
 import * as keys from "./keys.js";
 import { Link } from "./link.js";
 import * as lists from "./lists.js";
@@ -49,6 +50,7 @@ for (const part of [
   audit,
   camera,
   experts,
+  house,
   log,
   recent,
   composer,

@@ -179,6 +179,47 @@
  */
 
 /**
+ * Bytes of memory or disk.
+ * @typedef {object} Room
+ * @property {number} used
+ * @property {number} total
+ */
+
+/**
+ * One PC of the house.
+ * @typedef {object} HousePc
+ * @property {string} name
+ * @property {string} address
+ * @property {boolean} there
+ * @property {"active" | "standby" | "cut_off" | "alone" | "none"} role
+ * @property {boolean | null} keeps whether its part of the memory can be reached
+ * @property {string} says
+ * @property {Room | null} memory
+ * @property {Room | null} disk
+ */
+
+/**
+ * A service or a job.
+ * @typedef {object} Work
+ * @property {string} name
+ * @property {string} title
+ * @property {string} says
+ * @property {string[]} [ill_on]
+ */
+
+/**
+ * @typedef {object} HouseView
+ * @property {boolean} alone
+ * @property {boolean} saves
+ * @property {string} says
+ * @property {HousePc[]} pcs
+ * @property {Work[]} services
+ * @property {Work[]} jobs
+ * @property {string[]} healing
+ * @property {string[]} unknown
+ */
+
+/**
  * @typedef {object} Status
  * @property {string} version
  * @property {string} host
