@@ -12,10 +12,20 @@ begin_run() {
     RUN=$(mktemp -d)
   else
     install -d -m 0700 "$STATE" "$STATE/runs"
-    RUN=$(mktemp -d "$STATE/runs/$(date -u +%Y%m%dT%H%M%S)-XXXX")
+    RUN=$(mktemp -d "$STATE/runs/$(next_number)-$(date -u +%Y%m%dT%H%M%S)-XXXX")
   fi
   mkdir "$RUN/old" "$RUN/new"
   : >"$RUN/list"
+}
+
+# Runs are in the order of their numbers: the clock of an old PC may begin each boot in the past.
+next_number() {
+  local folder name last=0
+  for folder in "$STATE"/runs/*/; do
+    name=$(basename "$folder")
+    [[ ! $name =~ ^[0-9]+ ]] || last=${BASH_REMATCH[0]}
+  done
+  printf '%08d' $((10#$last + 1))
 }
 
 stage() { # CLASS PATH MODE: what the file is to contain comes on stdin

@@ -97,11 +97,12 @@ class _Handler(BaseHTTPRequestHandler):
         if action.startswith("drop:"):
             body = body[: int(action.removeprefix("drop:"))]
             self.close_connection = True
+        # Before the last byte leaves: whoever has it may look at once.
+        self.hub.sent += len(body)
         step = 1000 if action == "slow" else len(body) or 1
         for at in range(0, len(body), step):
             self.wfile.write(body[at : at + step])
             self.wfile.flush()
-        self.hub.sent += len(body)
 
     def _refuse(self, code: int) -> None:
         self.send_response(code)

@@ -54,6 +54,26 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert real.read_text() == "new\n"
 
 
+def test_the_last_run_is_the_one_begun_last_whatever_the_clock_says(tmp_path: Path) -> None:
+    # A PC whose clock's battery is empty begins each boot in the past; several runs fit into one second.
+    done = function(
+        f"""
+        STATE={tmp_path}/state ACTION=set_up
+        now=20261129T120000
+        date() {{ if [[ $* == *%Y%m%dT* ]]; then printf '%s\n' "$now"; else command date "$@"; fi; }}
+        for run in {{1..12}}; do
+          [[ $run -lt 8 ]] || now=20090101T000000
+          begin_run
+          finish_run "$RUN"
+          [[ $(last_run) == "$RUN" ]] || printf 'not the last: %s\n' "$RUN"
+        done
+        """
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+
+
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0yqdVRUOqJZyTP3qgcwWxZKqQoR9T0qCqQ6yKZC1Vn control"
 
 

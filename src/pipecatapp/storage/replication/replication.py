@@ -10,7 +10,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 from dataclasses import replace
 from typing import Literal, ParamSpec, TypeVar
 
@@ -18,6 +17,7 @@ from pipecatapp.domain import ComponentHealth
 from pipecatapp.errors import ConfigurationError, NotSavedError, StaleAppendError, StorageError
 from pipecatapp.storage.replication.lease import Lease
 from pipecatapp.storage.replication.link import BehindError, Link, LinkError, RefusedError
+from pipecatapp.storage.replication.listeners import Listeners
 from pipecatapp.storage.replication.replica import ReplicatedJournal, Standing
 from pipecatapp.storage.replication.servers import ServerCheck
 from pipecatapp.storage.replication.stream import LogEntry, LogStream
@@ -28,6 +28,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 State = Literal["active", "standby", "cut_off"]
 _MAJORITY = "more than half of the house's journal servers cannot be reached"
+_STILL_THERE = "what was forgotten leaves the servers' files when all of them are back"
 _PAGE = 256
 # A loop that has not turned for so long answers nobody: another agent should.
 _LOOP_MAY_HANG_S = 5.0
@@ -72,10 +73,8 @@ class Replication:
         self._beat, self._wake = time.monotonic(), asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._pulse: asyncio.Task[None] | None = None
-        self._main: asyncio.AbstractEventLoop | None = None
-        self._followers: list[Callable[[bool], Awaitable[None]]] = []
-        self._calls: set[Future[None]] = set()
-        self._stopped, self._unmoved, self._first = False, "", True
+        self._listeners = Listeners(journal)
+        self._stopped, self._unmoved = False, ""
 
     # For the program.
 
@@ -89,11 +88,11 @@ class Replication:
     def on_leading(self, then: Callable[[bool], Awaitable[None]]) -> None:
         """``then`` is called in the program's loop when this agent becomes active after others wrote; with whether
         everything was replaced since the last time, so that what lies in memory has to be read whole."""
-        self._followers.append(then)
+        self._listeners.add(then)
 
     async def start(self) -> None:
         """Begin, in the background."""
-        self._main = asyncio.get_running_loop()
+        self._listeners.begin()
         self._journal.save_with(self.save)
         self._pulse = asyncio.create_task(self._feel(), name="pulse")
         await self._journal.open()
@@ -229,6 +228,8 @@ class Replication:
         if self._leading:
             if self._move_at is not None and time.monotonic() >= self._move_at:
                 await self._move()
+            elif self._unmoved and self._move_at is None:
+                await self._note_absent()
             return self._unmoved
         if not self._head:
             await self._stream.prepare()
@@ -312,7 +313,7 @@ class Replication:
         self._trouble = ""
         self._leading = True
         log.info("this agent is active, term %d", term)
-        self._tell_leading()
+        self._listeners.tell()
         await self._count_on(self._standing.log)
         if self._standing.erased:
             self._move_at = time.monotonic()
@@ -334,19 +335,24 @@ class Replication:
         try:
             fresh = await self._stream.create()
         except LinkError as error:
-            self._unmoved = f"what was forgotten leaves the servers' files when all of them are back ({error})"
+            self._unmoved = f"{_STILL_THERE} ({error})"
             return
-        self._unmoved = ""
         snapshot, standing = await self._in_journal(self._journal.pack_now)
         self._move_at = None
         try:
             place = await self._stream.fill(fresh, snapshot)
             await self._in_journal(self._finish_move, standing, fresh, place)
             await self._count_on(fresh)
+            await self._note_absent()
         except BaseException:
             self._move_at = time.monotonic() + self._again_s
             raise
         log.info("the log of the journal begins anew at %d", snapshot.begin.sequence)
+
+    async def _note_absent(self) -> None:
+        """A server that went away a moment ago has a place in the new log, and the old one in its files."""
+        away = await self._stream.away(self._head)
+        self._unmoved = f"{_STILL_THERE} ({', '.join(away)}: away)" if away else ""
 
     def _finish_move(self, packed: Standing, fresh: str, place: int) -> None:
         """In the journal's thread, so that nobody writes meanwhile: what was added since, then the move itself."""
@@ -381,20 +387,3 @@ class Replication:
         if text != self._trouble:
             log.warning("the journal: %s", text)
         self._trouble = text
-
-    def _tell_leading(self) -> None:
-        changed, whole = self._journal.changed, self._journal.replaced
-        self._journal.changed = self._journal.replaced = False
-        assert self._main is not None  # noqa: S101
-        for then in self._followers if changed or self._first else ():
-            call = asyncio.run_coroutine_threadsafe(_call(then, whole), self._main)
-            self._calls.add(call)
-            call.add_done_callback(self._calls.discard)
-        self._first = False
-
-
-async def _call(then: Callable[[bool], Awaitable[None]], whole: bool) -> None:
-    try:
-        await then(whole)
-    except Exception:
-        log.exception("something was not told that this agent is active")

@@ -157,6 +157,11 @@ class LogStream:
                 if not error.absent:
                     raise
 
+    async def away(self, log: str) -> list[str]:
+        """The names of the servers that should have a copy of this stream and are behind or away."""
+        copies = (await self._link.api(f"STREAM.INFO.{log}")).get("cluster", {}).get("replicas") or []
+        return sorted(str(copy["name"]) for copy in copies if copy.get("offline") or not copy.get("current"))
+
     async def fit_copies(self, log: str) -> None:
         """Have as many copies of everything as there should be, after servers came or went."""
         for name in (HEAD, log):
