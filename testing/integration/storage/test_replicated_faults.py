@@ -60,11 +60,10 @@ async def log_of(link: Link) -> str:
     while True:
         try:
             log = await stream.create()
-            break
-        except LinkError:  # servers that have just met
+            await stream.fill(log, Snapshot([], begin))
+            return log
+        except LinkError:  # servers that have just met, or nobody leads the new stream yet
             await asyncio.sleep(0.1)
-    await stream.fill(log, Snapshot([], begin))
-    return log
 
 
 async def test_of_writers_who_expect_the_same_exactly_one_wins(house: NatsHouse) -> None:

@@ -229,7 +229,7 @@ class Replication:
             if self._move_at is not None and time.monotonic() >= self._move_at:
                 await self._move()
             elif self._unmoved and self._move_at is None:
-                await self._note_absent()
+                await self._clear(self._head)
             return self._unmoved
         if not self._head:
             await self._stream.prepare()
@@ -343,16 +343,10 @@ class Replication:
             place = await self._stream.fill(fresh, snapshot)
             await self._in_journal(self._finish_move, standing, fresh, place)
             await self._count_on(fresh)
-            await self._note_absent()
         except BaseException:
             self._move_at = time.monotonic() + self._again_s
             raise
         log.info("the log of the journal begins anew at %d", snapshot.begin.sequence)
-
-    async def _note_absent(self) -> None:
-        """A server that went away a moment ago has a place in the new log, and the old one in its files."""
-        away = await self._stream.away(self._head)
-        self._unmoved = f"{_STILL_THERE} ({', '.join(away)}: away)" if away else ""
 
     def _finish_move(self, packed: Standing, fresh: str, place: int) -> None:
         """In the journal's thread, so that nobody writes meanwhile: what was added since, then the move itself."""
@@ -378,7 +372,12 @@ class Replication:
             await self._stream.set_head(current, self._head_place)
             self._head = current
         await self._stream.fit_copies(current)
-        await self._stream.delete_older(current)
+        await self._clear(current)
+
+    async def _clear(self, current: str) -> None:
+        """Delete the streams before this one, as far as all servers are there to do it."""
+        away = await self._stream.delete_older(current)
+        self._unmoved = f"{_STILL_THERE} (away: {', '.join(away)})" if away else ""
 
     async def _in_journal(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         return await asyncio.wrap_future(self._journal.submit(work, *arguments, **named))

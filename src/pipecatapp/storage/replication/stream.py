@@ -141,26 +141,32 @@ class LogStream:
         said = await self._link.api(f"STREAM.MSG.GET.{log}", {"seq": 1, "next_by_subj": f"{_subject(log)}.entry"})
         return _decoded(base64.b64decode(said["message"]["data"]), int(said["message"]["seq"]))
 
-    async def delete_older(self, log: str) -> None:
+    async def delete_older(self, log: str) -> list[str]:
         """Delete the streams of the journal that were made before this one: their files leave the disks of all servers.
 
-        None that is newer: whoever was replaced, and does not know it yet, must not delete what counts.
+        None that is newer: whoever was replaced, and does not know it yet, must not delete what counts. None either
+        while a server is away, or has not heard yet that another stream counts: it would keep files of it for good.
+
+        Returns:
+            The names of those servers; empty: all streams before this one are gone.
         """
         made = str((await self._link.api(f"STREAM.INFO.{log}"))["created"])
+        away: set[str] = set()
         for name in (await self._link.api("STREAM.NAMES")).get("streams") or []:
             if not str(name).startswith(_PREFIX) or name in (log, HEAD):
                 continue
             try:
-                if _moment(str((await self._link.api(f"STREAM.INFO.{name}"))["created"])) < _moment(made):
+                info = await self._link.api(f"STREAM.INFO.{name}")
+                if _moment(str(info["created"])) >= _moment(made):
+                    continue
+                behind = _behind_or_away(info)
+                if not behind:
                     await self._link.api(f"STREAM.DELETE.{name}")
+                away.update(behind)
             except RefusedError as error:
                 if not error.absent:
                     raise
-
-    async def away(self, log: str) -> list[str]:
-        """The names of the servers that should have a copy of this stream and are behind or away."""
-        copies = (await self._link.api(f"STREAM.INFO.{log}")).get("cluster", {}).get("replicas") or []
-        return sorted(str(copy["name"]) for copy in copies if copy.get("offline") or not copy.get("current"))
+        return sorted(away)
 
     async def fit_copies(self, log: str) -> None:
         """Have as many copies of everything as there should be, after servers came or went."""
@@ -225,6 +231,12 @@ async def fit_copies(link: Link, name: str) -> None:
     config = (await link.api(f"STREAM.INFO.{name}"))["config"]
     if config["num_replicas"] != link.access.replicas:
         await link.api(f"STREAM.UPDATE.{name}", {**config, "num_replicas": link.access.replicas})
+
+
+def _behind_or_away(info: Mapping[str, Any]) -> list[str]:
+    """The names of the servers whose copy of a stream is not whole now."""
+    copies = info.get("cluster", {}).get("replicas") or []
+    return [str(copy["name"]) for copy in copies if copy.get("offline") or copy.get("lag") or not copy.get("current")]
 
 
 def _behind(place: int, said: Mapping[str, Any]) -> int:
