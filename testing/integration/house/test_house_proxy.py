@@ -1,6 +1,7 @@
 """The role's haproxy as it is, in front of two agents' servers: who gets a visitor, and when one is let go.
 
-It takes Debian's haproxy from ``HAPROXY_BIN`` or the path, and is skipped where there is none.
+It takes Debian's haproxy and keepalived from ``HAPROXY_BIN`` and ``KEEPALIVED_BIN`` or the path, and is skipped where
+there is none.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -30,6 +32,7 @@ from pipecatapp.web.tls import LocalAuthority
 from testing.ports import free_port
 from testing.rendering import rendered
 
+KEEPALIVED = os.environ.get("KEEPALIVED_BIN") or shutil.which("keepalived", path="/usr/sbin:/usr/bin")
 HAPROXY = os.environ.get("HAPROXY_BIN") or shutil.which("haproxy", path="/usr/sbin:/usr/bin")
 
 pytestmark = [
@@ -66,10 +69,11 @@ class Agent:
 
 
 class Front:
-    """Both agents and the proxy of n1."""
+    """Both agents and the proxy of n1. ``alive``: the program that keepalived runs."""
 
-    def __init__(self, agents: dict[str, Agent], port: int, tls_port: int) -> None:
+    def __init__(self, agents: dict[str, Agent], port: int, tls_port: int, proxy: int, alive: Path) -> None:
         self.agents, self.port, self.tls_port = agents, port, tls_port
+        self.proxy, self.alive = proxy, alive
 
     async def who(self, *, tls: bool = False) -> dict[str, str]:
         """Who answers, as seen from another address of this machine; nobody: nothing."""
@@ -96,7 +100,7 @@ class Front:
 
 @pytest.fixture
 async def front(tmp_path: Path) -> AsyncIterator[Front]:
-    ports = [free_port("127.0.6.1") for _ in range(4)]
+    ports = [free_port("127.0.6.1") for _ in range(5)]
     agents = {
         name: Agent(name, role, (ports[2], ports[3]), tmp_path) for name, role in (("n1", "standby"), ("n2", "active"))
     }
@@ -105,13 +109,17 @@ async def front(tmp_path: Path) -> AsyncIterator[Front]:
             "ansible/roles/house_address/templates/proxy.cfg.j2",
             inventory_hostname="n1", house_address_members=MEMBERS, house_address_agents=list(MEMBERS),
             house_address_ipv6=False, web_port=ports[0], web_tls_port=ports[1], agent_port=ports[2],
-            agent_tls_port=ports[3],
+            agent_tls_port=ports[3], house_address_alive_port=ports[4],
         ).replace("0.0.0.0:", "127.0.6.1:")
     )  # fmt: skip
+    alive = tmp_path / "proxy-alive"
+    alive.write_text(
+        rendered("ansible/roles/house_address/templates/proxy-alive.j2", house_address_alive_port=ports[4])
+    )
     for agent in agents.values():
         await agent.servers.start()
     proxy = subprocess.Popen([str(HAPROXY), "-W", "-f", str(tmp_path / "proxy.cfg")])
-    front = Front(agents, ports[0], ports[1])
+    front = Front(agents, ports[0], ports[1], proxy.pid, alive)
     try:
         yield front
     finally:
@@ -159,3 +167,49 @@ async def test_a_machine_that_is_cut_off_still_has_its_own_agent(front: Front) -
         assert await socket.recv() == "n1"
         front.agents["n1"].role = "standby"
         assert await _ended(socket, 10)
+
+
+async def test_keepalived_sees_whether_the_proxy_answers_wherever_it_leads(front: Front) -> None:
+    async def answers() -> bool:
+        asking = await asyncio.create_subprocess_exec("bash", str(front.alive), stderr=asyncio.subprocess.DEVNULL)
+        return await asyncio.wait_for(asking.wait(), 10) == 0
+
+    await front.until("n2")
+    await front.agents["n2"].servers.stop()
+    assert await answers(), "with no agent at all it is a proxy that is well"
+    workers = [int(pid) for pid in Path(f"/proc/{front.proxy}/task/{front.proxy}/children").read_text().split()]
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    assert not await answers(), "it hangs"
+    for pid in workers:
+        os.kill(pid, signal.SIGCONT)
+    assert await answers()
+    os.kill(front.proxy, signal.SIGTERM)
+    async with asyncio.timeout(15):
+        while await answers():
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.skipif(not KEEPALIVED, reason="no keepalived here: KEEPALIVED_BIN names none")
+def test_keepalived_takes_its_configuration(tmp_path: Path) -> None:
+    routes = Path("/proc/net/route").read_text().splitlines()[1:]
+    interface = next((line.split()[0] for line in routes), "")
+    if not interface:
+        pytest.skip("no network here but loopback, which VRRP does not take")
+    (tmp_path / "proxy-alive").write_text("#!/bin/sh\n")
+    (tmp_path / "proxy-alive").chmod(0o755)
+    (tmp_path / "keepalived.conf").write_text(
+        rendered(
+            "ansible/roles/house_address/templates/keepalived.conf.j2",
+            inventory_hostname="n1", house_address_members=MEMBERS, house_address_nodes=list(MEMBERS),
+            house_address_interface=interface, house_address_router_id=77, house_address_shared="127.0.6.77",
+            app_config_dir=tmp_path,
+        )
+    )  # fmt: skip
+    checked = subprocess.run(
+        [str(KEEPALIVED), "--config-test", f"--use-file={tmp_path}/keepalived.conf"],
+        capture_output=True, text=True, timeout=60, check=False, start_new_session=True,
+    )  # fmt: skip
+    # 2.2.7 ends itself with SIGTERM where all is well and a script is asked; what is wrong ends with a code.
+    assert checked.returncode in (0, -signal.SIGTERM, 128 + signal.SIGTERM), checked.stderr
+    assert checked.stderr.replace("Terminated", "").strip() == ""

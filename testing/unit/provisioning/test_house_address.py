@@ -19,7 +19,9 @@ ROLE = "ansible/roles/house_address/templates"
 def proxy(node: str, agents: list[str], **more: Any) -> str:
     values: dict[str, Any] = {
         "inventory_hostname": node, "house_address_members": MEMBERS, "house_address_agents": agents,
-        "house_address_ipv6": True, "web_port": 8000, "web_tls_port": 8443, "agent_port": 8001, "agent_tls_port": 8444,
+        "house_address_ipv6": True,
+        "house_address_alive_port": 8002, "web_port": 8000, "web_tls_port": 8443, "agent_port": 8001,
+        "agent_tls_port": 8444,
     }  # fmt: skip
     return rendered(f"{ROLE}/proxy.cfg.j2", **(values | more))
 
@@ -47,7 +49,7 @@ def test_whoever_is_passed_on_is_named_soon_let_go_and_never_for_silence() -> No
     (line,) = re.findall(r"(?m)^  default-server (.*)$", config)
     assert line == "inter 1s fall 2 rise 1 on-marked-down shutdown-sessions send-proxy"
     # Five idle minutes and more; TLS stays closed to it.
-    assert re.findall(r"timeout (?:client|server) (\S+)", config) == ["1h", "1h"]
+    assert re.findall(r"timeout (?:client|server) (\S+)", config) == ["1h", "1h", "2s"]  # the last: keepalived's
     assert "ssl" not in config
     assert "mode tcp" in config
 
@@ -69,11 +71,17 @@ def test_the_one_address_moves_with_the_proxy() -> None:
     told: dict[str, Any] = {
         "house_address_members": {"n1": "10.77.0.11", "n2": "10.77.0.12"}, "house_address_nodes": ["n1", "n2"],
         "house_address_interface": "eth0", "house_address_router_id": 77, "house_address_shared": "10.77.0.5",
+        "app_config_dir": "/etc/pipecatapp",
     }  # fmt: skip
     first, second = (rendered(f"{ROLE}/keepalived.conf.j2", inventory_hostname=node, **told) for node in ("n1", "n2"))
     ranks = [int(re.findall(r"priority (\d+)", text)[0]) for text in (first, second)]
     assert ranks[0] > ranks[1] > ranks[0] - 100, "without its proxy the first one is behind the second"
     assert re.findall(r"unicast_peer \{\n\s+(\S+)\n\s+\}", first) == ["10.77.0.12"]
+    asked = re.findall(r'vrrp_script proxy \{\n\s+script "(\S+)"[^}]+weight -100\n\}', first)
+    assert asked == ["/etc/pipecatapp/proxy-alive"]
+    assert re.search(r"track_script \{\n\s+proxy\n", first)
+    # A container is not told which processes end.
+    assert "process" not in re.sub(r"#.*", "", first)
     assert re.findall(r"virtual_ipaddress \{\n\s+(\S+)\n", second) == ["10.77.0.5"]
 
 
