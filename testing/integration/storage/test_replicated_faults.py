@@ -21,7 +21,7 @@ from pipecatapp.storage.replication.link import Access, BehindError, Link, LinkE
 from pipecatapp.storage.replication.replica import unpacked
 from pipecatapp.storage.replication.stream import LogEntry, LogStream, Snapshot
 from testing.house import QUICK, access_to, active, agent, audited, insist, told, tools_of, until
-from testing.house_writing import write_and_kill
+from testing.house_writing import write_and_kill, write_and_restart
 from testing.nats import NatsHouse, nats_house
 
 pytestmark = pytest.mark.integration
@@ -144,8 +144,15 @@ async def test_servers_killed_while_an_agent_writes_lose_nothing_and_double_noth
     house: NatsHouse, tmp_path: Path
 ) -> None:
     outcome = await write_and_kill(house, tmp_path, faults=2, random=random.Random(5))
-    assert outcome.acknowledged > 20
+    assert outcome.acknowledged >= 20
     assert (outcome.lost, outcome.doubled, outcome.different) == (0, 0, 0)
+
+
+async def test_servers_that_are_restarted_one_after_the_other_lose_nothing(house: NatsHouse, tmp_path: Path) -> None:
+    outcome = await write_and_restart(house, tmp_path)
+    assert outcome.acknowledged >= 20
+    assert (outcome.lost, outcome.doubled, outcome.different) == (0, 0, 0)
+    assert max(outcome.gap_s) < 20
 
 
 async def test_what_is_forgotten_is_in_no_file_of_any_server_nor_of_any_agent(house: NatsHouse, tmp_path: Path) -> None:
