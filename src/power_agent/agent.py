@@ -16,6 +16,7 @@ from power_agent.api import Api
 from power_agent.configuration import Configuration, Policy, Watched, read_policy
 from power_agent.control import Control
 from power_agent.driving import Driver, Gate
+from power_agent.energy import Energy
 from power_agent.errors import ConfigurationError, DriverError, PowerError
 from power_agent.gate import Entry, Gates, Nft, Redirect, nft, table
 from power_agent.job import JobDriver, Lock
@@ -24,12 +25,13 @@ from power_agent.server import LlamaServer, RawServer
 from power_agent.service import Service
 from power_agent.states import Parts
 from power_agent.traffic import KernelTraffic, NoTraffic
-from power_agent.unit import UnitDriver, through
+from power_agent.unit import UnitDriver, energy_through, through
 
 logger = logging.getLogger(__name__)
 
 _FIRST_LOOK_S = 15.0
 _POLICY_EVERY_S = 2.0
+_KEPT_EVERY_S = 300.0
 
 
 class PolicyFile:
@@ -83,6 +85,7 @@ class Agent:
         self._configuration, self._traffic, self._apply = configuration, traffic, apply
         self._policy = PolicyFile(configuration.policy)
         self._records = Records(configuration.folder)
+        self._energy = Energy(energy_through(configuration.switch))
         self.services: list[Service] = []
         self._broken = dict(configuration.broken)
         self._tokens: dict[str, str] = {}
@@ -126,6 +129,8 @@ class Agent:
             logger.info("%d services may sleep; idleness is measured by %s", len(self.services), measured_by)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow_policy(), name="policy")
+                tasks.create_task(self._energy.run(), name="energy")
+                tasks.create_task(self._keep_records(), name="records")
                 for service in self.services:
                     tasks.create_task(service.run(), name=service.watched.name)
 
@@ -144,6 +149,15 @@ class Agent:
                     self._records.note(time.time(), name, "policy", f"may sleep: {said}")
                 service.kick.set()
 
+    async def _keep_records(self) -> None:
+        """What was counted since the last change of a state."""
+        while True:
+            await asyncio.sleep(_KEPT_EVERY_S)
+            try:
+                self._records.save()
+            except OSError as error:
+                logger.warning("what services took is not kept: %s", error)
+
     async def _first_look(self, service: Service) -> None:
         try:
             async with asyncio.timeout(_FIRST_LOOK_S):
@@ -159,7 +173,8 @@ class Agent:
         token = watched.token_file.read_text(encoding="ascii").strip() if watched.token_file else ""
         self._tokens[watched.name] = token
         server = LlamaServer(driver.address, token) if watched.http else RawServer(driver.address)
-        return Service(watched, Parts(driver, Gates(gates), server, self._traffic, self._records, self._policy))
+        parts = Parts(driver, Gates(gates), server, self._traffic, self._records, self._policy, self._energy)
+        return Service(watched, parts)
 
     def _driver(self, watched: Watched) -> tuple[Driver, Gate | None]:
         if watched.unit:

@@ -18,6 +18,8 @@ class Look:
         blocked: why it must not be touched now; empty: it may.
         trouble: why it will not come up by waiting; empty: nothing known.
         slept: an agent put it to sleep, as all agents know; this one stands in for it where it is ``here``.
+        cpu_s: seconds of a core that its processes have taken since they began; None: nobody says.
+        ram_bytes: that they hold; None: nobody says.
     """
 
     wanted: bool
@@ -27,6 +29,8 @@ class Look:
     blocked: str = ""
     trouble: str = ""
     slept: bool = False
+    cpu_s: float | None = None
+    ram_bytes: int | None = None
 
 
 class Driver(Protocol):

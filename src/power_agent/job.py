@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from power_agent.http1 import Answer
 _LOCKS = "pipecatapp/power/"
 # Of the lock's session: three times what is between two looks at a sleeper (service.py), each of which renews it.
 _TTL = "45s"
+_GROUPS = Path("/sys/fs/cgroup/nomad.slice")
 _DYING = ("complete", "failed", "lost", "unknown")
 
 
@@ -83,9 +85,11 @@ class JobDriver:
         job, group: their names.
         nomad: its API.
         lock: of this job.
+        groups: where the kernel shows the control groups that Nomad makes.
     """
 
-    def __init__(self, job: str, group: str, nomad: HttpApi, lock: Lock) -> None:
+    def __init__(self, job: str, group: str, nomad: HttpApi, lock: Lock, groups: Path = _GROUPS) -> None:
+        self._groups = groups
         self._job, self._group = job, group
         self._nomad, self._lock = nomad, lock
         self._path = f"/v1/job/{quote(job, safe='')}"
@@ -113,12 +117,15 @@ class JobDriver:
         # Only where it runs: elsewhere the lock may be that of an agent which is about to put it to sleep.
         if running and here and await self._lock.value() is not None:
             await self._lock.give_up()
+        cpu_s, ram_bytes = _taken(self._groups, head["ID"]) if here and head is not None else (None, None)
         # While nothing is placed yet, the agent that wakes it stays responsible.
         return Look(
             wanted=True,
             running=running,
             here=here or (head is None and self._count > 0),
             blocked="a deployment is under way" if deploying else "",
+            cpu_s=cpu_s,
+            ram_bytes=ram_bytes,
         )
 
     async def _look_at_sleeper(self) -> Look:
@@ -200,6 +207,20 @@ class JobDriver:
             own = await self._nomad.json("GET", "/v1/agent/self")
             self._node = str(((own or {}).get("stats") or {}).get("client", {}).get("node_id", ""))
         return self._node
+
+
+def _taken(groups: Path, allocation: str) -> tuple[float | None, int | None]:
+    """CPU seconds and bytes of memory of all tasks of an allocation; None where the kernel does not say."""
+    cpu_s, ram_bytes = None, None
+    for group in groups.glob(f"*/{allocation}.*.scope"):
+        try:
+            used = (group / "cpu.stat").read_text(encoding="ascii").split()
+            held = int((group / "memory.current").read_text(encoding="ascii"))
+            cpu_s = (cpu_s or 0.0) + int(used[used.index("usage_usec") + 1]) / 1e6
+            ram_bytes = (ram_bytes or 0) + held
+        except (OSError, ValueError, IndexError):
+            continue  # it ends this moment
+    return cpu_s, ram_bytes
 
 
 def _index(name: str) -> int:

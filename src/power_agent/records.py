@@ -26,6 +26,7 @@ class Record:
         wakes: how many seconds the last wakes took.
         slept_s: seconds asleep since the record began.
         remembered: answers to what may be asked while it sleeps, by path.
+        days: what it took and saved, by date (``account.Day``).
     """
 
     asleep: bool = False
@@ -34,6 +35,7 @@ class Record:
     wakes: list[float] = field(default_factory=list)
     slept_s: float = 0.0
     remembered: dict[str, str] = field(default_factory=dict)
+    days: dict[str, Any] = field(default_factory=dict)
 
     def woke(self, seconds: float) -> None:
         """Note how long a wake took."""

@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from power_agent.account import Account
 from power_agent.activity import UNMEASURED_EVERY_S, Activity
 from power_agent.configuration import Watched
 from power_agent.driving import Look
 from power_agent.errors import BlockedError, DriverError, PowerError
 from power_agent.states import NotAwakeError, Parts, State, worked_since
+from power_agent.waiting import Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +61,8 @@ class Service:
         self._attempt_at = self._retry_at = 0.0
         self._backoff = _FIRST_BACKOFF_S
         self.kick = asyncio.Event()
-        self._awaited: asyncio.Future[None] | None = None
+        self._waiting = Waiting()
+        self._account = Account(self._record.days, parts.cost)
 
     @property
     def awake(self) -> bool:
@@ -81,6 +84,7 @@ class Service:
             "wake_estimate_s": self._record.estimate_s,
             "slept_s": round(self._record.slept_s + self._asleep_for(), 1),
             "measured_by": "kernel" if measured else "server",
+            "days": self._record.days,
         }
 
     def remembered(self, path: str) -> str | None:
@@ -100,9 +104,7 @@ class Service:
                 raise NotAwakeError(self.why, _LOOKS_EVERY_S)
             self._wanted = True
             self.kick.set()
-            if self._awaited is None:
-                self._awaited = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._awaited)
+            await self._waiting.wait()
         try:
             return await self._parts.driver.address()
         except DriverError as error:
@@ -205,26 +207,20 @@ class Service:
         return await self._fall_asleep(why)
 
     def _ours(self, look: Look) -> bool:
-        """Whether it still runs here; notes where it does not."""
+        """Whether it still runs here, and what it takes; notes where it does not."""
         if look.there and look.here and look.wanted:
+            now = self._now()
+            worked = self.activity.at > now - _LOOKS_EVERY_S
+            self._account.awake(now, self._wall(), look.cpu_s, look.ram_bytes, worked=worked)
             return True
         self._leave("nobody knows it" if not look.there else "stopped by somebody else" if look.here else "not here")
         return False
 
     def _leave(self, reason: str) -> None:
         self._record.asleep = False
+        self._account.elsewhere()
         self._change(State.AWAY, reason)
-        self._tell_waiting(NotAwakeError(reason, _LOOKS_EVERY_S))
-
-    def _tell_waiting(self, error: NotAwakeError | None) -> None:
-        awaited, self._awaited = self._awaited, None
-        if awaited is None or awaited.done():
-            return
-        if error is None:
-            awaited.set_result(None)
-        else:
-            awaited.set_exception(error)
-            awaited.exception()  # all who waited may be gone
+        self._waiting.tell(NotAwakeError(reason, _LOOKS_EVERY_S))
 
     async def _fall_asleep(self, why: str) -> float:
         parts = self._parts
@@ -289,6 +285,7 @@ class Service:
         await self._stay_closed()
         if now >= self._look_at:
             self._look_at = now + _LOOKS_EVERY_S
+            self._account.asleep(now, self._wall())
             look = await self._parts.driver.look()
             if not look.there or not look.here:
                 await self._open()
@@ -344,7 +341,7 @@ class Service:
         self._backoff = min(2 * self._backoff, _LONGEST_BACKOFF_S)
         self._wanted = False
         self._change(State.FAILED, reason)
-        self._tell_waiting(error)
+        self._waiting.tell(error)
         return UNMEASURED_EVERY_S
 
     async def _while_failed(self) -> float:
@@ -367,7 +364,7 @@ class Service:
         self._parts.traffic.watch(self.watched.port, http=self.watched.http)
         self.activity.touch()
         self._change(State.PINNED if self._record.pinned else State.AWAKE, why)
-        self._tell_waiting(None)
+        self._waiting.tell(None)
 
     async def _open(self) -> None:
         try:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from power_agent.account import Cost
 from power_agent.configuration import Policy
 from power_agent.driving import Driver, Gate
 from power_agent.errors import PowerError
@@ -49,6 +50,7 @@ class Parts:
     traffic: Traffic
     records: Records
     policy: Callable[[], Policy]
+    cost: Cost
 
 
 def worked_since(before: Usage | None, after: Usage | None) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from power_agent.driving import Look
 from power_agent.errors import DriverError
 
-_SHOW = "LoadState,ActiveState,Result,NRestarts"
+_SHOW = "LoadState,ActiveState,Result,NRestarts,CPUUsageNSec,MemoryCurrent"
 _SHOWS_WITHIN_S = 10
 _SWITCHES_WITHIN_S = 60
 # So often systemd may start it again within one wake before it counts as broken.
@@ -56,6 +56,8 @@ class UnitDriver:
             running=state in ("active", "reloading"),
             there=shown.get("LoadState") == "loaded",
             trouble=trouble,
+            cpu_s=None if (used := _number(shown, "CPUUsageNSec")) is None else used / 1e9,
+            ram_bytes=_number(shown, "MemoryCurrent"),
         )
 
     async def sleep(self) -> None:
@@ -70,6 +72,12 @@ class UnitDriver:
     async def address(self) -> tuple[str, int]:
         """Always the same."""
         return self._host, self._port
+
+
+def _number(shown: Mapping[str, str], name: str) -> int | None:
+    """A number; None where systemd does not count ("[not set]", or all bits set)."""
+    value = shown.get(name, "")
+    return int(value) if value.isdecimal() and int(value) < 2**63 else None
 
 
 async def shown(unit: str) -> dict[str, str]:
@@ -100,18 +108,34 @@ def through(socket: Path) -> Callable[[str, str], Awaitable[None]]:
     """Asks the program behind the socket to start or stop a unit."""
 
     async def ask(verb: str, unit: str) -> None:
-        try:
-            async with asyncio.timeout(_SWITCHES_WITHIN_S):
-                reader, writer = await asyncio.open_unix_connection(str(socket))
-                try:
-                    writer.write(f"{verb} {unit}\n".encode())
-                    await writer.drain()
-                    answer = (await reader.readline()).decode(errors="replace").strip()
-                finally:
-                    writer.close()
-        except (OSError, TimeoutError) as error:
-            raise DriverError(f"{verb} {unit}: {socket} does not answer ({error or 'in time'})") from error
+        answer = await _asked(socket, f"{verb} {unit}")
         if answer != "done":
             raise DriverError(f"{verb} {unit}: {answer or 'no answer'}")
 
     return ask
+
+
+def energy_through(socket: Path) -> Callable[[], Awaitable[int]]:
+    """Asks the program behind the socket what the processors have taken, in microjoules."""
+
+    async def ask() -> int:
+        answer = await _asked(socket, "energy")
+        if not answer.isdecimal():
+            raise DriverError(answer or "energy: no answer")
+        return int(answer)
+
+    return ask
+
+
+async def _asked(socket: Path, line: str) -> str:
+    try:
+        async with asyncio.timeout(_SWITCHES_WITHIN_S):
+            reader, writer = await asyncio.open_unix_connection(str(socket))
+            try:
+                writer.write(f"{line}\n".encode())
+                await writer.drain()
+                return (await reader.readline()).decode(errors="replace").strip()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError) as error:
+        raise DriverError(f"{line}: {socket} does not answer ({error or 'in time'})") from error

@@ -42,12 +42,21 @@ class PowerWorld:
     idle_s: float | None = 600.0
     known: dict[str, str] = field(default_factory=dict)
     port: int = 8081
+    takes: float = 0.0  # of a core, all the time
+    cpu_s: float = 0.0
+    ram_bytes: int | None = 2_000_000_000
+    looked_at: float = 1000.0
+    # Cost
+    by_rapl: bool = True
+    joules_per_second: float = 10.0
 
     # Driver
     async def look(self) -> Look:
         if isinstance(self.looks, Exception):
             raise self.looks
-        return self.looks or Look(wanted=self.runs, running=self.runs)
+        self.cpu_s += self.takes * (self.now - self.looked_at)
+        self.looked_at = self.now
+        return self.looks or Look(wanted=self.runs, running=self.runs, cpu_s=self.cpu_s, ram_bytes=self.ram_bytes)
 
     async def sleep(self) -> None:
         self._called("sleep")
@@ -115,7 +124,7 @@ class PowerWorld:
         """An agent that has just started."""
         watched = Watched("prima-api-coding", "127.0.0.1", 8081, 18081, unit="coding.service", idle_s=self.idle_s)
         watched = Watched(**{name: getattr(watched, name) for name in Watched.__dataclass_fields__} | changed)
-        parts = Parts(self, self, self, self, Records(self.folder), lambda: Policy())
+        parts = Parts(self, self, self, self, Records(self.folder), lambda: Policy(), self)
         return Service(watched, parts, now=lambda: self.now, wall=lambda: self.now)
 
     async def pass_by(self, service: Service, seconds: float) -> None:
