@@ -22,6 +22,7 @@ from pipecatapp.hub import EventHub
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.states import States
 from pipecatapp.ports import ChatChunk, ChatRequest, ConversationStore, ModelProfile, Tool
+from pipecatapp.power_control import PowerControl
 from pipecatapp.registration import Registration
 from pipecatapp.schedule.clock import SystemClocks
 from pipecatapp.schedule.keeper import Keeper
@@ -316,6 +317,7 @@ class Mission:
             metrics=Metrics(version="test", pages=self.hub.pages),
             tools=self._tools,
             experts=self.experts,
+            power=PowerControl(self.state_dir / "power.sock"),
             choose=self.agent.choose,
             chosen=self.agent.chosen,
             copy_journal=self.storage.copy_journal,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,6 @@ import click
 
 from pipecatapp.cli.terminal import printable, say
 from pipecatapp.cli.verb import Verbs, json_option
-from pipecatapp.errors import ConfigurationError
-
-_ANSWERS_WITHIN_S = 10
-_ANSWER_LIMIT = 4 * 1024 * 1024
 
 
 @click.group(cls=Verbs, example="pipecatapp power list")
@@ -84,7 +78,7 @@ class PowerClient:
 
     def show(self, *, as_json: bool = False) -> int:
         """Print all that may sleep, and what is wrong with the rest."""
-        listed = self._asked({"do": "list"})
+        listed = self._asked()
         if as_json:
             say(json.dumps(listed, indent=2))
             return 0
@@ -99,8 +93,7 @@ class PowerClient:
 
     def steer(self, verb: str, service: str) -> int:
         """Tell it what a person wants."""
-        answer = self._asked({"do": verb, "service": service})
-        say(self._line(answer["service"]))
+        say(self._line(self._asked((verb, service))))
         return 0
 
     def _line(self, service: Mapping[str, Any]) -> str:
@@ -113,25 +106,13 @@ class PowerClient:
             f"{service['service']}  {service['state']} for {_span(since)} ({service['why']}); {patience}{waking}"
         )
 
-    def _asked(self, request: Mapping[str, str]) -> dict[str, Any]:
-        try:
-            with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
-                connection.settimeout(_ANSWERS_WITHIN_S)
-                connection.connect(str(self._socket))
-                connection.sendall(json.dumps(request).encode() + b"\n")
-                with connection.makefile("rb") as said:
-                    answer = json.loads(said.readline(_ANSWER_LIMIT))
-        except FileNotFoundError:
-            raise ConfigurationError(
-                f"there is no {self._socket}: no power agent runs here; see docs/howto/which-experts-sleep.md"
-            ) from None
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(
-                f"the power agent does not answer ({error}); see docs/operations/expert-does-not-wake.md"
-            ) from error
-        if "error" in answer:
-            raise ConfigurationError(str(answer["error"]))
-        return dict(answer)
+    def _asked(self, steered: tuple[str, str] | None = None) -> dict[str, Any]:
+        import asyncio
+
+        from pipecatapp.power_control import PowerControl
+
+        control = PowerControl(self._socket)
+        return asyncio.run(control.steer(*steered) if steered is not None else control.services())
 
 
 def _span(seconds: float) -> str:

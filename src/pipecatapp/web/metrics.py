@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client import Info as BuildInfo
@@ -23,6 +24,13 @@ from pipecatapp.events import (
 BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 
 MAX_TOOLS = 100
+
+_POWER_GAUGES = (
+    ("state", "1: the state that the service is in.", ["service", "state"]),
+    ("cpu_seconds", "Seconds of a core today: used, and saved by sleeping.", ["service", "kind"]),
+    ("ram_gb_hours", "Gigabytes of memory times hours today: used, and saved by sleeping.", ["service", "kind"]),
+    ("watt_hours", "Watt hours today: used, and saved by sleeping.", ["service", "kind", "by"]),
+)
 
 
 class Metrics:
@@ -62,6 +70,10 @@ class Metrics:
         self._expert_failures = Gauge(
             "pipecatapp_expert_failures", "How often the instance failed since it was found.", labels, registry=registry
         )
+        self._power = {
+            name: Gauge(f"pipecatapp_power_{name}", text, labels, registry=registry)
+            for name, text, labels in _POWER_GAUGES
+        }
         self._voice = Gauge("pipecatapp_voice_sessions", "Browsers that talk now.", registry=registry)
         Gauge("pipecatapp_pages", "Pages that are open now.", registry=registry).set_function(pages)
 
@@ -115,6 +127,22 @@ class Metrics:
                 values = (instance["state"] == "closed", instance["busy"], instance["failures"])
                 for gauge, value in zip(gauges, values, strict=True):
                     gauge.labels(expert["name"], instance["id"]).set(value)
+
+    def show_power(self, services: Sequence[Mapping[str, Any]]) -> None:
+        """What the power agent says of the services of this machine, today."""
+        for gauge in self._power.values():
+            gauge.clear()
+        for service in services:
+            name, days = str(service["service"]), service.get("days") or {}
+            self._power["state"].labels(name, str(service["state"])).set(1)
+            if not days:
+                continue
+            day = days[max(days)]
+            for kind, before in (("used", ""), ("saved", "saved_")):
+                self._power["cpu_seconds"].labels(name, kind).set(day[f"{before}cpu_s"])
+                self._power["ram_gb_hours"].labels(name, kind).set(day[f"{before}ram_gb_h"])
+                by = "estimate" if day["estimated"] or before else "rapl"
+                self._power["watt_hours"].labels(name, kind, by).set(day[f"{before}wh"])
 
     def _add_cost(self, event: TurnFinished) -> None:
         steps = {

@@ -16,6 +16,7 @@ from pipecatapp.hub import EventHub
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.states import States
 from pipecatapp.parts import Part
+from pipecatapp.power_control import PowerControl
 from pipecatapp.schedule.service import ScheduleService
 from pipecatapp.settings import Settings
 from pipecatapp.storage.atomic import replace_file
@@ -148,6 +149,7 @@ def create(
         schedule=schedule,
         taking_back=taking_back,
         experts=experts,
+        power=PowerControl(settings.power_socket),
         choose=agent.choose,
         chosen=agent.chosen,
         copy_journal=storage.copy_journal,

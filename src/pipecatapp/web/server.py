@@ -29,6 +29,7 @@ from pipecatapp.web.routes import (
     memory,
     openai,
     pages,
+    power,
     schedule,
     session,
     sockets,
@@ -73,6 +74,7 @@ def create_app(services: WebServices) -> FastAPI:
     app.include_router(backup.create_router(services))
     app.include_router(experts.create_router(services))
     app.include_router(house.create_router(services))
+    app.include_router(power.create_router(services))
     app.include_router(approvals.create_router(services))
     app.include_router(openai.create_router(services))
     app.include_router(sockets.create_router(services))

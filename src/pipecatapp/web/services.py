@@ -107,6 +107,16 @@ class HouseWatch(Protocol):
         """That, as it is now."""
 
 
+class PowerAgent(Protocol):
+    """Who sleeps on this machine (``power_control.PowerControl``)."""
+
+    async def services(self) -> Mapping[str, Any]:
+        """All that may sleep. Raises NoPowerAgentError."""
+
+    async def steer(self, verb: str, service: str) -> Mapping[str, Any]:
+        """Have one sleep, wake, stay awake. Raises ConfigurationError."""
+
+
 def _choose_nobody(conversation: str, expert: str) -> None:
     """There is nobody to choose."""
     if expert:
@@ -146,6 +156,7 @@ class WebServices:
     tools_off: Callable[[], Mapping[str, str]] = dict
     tools_offered: Callable[[], Collection[str]] = frozenset
     experts: ExpertTable | None = None
+    power: PowerAgent | None = None
     choose: Callable[[str, str], None] = _choose_nobody
     chosen: Callable[[str], str] = lambda _: ""
     copy_journal: Callable[[], Awaitable[Path]] | None = None

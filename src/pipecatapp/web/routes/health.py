@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 
+from pipecatapp.errors import ConfigurationError
 from pipecatapp.web.access import GUEST, client_address
 from pipecatapp.web.connections import Network, parse_address
 from pipecatapp.web.health import can_answer
-from pipecatapp.web.services import WebServices
+from pipecatapp.web.services import PowerAgent, WebServices
+
+_POWER_WITHIN_S = 2.0
 
 
 def create_router(services: WebServices) -> APIRouter:
@@ -43,9 +48,21 @@ def create_router(services: WebServices) -> APIRouter:
 
     @router.get("/metrics")
     async def show_metrics() -> Response:
+        if services.power is not None:
+            services.metrics.show_power(await _sleepers(services.power))
         return Response(services.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     return router
+
+
+async def _sleepers(power: PowerAgent) -> Sequence[Mapping[str, Any]]:
+    """What the power agent says now; nothing where it is slow, or there is none."""
+    try:
+        async with asyncio.timeout(_POWER_WITHIN_S):
+            listed = await power.services()
+    except (TimeoutError, ConfigurationError):
+        return ()
+    return list(listed["services"])
 
 
 def _is_member(address: str, proxies: Sequence[Network]) -> bool:

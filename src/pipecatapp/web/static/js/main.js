@@ -24,6 +24,7 @@ import * as lists from "./lists.js";
 import * as log from "./log.js";
 import * as memory from "./memory.js";
 import * as memoryStates from "./memory_states.js";
+import * as power from "./power.js";
 import * as recent from "./recent.js";
 import * as ringing from "./ringing.js";
 import * as schedule from "./schedule.js";
@@ -51,6 +52,7 @@ for (const part of [
   camera,
   experts,
   house,
+  power,
   log,
   recent,
   composer,

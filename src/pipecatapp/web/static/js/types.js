@@ -220,6 +220,33 @@
  */
 
 /**
+ * What a service took on one day, and what it did not because it slept.
+ * @typedef {object} PowerDay
+ * @property {number} awake_h
+ * @property {number} asleep_h
+ * @property {number} cpu_s
+ * @property {number} wh
+ * @property {number} saved_ram_gb_h
+ * @property {number} saved_wh
+ * @property {boolean} estimated
+ */
+
+/**
+ * A service that may sleep.
+ * @typedef {object} Sleeper
+ * @property {string} service
+ * @property {string} state
+ * @property {number} since seconds since 1970
+ * @property {string} why
+ * @property {boolean} pinned
+ * @property {number | null} idle_s
+ * @property {number | null} [idle_for_s]
+ * @property {number} [slept_s]
+ * @property {number | null} wake_estimate_s
+ * @property {Record<string, PowerDay>} days by date
+ */
+
+/**
  * @typedef {object} Status
  * @property {string} version
  * @property {string} host
