@@ -26,6 +26,7 @@ from pipecatapp.reflex import part as reflex_part
 from pipecatapp.routing import part as routing_part
 from pipecatapp.schedule import part as schedule_part
 from pipecatapp.settings import Settings
+from pipecatapp.speed import part as speed_part
 from pipecatapp.storage import part as storage_part
 from pipecatapp.tools import part as tools_part
 from pipecatapp.tools.choice.chooser import MeaningChooser
@@ -267,6 +268,7 @@ class Node:
             camera=self.vision.watcher,
             experts=self.experts.directory if self.experts is not None else None,
             house=cluster_part.create_watch(self.settings),
+            speeds=speed_part.create_speeds(self.settings),
             board=self.board,
         )
 

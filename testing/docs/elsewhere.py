@@ -80,6 +80,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "expert-nomad": (f"{_LAB}/test_expert_job.py::test_nomads_own_words_stop_and_measure",),
     "failover": ("testing/integration/experts/test_failover.py::test_answers_survive_what_happens_to_their_servers",),
     "benchmark": ("testing/integration/app/test_program.py::test_benchmark_mode_reports_each_turn",),
+    "bench": ("testing/integration/llm/test_bench_command.py::test_a_model_is_measured_kept_and_shown",),
     "engine": ("testing/integration/house/test_benches.py::test_the_engine_is_measured_beside_memory_and_llama_bench",),
     "routing": ("testing/integration/house/test_benches.py::test_routing_is_measured_on_its_own_set",),
     # The sandbox of every other command runs it.

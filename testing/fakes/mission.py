@@ -19,6 +19,7 @@ from pipecatapp.events import PartialTranscript, StateChanged
 from pipecatapp.experts.directory import Experts
 from pipecatapp.experts.instance import Instance
 from pipecatapp.hub import EventHub
+from pipecatapp.llm.catalogue import Catalogue, Model
 from pipecatapp.memory.long_term import FaissMemory
 from pipecatapp.memory.states import States
 from pipecatapp.ports import ChatChunk, ChatRequest, ConversationStore, ModelProfile, Tool
@@ -28,6 +29,8 @@ from pipecatapp.schedule.clock import SystemClocks
 from pipecatapp.schedule.keeper import Keeper
 from pipecatapp.schedule.part import SchedulePart, create_bell
 from pipecatapp.schedule.service import ScheduleService
+from pipecatapp.speed.part import Speeds
+from pipecatapp.speed.results import FileResults
 from pipecatapp.storage.event_log import EventLog
 from pipecatapp.storage.part import Storage
 from pipecatapp.tools.list_keeper import KIND as LISTS
@@ -183,6 +186,25 @@ class ScriptedHouse:
         return await self._watch.look()
 
 
+# Of which the page says how fast it will be.
+SPEED_MODEL = Model.model_validate(
+    {
+        "name": "seven",
+        "title": "Seven",
+        "licence": "none",
+        "ram_mb": 1,
+        "variants": [
+            {
+                "quantization": "Q4_0",
+                "cpu": "core2",
+                "size_mb": 4000,
+                "files": [{"name": "seven.gguf", "sha256": "a" * 64, "url": "https://example.org/seven"}],
+            }
+        ],
+    }
+)
+
+
 class Mission:
     """The program around the page. ``stop`` and ``start`` again to see what survives."""
 
@@ -273,6 +295,8 @@ class Mission:
         self.gate = ApprovalGate(self.storage.approvals, auditor, self.hub, lifetime_s=self.lifetime_s)
         self.memory = FaissMemory(self.state_dir, self.storage.journal, self.storage.facts, None, sink=self.hub)
         self.memory.start()
+        self.measured = FileResults(self.state_dir / "benchmarks.json")
+        self.speeds = Speeds(self.measured, Catalogue({"main": [SPEED_MODEL]}))
         self.experts = Experts(self._expert, self.hub)
         self.experts.start()
         self.agent = Agent(
@@ -318,6 +342,7 @@ class Mission:
             tools=self._tools,
             experts=self.experts,
             power=PowerControl(self.state_dir / "power.sock"),
+            speeds=self.speeds,
             choose=self.agent.choose,
             chosen=self.agent.chosen,
             copy_journal=self.storage.copy_journal,

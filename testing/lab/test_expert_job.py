@@ -176,8 +176,8 @@ def test_nomads_own_words_stop_and_measure(house: House) -> None:
     assert house.lab.run("n1", "nomad", "job", "stop", "-purge", "llamacpp-rpc", limit_s=120).code == 0
     assert deploy(house, **changes, state="absent").succeeded()
     assert house.lab.run("n1", "nomad", "job", "run", "-detach", "/opt/nomad/jobs/benchmark.nomad").code == 0
-    logs = ("nomad", "alloc", "logs", "-job", "llama-benchmark")
-    wait_until("figures", lambda: "tg128" in house.lab.run("n1", *logs).output, 600)
+    shown = ("pipecatapp", "bench", "show", "--json")
+    wait_until("figures", lambda: '"generated"' in house.lab.run("n1", *shown).output, 600)
 
 
 def test_taken_away_it_leaves_nothing(house: House) -> None:

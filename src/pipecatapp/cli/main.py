@@ -11,6 +11,7 @@ import click
 from pipecatapp import __version__
 from pipecatapp.cli.approvals import approvals
 from pipecatapp.cli.backup import backup, restore
+from pipecatapp.cli.bench import bench
 from pipecatapp.cli.cluster import cluster
 from pipecatapp.cli.commands import commands
 from pipecatapp.cli.configuration import settings
@@ -54,6 +55,7 @@ for verb in (
     models,
     engine,
     expert,
+    bench,
     memory,
     backup,
     restore,

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pipecatapp.llm.catalogue import Entry, Model, Purpose
     from pipecatapp.llm.pull import ModelStore
     from pipecatapp.machine import Machine
+    from pipecatapp.settings import Settings
+    from pipecatapp.speed.forecast import Forecast
+    from pipecatapp.speed.measurement import Measurement
 
 
 # In the order in which they are fetched; the catalogue has them, too, and is not imported for `--help`.
@@ -34,20 +37,27 @@ def models() -> None:
 
 @models.command("list", example="pipecatapp models list")
 def list_models() -> int:
-    """Print what there is, and what fits this PC."""
+    """Print what there is, what fits this PC, and how fast main models are on the house's PCs (~: a forecast)."""
+    import asyncio
+    import socket
+
     from pipecatapp.llm.catalogue import Catalogue
     from pipecatapp.llm.selection import starter_file
     from pipecatapp.machine import detect
     from pipecatapp.paths import models_file
     from pipecatapp.settings import load_settings
+    from pipecatapp.speed.forecast import forecasts
 
     settings, machine = load_settings(), detect()
     say(f"This PC: {machine.cpu}, {machine.cores} cores, {machine.ram_mb} MB. Models are in {settings.models}\n")
-    say(f"{'':2}{'NAME':29}{'FOR':11}{'SIZE':>8}{'RAM':>9}  {'LICENCE':22}")
+    say(f"{'':2}{'NAME':29}{'FOR':11}{'SIZE':>8}{'RAM':>9}  {'LICENCE':20} {'TOKENS/S':>12}")
     catalogue = Catalogue.load(models_file(settings))
     taken = catalogue.for_machine(machine)
+    rows = asyncio.run(_measured(settings))
+    speeds = {each.model: each for each in forecasts(catalogue.of("main"), machine, rows, socket.gethostname())}
     for entry in catalogue:
-        say(_line(entry, machine, settings.models, entry in taken))
+        speed = _speed(speeds.get(entry.model.name)) if entry.purpose == "main" else ""
+        say(f"{_line(entry, machine, settings.models, entry in taken)} {speed}".rstrip())
     starter = starter_file(settings.models)
     say(f"\n* here  + taken by --for-this-pc  - does not fit    starter model: {starter or 'not here'}")
     return OK
@@ -242,4 +252,27 @@ def _line(entry: Entry, machine: Machine, models: Path, taken: bool) -> str:
     mark = mark if model.fits(machine) or mark == "*" else "-"
     size = f"{variant.size_mb} MB" if variant else "-"
     name = f"{model.name:29}{entry.purpose:11}"
-    return f"{mark:2}{name}{size:>8}{model.ram_mb:>6} MB  {model.licence}"
+    return f"{mark:2}{name}{size:>8}{model.ram_mb:>6} MB  {model.licence:20}"
+
+
+async def _measured(settings: Settings) -> list[Measurement]:
+    """What was measured; where nobody can say, nothing, and why."""
+    from pipecatapp.cluster.consul import ConsulUnreachableError
+    from pipecatapp.errors import ConfigurationError
+    from pipecatapp.speed.part import create_results
+
+    try:
+        return await create_results(settings).all()
+    except (ConsulUnreachableError, ConfigurationError) as error:
+        say(f"without what was measured: {error}", to_stderr=True)
+        return []
+
+
+def _speed(of: Forecast | None) -> str:
+    """Measured, with what the forecast would have missed it by; or forecast, with its bounds."""
+    if of is None:
+        return f"{'-':>12}"
+    if of.basis == "measured":
+        return f"{of.tokens_per_s:12.1f}  measured on {of.node}; the forecast was {of.off:.0%} off"
+    where = f"on {of.machines} PCs" if of.machines > 1 else f"on {of.node}"
+    return f"{f'~{of.tokens_per_s:.1f}':>12}  {of.low:.1f} to {of.high:.1f} {where}"

@@ -201,6 +201,25 @@ class ConsulClient:
         """What a key holds, again and again."""
         return ValueQuery(self._http, key)
 
+    async def values(self, prefix: str) -> dict[str, str]:
+        """All keys that begin so, with what they hold now.
+
+        Raises:
+            ConsulUnreachableError: Consul does not say.
+        """
+        try:
+            response = await self._http.get(f"/v1/kv/{prefix}", params={"recurse": "true"})
+            if response.status_code == httpx.codes.NOT_FOUND:
+                return {}
+            if response.status_code != httpx.codes.OK:
+                raise ConsulUnreachableError(f"Consul answers {response.status_code}: {response.text.strip()[:100]}")
+            return {
+                str(entry["Key"]): base64.b64decode(entry["Value"] or "").decode("utf-8", "replace")
+                for entry in response.json()
+            }
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise ConsulUnreachableError(f"Consul does not answer: {type(error).__name__}") from error
+
     async def put(self, key: str, value: str, *, unless_changed_since: int | None = None) -> bool:
         """Write a key; False, and nothing is written, where somebody else did since that index (0: it is there).
 

@@ -5,19 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipecatapp.expert_host.facts import NodeFacts
-from pipecatapp.machine import CpuClass
+from pipecatapp.speed.forecast import HOP_S, MEMORY_MB_S
 
-# MB a second that an engine really gets out of the memory of such a PC, two channels of what was sold with it.
-MEMORY_MB_S = {
-    CpuClass.CORE2: 4_000,
-    CpuClass.PENRYN: 5_000,
-    CpuClass.NEHALEM: 9_000,
-    CpuClass.AVX: 13_000,
-    CpuClass.AVX2: 20_000,
-    CpuClass.AVX512: 28_000,
-}
-# Seconds for the numbers of one token from machine to machine and back, over a switch.
-HOP_S = 0.001
 # Where nobody knows: a hard disk, and 100 Mbit/s less what the protocol takes.
 DISK_MB_S, LINK_MB_S = 80.0, 10.0
 

@@ -7,19 +7,20 @@ import logging
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 from pydantic import ValidationError
 
 from pipecatapp.cluster.consul import ConsulClient, consul_url
-from pipecatapp.errors import ConfigurationError
+from pipecatapp.errors import ConfigurationError, EngineError
 from pipecatapp.expert_host.board import Board, ConsulBoard, LoneBoard, Peer
 from pipecatapp.expert_host.choice import Verdict, choose
 from pipecatapp.expert_host.commands import Command
 from pipecatapp.expert_host.control import Control
 from pipecatapp.expert_host.coordinator import Coordinator, CoordinatorTimes
-from pipecatapp.expert_host.facts import RankState
+from pipecatapp.expert_host.facts import Plan, RankState
 from pipecatapp.expert_host.liveness import Pulse, client
 from pipecatapp.expert_host.look import Look
 from pipecatapp.expert_host.processes import ProcessStarter
@@ -107,6 +108,45 @@ async def look_around(spec: ExpertSpec) -> tuple[Verdict, list[RankState]]:
         await board.aclose()
     states = [state for state in answers if state is not None]
     return choose(spec, {state.rank: state.facts for state in states}), states
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """An expert that answers now: who computes, and where its API is."""
+
+    plan: Plan
+    head: RankState
+    host: str
+    port: int
+    key: str
+
+
+async def serving(spec: ExpertSpec) -> Serving:
+    """How an expert runs now. Changes nothing.
+
+    Raises:
+        ConfigurationError: the key or token cannot be read, or the expert has no Consul.
+        ConsulUnreachableError: Consul does not say.
+        EngineError: it does not run, or is being started anew.
+    """
+    if spec.consul is None:
+        raise ConfigurationError("the expert's file names no Consul, so nobody knows where it answers")
+    _, states = await look_around(spec)
+    consul = _consul(spec.consul)
+    board = ConsulBoard(consul, spec.job_name)
+    try:
+        found = await consul.instances(spec.service_name).next()
+        async with asyncio.timeout(ASK_WITHIN_S):
+            plan = await board.plan("")
+    except TimeoutError as error:
+        raise EngineError(f"{spec.job_name} does not run: there is no plan; is its job running?") from error
+    finally:
+        await board.aclose()
+    head = next((state for state in states if plan.head is not None and state.rank == plan.head.rank), None)
+    match found:
+        case [{"Service": {"Address": str(host), "Port": int(port)}}, *_] if head is not None:
+            return Serving(plan, head, host, port, _secret(spec.api_key_file, "the expert's key"))
+    raise EngineError(f"{spec.job_name} does not answer now: {plan.why or 'no instance passes its check'}")
 
 
 def asker(http: httpx.AsyncClient, key: str) -> Asker:

@@ -78,11 +78,16 @@ class ModelPart(_Strict):
 
 
 class Variant(_Strict):
-    """One quantization of a model, from the oldest CPU class that it suits."""
+    """One quantization of a model, from the oldest CPU class that it suits.
+
+    Attributes:
+        reads_mb: what is read for one token, where that is less than all: of a mixture of experts the active ones.
+    """
 
     quantization: str
     cpu: CpuClass
     size_mb: int
+    reads_mb: int | None = Field(None, gt=0)
     files: tuple[ModelPart, ...] = Field(min_length=1)
 
 

@@ -32,7 +32,7 @@ from pipecatapp.web.hosts import allowed_names, parse_allowed, parse_proxies
 from pipecatapp.web.logs import EventLogHandler
 from pipecatapp.web.metrics import Metrics
 from pipecatapp.web.server import create_app
-from pipecatapp.web.services import CameraPanel, ExpertTable, HouseWatch, Runner, VoiceEndpoint, WebServices
+from pipecatapp.web.services import CameraPanel, ExpertTable, HouseWatch, Runner, SpeedTable, VoiceEndpoint, WebServices
 from pipecatapp.web.serving import Servers
 from pipecatapp.web.tls import LocalAuthority
 
@@ -125,6 +125,7 @@ def create(
     camera: CameraPanel,
     experts: ExpertTable | None,
     house: HouseWatch,
+    speeds: SpeedTable,
     board: HealthBoard,
 ) -> WebPart:
     """The page and the APIs over the rest of the program.
@@ -150,6 +151,7 @@ def create(
         taking_back=taking_back,
         experts=experts,
         power=PowerControl(settings.power_socket),
+        speeds=speeds,
         choose=agent.choose,
         chosen=agent.chosen,
         copy_journal=storage.copy_journal,

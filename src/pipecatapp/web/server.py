@@ -21,6 +21,7 @@ from pipecatapp.web.routes import (
     api,
     approvals,
     backup,
+    benchmarks,
     camera,
     experts,
     health,
@@ -75,6 +76,7 @@ def create_app(services: WebServices) -> FastAPI:
     app.include_router(experts.create_router(services))
     app.include_router(house.create_router(services))
     app.include_router(power.create_router(services))
+    app.include_router(benchmarks.create_router(services))
     app.include_router(approvals.create_router(services))
     app.include_router(openai.create_router(services))
     app.include_router(sockets.create_router(services))

@@ -117,6 +117,13 @@ class PowerAgent(Protocol):
         """Have one sleep, wake, stay awake. Raises ConfigurationError."""
 
 
+class SpeedTable(Protocol):
+    """How fast models are in this house (``speed.part.Speeds``)."""
+
+    async def table(self) -> Mapping[str, Any]:
+        """What was ``measured``, the ``forecasts``, and the ``problem`` where the results cannot be read."""
+
+
 def _choose_nobody(conversation: str, expert: str) -> None:
     """There is nobody to choose."""
     if expert:
@@ -157,6 +164,7 @@ class WebServices:
     tools_offered: Callable[[], Collection[str]] = frozenset
     experts: ExpertTable | None = None
     power: PowerAgent | None = None
+    speeds: SpeedTable | None = None
     choose: Callable[[str, str], None] = _choose_nobody
     chosen: Callable[[str], str] = lambda _: ""
     copy_journal: Callable[[], Awaitable[Path]] | None = None

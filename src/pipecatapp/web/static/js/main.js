@@ -28,6 +28,7 @@ import * as power from "./power.js";
 import * as recent from "./recent.js";
 import * as ringing from "./ringing.js";
 import * as schedule from "./schedule.js";
+import * as speed from "./speed.js";
 import * as state from "./state.js";
 import * as tabs from "./tabs.js";
 import * as talk from "./talk.js";
@@ -53,6 +54,7 @@ for (const part of [
   experts,
   house,
   power,
+  speed,
   log,
   recent,
   composer,

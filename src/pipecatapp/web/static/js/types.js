@@ -153,6 +153,33 @@
  */
 
 /**
+ * How fast a model is, or will be, on the best of what is there.
+ * @typedef {object} Forecast
+ * @property {string} model
+ * @property {string} node
+ * @property {number} machines
+ * @property {number} tokens_per_s
+ * @property {number} low
+ * @property {number} high
+ * @property {number} forecast
+ * @property {number} off
+ * @property {"measured" | "by_pc" | "by_class"} basis
+ */
+
+/**
+ * What a benchmark found; speeds by the length of the prompt.
+ * @typedef {object} Measured
+ * @property {string} model
+ * @property {string} node
+ * @property {string} quantization
+ * @property {string} engine
+ * @property {string} build
+ * @property {number} machines
+ * @property {Record<string, number>} prompt
+ * @property {Record<string, number>} generated
+ */
+
+/**
  * One server of an expert.
  * @typedef {object} Instance
  * @property {string} id its address

@@ -1,0 +1,1 @@
+"""How fast models are on the PCs of the house: measured once, kept, and forecast for those that nobody measured."""
