@@ -36,7 +36,10 @@ from pipecatapp.tools.registry import ToolSet
 from testing.engine_node import engine_settings, running
 from testing.real_models import add_model_options, file_of
 
-REQUESTS = Path(__file__).resolve().parents[1] / "data/honesty_requests.jsonl"
+DATA = Path(__file__).resolve().parents[1] / "data"
+REQUESTS = DATA / "honesty_requests.jsonl"
+# Nothing is tuned on these.
+HELD_OUT = DATA / "honesty_held_out.jsonl"
 PARTS = ("storage", "approvals", "schedule", "reflex", "engine", "memory", "tools", "twin")
 # As on a PC where nobody has set these up; and those that are there and fail at every call.
 OFF = ("ansible.", "code_runner.", "nodes.", "power.", "ssh.", "web_browser.")
@@ -182,8 +185,9 @@ async def ask(node: Node, turn: _Turn, model: _Overheard, number: int, row: Mapp
 
 async def measure(options: argparse.Namespace) -> int:
     """Ask what was not asked yet; print what came out."""
-    rows = [json.loads(line) for line in REQUESTS.read_text().splitlines()][: options.limit]
-    kept: Path = options.keep or Path(tempfile.gettempdir()) / f"honesty-{Path(options.model).stem}.jsonl"
+    requests = HELD_OUT if options.held_out else REQUESTS
+    rows = [json.loads(line) for line in requests.read_text().splitlines()][: options.limit]
+    kept: Path = options.keep or Path(tempfile.gettempdir()) / f"{requests.stem}-{Path(options.model).stem}.jsonl"
     done = _read(kept) if options.resume else {}
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as state, kept.open("a" if options.resume else "w") as out:
@@ -248,6 +252,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench honesty", description=(__doc__ or "").partition("\n")[0])
     add_model_options(parser)
     parser.add_argument("--limit", type=int, default=None, help="only the first requests (default: all)")
+    parser.add_argument("--held-out", action="store_true", help="ask for 60 other things, which nothing is tuned on")
     parser.add_argument(
         "--keep", type=Path, help="where the answers are kept (default: a file in the temporary folder)"
     )

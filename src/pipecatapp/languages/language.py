@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from pipecatapp.languages.calculation import Piece, Share
 from pipecatapp.languages.pretence import Pretence
-from pipecatapp.languages.skills import Calendar, Claims, Lists, Measures
+from pipecatapp.languages.skills import Calendar, Lists, Measures
 from pipecatapp.languages.spoken_time import RingAnswer, SpokenChange, SpokenChoice, SpokenWhen
 from pipecatapp.languages.volume_wish import VolumeWish
 
@@ -330,7 +330,6 @@ class Language:
     pretence: Pretence
     places: Places
     calendar: Calendar
-    claims: Claims
     lists: Lists
     measures: Measures
     read_calculation: Callable[[str], Sequence[Piece] | Share]

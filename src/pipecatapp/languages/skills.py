@@ -79,20 +79,3 @@ class Calendar:
     title: Callable[[str], str]
     is_distance: Callable[[str], bool]
     is_name: Callable[[str], bool]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
-    """Sentences in which a model says that it did something.
-
-    Attributes:
-        is_opening: whether there is nothing in it yet but "okay" or "got it".
-        may_claim: whether a sentence that begins so may turn out to be one.
-        claims_deed: whether a sentence is one.
-        asks_for_the_past: whether a request asks about what is or was, so that such a sentence may answer it.
-    """
-
-    is_opening: Callable[[str], bool]
-    may_claim: Callable[[str], bool]
-    claims_deed: Callable[[str], bool]
-    asks_for_the_past: Callable[[str], bool]

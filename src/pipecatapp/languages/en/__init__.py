@@ -11,7 +11,6 @@ from pipecatapp.languages.en.aloud import ALOUD
 from pipecatapp.languages.en.answers import means_go_on, yes_or_no
 from pipecatapp.languages.en.arithmetic import read as read_calculation
 from pipecatapp.languages.en.calendar_questions import CALENDAR
-from pipecatapp.languages.en.claims import CLAIMS
 from pipecatapp.languages.en.lists import LISTS
 from pipecatapp.languages.en.measures import MEASURES
 from pipecatapp.languages.en.memory_requests import MEMORY_REQUESTS
@@ -45,7 +44,6 @@ LANGUAGE = Language(
     pretence=PRETENCE,
     places=PLACES,
     calendar=CALENDAR,
-    claims=CLAIMS,
     lists=LISTS,
     measures=MEASURES,
     read_calculation=read_calculation,

@@ -11,9 +11,9 @@ from pipecatapp.domain import Message
 from pipecatapp.errors import ContextOverflowError, ModelError
 from pipecatapp.ports import ChatModel, ChatRequest, ModelProfile
 from pipecatapp.twin.remember.history import TokenEstimate
+from pipecatapp.twin.speak.claim_guard import guard_for
 from pipecatapp.twin.speak.dialect import Dialect, Form, dialect_of
 from pipecatapp.twin.speak.grammar import rest_of_words
-from pipecatapp.twin.speak.honest_words import HonestWords, Watch, watch_for
 from pipecatapp.twin.speak.message_parser import MessageParser
 from pipecatapp.twin.speak.turn_request import ModelMessage, TurnRequest
 from pipecatapp.twin.streams import closing
@@ -109,28 +109,28 @@ class MessageWriter:
 
     async def _read(self, asked: ChatRequest, request: TurnRequest, message: ModelMessage) -> AsyncGenerator[str, None]:
         progress, parser = request.progress, MessageParser(request.schemas)
-        honest = _honest_words(request)
+        guard = guard_for(request)
         said_before = len(progress.text)
         began = time.monotonic()
         moved = False
         room = len(message.raw) + asked.max_tokens * _LONGEST_TOKEN
 
         def say(words: str) -> str:
-            nonlocal honest
+            nonlocal guard
             if parser.retracted:
                 # All of it was a thought, as the model only now says: at least nobody reads or remembers it.
                 parser.retracted = False
                 message.said, progress.text = message.begun, progress.text[:said_before]
-                honest = _honest_words(request)
-            if honest is not None:
-                words = honest.feed(words)
+                guard = guard_for(request)
+            if guard is not None:
+                words = guard.feed(words)
             words = words if message.said else words.lstrip()
             message.said += words
             return words
 
         def rest() -> str:
             calls = bool(parser.calls or parser.error)
-            words = honest.finish(calls=calls) if honest is not None else ""
+            words = guard.finish(calls=calls) if guard is not None else ""
             words = words if message.said else words.lstrip()
             message.said += words
             return words
@@ -159,7 +159,7 @@ class MessageWriter:
                     message.raw += text
                     if words := say(parser.feed(text)):
                         yield words
-                    if parser.ignored > _IGNORED_AFTER_CALL or (honest is not None and honest.is_over):
+                    if parser.ignored > _IGNORED_AFTER_CALL or (guard is not None and guard.is_over):
                         break
                     if len(message.raw) >= room:
                         message.is_cut = True
@@ -172,23 +172,9 @@ class MessageWriter:
             yield words
         message.calls, message.error = parser.calls, parser.error
         message.raw = message.raw[: len(message.raw) - parser.ignored]
-        if honest is not None and honest.replaced and not message.calls and message.error is None:
+        if guard is not None and guard.replaced and not message.calls and message.error is None:
             # What was pretended stands nowhere.
             message.raw, message.is_cut = message.said, False
-
-
-def _honest_words(request: TurnRequest) -> HonestWords | None:
-    """What looks at the words of an answer for which no tool worked."""
-    if not request.is_watched or request.has_receipt:
-        return None
-    before = request.history.turns[-1:]
-    if before and before[0].turn.tool_calls and watch_for(request.words) is Watch.DEEDS:
-        return None  # what was done a moment ago may be told
-    known = [message.content for message in request.history.messages() if message.role == "user"]
-    known += [message.content for message in request.messages if message.role == "user"]
-    said = [record.turn.assistant_text for record in request.history.turns if record.turn.tool_calls]
-    told = [text.removesuffix(request.words) for text in [*known, *said]]
-    return HonestWords(request.words, told, may_call=bool(request.tools))
 
 
 def _find_resumable(raw: str, request: TurnRequest) -> str:

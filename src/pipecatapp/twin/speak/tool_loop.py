@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pipecatapp.domain import ApprovalRequest, Message, ToolCall, ToolResult
 from pipecatapp.errors import ModelError, PipecatAppError
 from pipecatapp.twin.act.toolbox import Toolbox
-from pipecatapp.twin.speak.claim_guard import NOTHING_DONE, watch
 from pipecatapp.twin.speak.dialect import Form, clip
 from pipecatapp.twin.speak.expert_speaker import ExpertAnswer, ExpertSpeaker
 from pipecatapp.twin.speak.message_writer import MessageWriter
@@ -76,17 +75,9 @@ class ToolLoop:
         while True:
             message = ModelMessage()
             work = _Work(message)
-            guard = watch(request, has_result=last is not None)
             async with closing(self._writer.write(request, form, correction, message)) as words:
                 async for piece in words:
-                    if said := guard.feed(piece):
-                        yield said
-            if said := guard.finish():
-                yield said
-            if guard.claims and not message.calls and message.error is None:
-                # Nobody did what it claims; with a call behind it the call's result is told.
-                message.raw = message.said = NOTHING_DONE
-                yield NOTHING_DONE
+                    yield piece
             if not message.calls and message.error is None:
                 if message.is_cut:
                     request.progress.finish_reason = "length"

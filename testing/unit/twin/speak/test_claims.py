@@ -11,25 +11,32 @@ import pytest
 
 from pipecatapp.domain import Risk, ToolResult
 from pipecatapp.languages import language
-from pipecatapp.twin.speak.claim_guard import NOTHING_DONE, ClaimGuard
+from pipecatapp.twin.speak.claim_guard import ClaimGuard
 from testing.fakes.agent_harness import AgentHarness, PreviewedTool, ScriptedTool
 
 pytestmark = pytest.mark.unit
 
-CLAIMS = language().claims
+PRETENCE = language().pretence
+NOTHING_DONE = PRETENCE.no_deed
+
+
+def claims(words: str, *, whole: bool = True) -> bool | None:
+    return PRETENCE.claims_deed(words.casefold().replace(",", "").replace(".", "").replace("!", "").split(), whole)
 
 
 @pytest.mark.parametrize(
     "sentence",
     [
         "All done", "Done", "It's done", "That is done", "Sure, I've set the timer", "I have added milk to your list",
+        "I have moved the backup", "Will turn it on", "Your lamp will be switched on", "I fetched the paper",
         "Okay, done", "I just turned off the lights", "Your alarm has been set for seven", "I set a timer",
         "The lights are off now", "Got it. I've opened the garage", "Of course! I have sent the message",
     ],
 )  # fmt: skip
 def test_a_claim_is_known(sentence: str) -> None:
-    assert CLAIMS.claims_deed(sentence)
-    assert all(CLAIMS.may_claim(sentence[:at]) for at in range(1, len(sentence)))
+    words = sentence.split()
+    assert claims(sentence)
+    assert all(claims(" ".join(words[:count]), whole=False) is not False for count in range(len(words)))
 
 
 @pytest.mark.parametrize(
@@ -41,14 +48,14 @@ def test_a_claim_is_known(sentence: str) -> None:
     ],
 )  # fmt: skip
 def test_other_sentences_are_none(sentence: str) -> None:
-    assert not CLAIMS.claims_deed(sentence)
+    assert not claims(sentence)
 
 
 @pytest.mark.parametrize(
     ("answer", "held"),
     [
         ("Bees dance to tell the way.", ""),
-        ("I have moved the backup.", "I have"),
+        ("I have no backup.", "I have"),
         ("I think so.", "I"),
         ("The kitchen light is on and the heating is low.", "The kitchen light is on"),
         ("The temperature in the living room was higher.", "The temperature in the living"),
@@ -56,15 +63,16 @@ def test_other_sentences_are_none(sentence: str) -> None:
     ],
 )
 def test_an_answer_is_held_no_longer_than_it_may_be_a_claim(answer: str, held: str) -> None:
-    guard, said = ClaimGuard(watches=True), []
+    guard, said = ClaimGuard("hello"), []
     for word in answer.split():
         said.append(guard.feed(f"{word} "))
+    said.append(guard.finish())
     assert "".join(said) == f"{answer} "
     assert said.index(next(filter(None, said))) == len(held.split())
 
 
 def test_nearly_every_answer_passes_with_its_first_word() -> None:
-    guard = ClaimGuard(watches=True)
+    guard = ClaimGuard("hello")
     assert guard.feed("Bees") == "Bees"
     assert guard.feed(" dance.") == " dance."
 
@@ -120,6 +128,6 @@ async def test_of_a_call_that_took_too_long_nobody_knows_whether_it_worked(house
 def test_a_long_beginning_is_looked_at_at_once() -> None:
     began = time.process_time()
     for words in ("okay " * 50_000, "i have " * 50_000, "the a b c d " * 20_000):
-        CLAIMS.claims_deed(words)
-        CLAIMS.may_claim(words)
+        claims(words)
+        claims(words, whole=False)
     assert time.process_time() - began < 2

@@ -10,7 +10,8 @@ import pytest
 
 from pipecatapp.domain import ToolResult
 from pipecatapp.languages import language
-from pipecatapp.twin.speak.honest_words import HonestWords, Watch, watch_for
+from pipecatapp.languages.pretence import Want
+from pipecatapp.twin.speak.claim_guard import ClaimGuard
 from testing.fakes.agent_harness import AgentHarness, ScriptedTool
 
 pytestmark = pytest.mark.unit
@@ -20,7 +21,7 @@ NO_DEED, NO_READING = language().pretence.no_deed, language().pretence.no_readin
 
 def said(request: str, answer: str, *known: str, may_call: bool = False) -> str:
     """What of an answer goes out, when it comes word by word."""
-    words = HonestWords(request, known, may_call=may_call)
+    words = ClaimGuard(request, known, may_call=may_call)
     return "".join([words.feed(f"{word} ") for word in answer.split(" ")] + [words.finish()]).strip()
 
 
@@ -96,17 +97,17 @@ def test_a_model_with_tools_may_announce_a_call_but_claims_nothing() -> None:
 
 
 def test_other_sentences_go_out_as_they_come() -> None:
-    words = HonestWords("how far is the moon")
+    words = ClaimGuard("how far is the moon")
     answer = ["Light", "takes", "a", "second.", "The", "way", "back", "takes", "it", "as", "long", "again"]
     pieces = [words.feed(f"{word} ") for word in answer]
-    assert [bool(piece) for piece in pieces] == [True] * 4 + [False] * 6 + [True] * 2
-    assert watch_for("tell me a joke") is Watch.NOTHING
-    assert watch_for("and now") is Watch.DEEDS, "it goes on, and asks for nothing that is so now"
+    assert [bool(piece) for piece in pieces] == [True] * 4 + [False] * 5 + [True] * 3
+    assert language().pretence.want("tell me a joke") is Want.WORDS
+    assert language().pretence.want("and now") is Want.TALK, "it goes on, and asks for nothing that is so now"
 
 
 def test_long_answers_are_read_in_linear_time() -> None:
     def seconds(count: int) -> float:
-        words = HonestWords("is the boiler running")
+        words = ClaimGuard("is the boiler running")
         began = time.process_time()
         for _ in range(count):
             words.feed("you could try and ")
