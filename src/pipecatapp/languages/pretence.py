@@ -26,6 +26,8 @@ class Pretence:
         claims_deed: whether the sentence of these words, in lower case, says that the speaker did, does or will do
             something; None: they are a beginning (of which a single word may be half there), and more words decide.
         excuses: a sentence with it says that something cannot be done or known, or what the person could do.
+        agrees: a whole sentence that says yes or no, and nothing else.
+        denies: how a sentence begins that says that something is not so; where a deed was wished for, it claims none.
         promises: how a sentence begins that says what the speaker is about to do: a tool may follow.
         numbers: a number, in figures or in words.
         interjection: a whole sentence that says nothing by itself ("Sure!").
@@ -36,6 +38,8 @@ class Pretence:
     want: Callable[[str], Want]
     claims_deed: Callable[[Sequence[str], bool], bool | None]
     excuses: Pattern[str]
+    agrees: Pattern[str]
+    denies: Pattern[str]
     promises: Pattern[str]
     numbers: Pattern[str]
     interjection: Pattern[str]

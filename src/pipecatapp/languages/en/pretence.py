@@ -137,6 +137,14 @@ _EXCUSES = re.compile(
     r"\bdepends\b|\bi (?:would|['\u2019]d) need\b",
     re.IGNORECASE,
 )
+_AGREES = re.compile(
+    r"\W*(?:sure|okay|ok|yes|yeah|yep|no|nope|of course|certainly|absolutely|will do|no problem|got it|right away)\W*",
+    re.IGNORECASE,
+)
+# Near its beginning: "the group knows that it is not tonight" denies nothing.
+_DENIES = re.compile(
+    r"\W*(?:[\w'\u2019]+ ){0,4}?(?:no(?!,| problem| worries)|not|nothing|none|nobody|\w+n['\u2019]t)\b", re.IGNORECASE
+)
 _BEGIN = (
     r"\W*(?:(?:sure|okay|ok|of course|certainly|alright|all right|yes|great|absolutely|right|now|then|so|and)\b\W*)*"
 )
@@ -162,6 +170,8 @@ PRETENCE = Pretence(
     want=want,
     claims_deed=claims_deed,
     excuses=_EXCUSES,
+    agrees=_AGREES,
+    denies=_DENIES,
     promises=_PROMISES,
     numbers=_NUMBER,
     interjection=_INTERJECTION,

@@ -47,7 +47,7 @@ _IN_WORDS = re.compile(
 _OBJECTS = re.compile(
     r"(?:do something|\w+ (?:it|them|the|my|our|me|us|this|that|those|these|him|her|a|an|some|something|every\w*|"
     r"all|up|on|off|out|"
-    r"down|in|back|over|away|to|sure|more|another|half|two|three|four|five|ten|at|\d+))\b"
+    r"down|in|back|over|away|to|sure|more|another|half|two|three|four|five|ten|at))\b"
 )
 _VERBS = re.compile(r"(?:is|are|was|were|has|have|had|will|would|can|could|should|might|do|does|did|\w+'s|\w+n't)$")
 _OPENS_OTHER = frozenset({"if", "whether", "that", "what", "who", "which", "when", "where", "how", "to"})
@@ -92,14 +92,13 @@ _ASKS = re.compile(
 # "The" that names no one thing of this house or this day: one of its kind, the highest, the first, "the X of Y".
 _ONE_OF_ITS_KIND = (
     r"(?:\w{2,}est|most|least|best|worst|first|second|third|last|same|main|average|\d\w*|moon|sun|sky|earth|sea|"
-    r"ocean|"
-    r"world|universe|planets?|galaxy|internet|past|future|capital|president|queen|king|pope|law|bible|alphabet|human|"
+    r"ocean|world|universe|planets?|galaxy|internet|past|future|capital|president|queen|king|pope|law|bible|alphabet|human|"
     r"body|brain|heart|liver|blood|eyes?|skin|name|purpose|reasons?|rules?|boiling|melting|freezing|speed|square|"
     r"chemical|population|old|other|only)"
 )
 _THE_ONE = (
-    rf"(?:the (?!{_ONE_OF_ITS_KIND}\b)\w+\b(?! (?:\w+ )?of\b)(?! (?:\w+ )?(?:a|an)\b)|my\b(?! (?:age|rights))|"
-    rf"our\b|he\b|she\b|"
+    rf"(?:the (?!{_ONE_OF_ITS_KIND}\b)\w+\b(?! (?:\w+ )?of\b(?! (?:the|my|our|that|this)\b))"
+    r"(?! (?:\w+ )?(?:a|an)\b)|my\b(?! (?:age|rights))|our\b|he\b|she\b|"
     r"(?:any(?:body|one)|some(?:body|one)|mum|mom|dad|granny|grandma|grandad|the kids)\b)"
 )
 _NAMED = re.compile(_THE_ONE)
@@ -109,12 +108,13 @@ _LOOKED = re.compile(
     r"this (?:morning|afternoon|evening|week|weekend|minute|month|year)|(?:last|next) (?:night|week|weekend|"
     r"month|time|one)|"
     r"(?:last|next|this) (?:mon|tues|wednes|thurs|fri|satur|sun)day|so far|yet|ago|in here|outside|"
-    r"still (?:on|in|up|there|open|awake|asleep|working|running|alive|at|have))\b|"
+    r"still (?:need|on|in|up|there|open|awake|asleep|working|running|alive|at|have))\b|"
     # The state of one certain thing or person.
     rf"(?:is|are|isn't|was|were|has|have|hasn't|did|does|will)(?: there)? {_THE_ONE}|"
     rf"(?:where|when|which \w+|what time|how (?!long)\w+|how|how long(?= ha))(?:'?s| is| are| does| has|"
     rf" have) {_THE_ONE}|"
-    rf"what (?:did|does) {_THE_ONE}|what(?:'?s| is) the \w+ (?:in|on) (?:the (?!world|history)\w+|my \w+)$|"
+    rf"what (?:did|does) {_THE_ONE}|"
+    rf"what(?:'?s| is) the (?!{_ONE_OF_ITS_KIND}\b)\w+ (?:in|on|of) (?:the (?!world|history)\w+|my \w+)$|"
     # What goes on, stands or is left somewhere.
     r"(?:who(?:'?s| is) |(?:what|how|which)\b.* (?:is|are) (?:\w+ ){1,4}?|what'?s (?:\w+ ){1,4}?|(?:is|"
     r"are) (?:\w+ ){1,4}?)"
@@ -125,7 +125,8 @@ _LOOKED = re.compile(
     r"humidity|traffic|"
     r"price|balance|load|level|odds|results?)\b|do (?:i|we) have (?:any|a|an|the|my|enough)\b|"
     r"(?:who|whose|what|how (?:much|many|long))\b.* (?:my|our)\b(?! (?:age|rights))|"
-    r"(?:how (?:much|many)|who|is|are|any\w*)\b.* (?:in|on|at|left (?:in|on)) the \w+$|"
+    r"(?:how (?:much|many)|who|which|is|are|any\w*)\b.* (?:in|on|at|left (?:in|on)) the "
+    r"(?!world|history|bible|solar|universe)\w+(?: \w+)?$|"
     # What the person or the agent did, said, has or sees.
     r".*\b(?:(?:did|have|had|am|was|were) (?:i|we)\b(?! any| a| the)|(?:i|we) (?:said|told|asked|wrote|mentioned|"
     r"decided|agreed)|"
@@ -171,6 +172,6 @@ def _is_wish(clause: str, *, is_polite: bool) -> bool:
     for word in words[1:4]:
         if word.partition("'")[0] in _OPENS_OTHER:
             break
-        if _VERBS.match(word):
+        if _VERBS.match(word) and not (words[0] in _DEVICE_VERBS and word.endswith("'s")):
             return False
     return True

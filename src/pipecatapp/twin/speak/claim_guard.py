@@ -19,6 +19,7 @@ _WORD = re.compile(r"[^\W\d_]{3,40}")
 _MARKS = re.compile(r"[^\w'\u2019\s]+|_+")
 # Characters: a longer sentence is judged by its beginning.
 _LONGEST = 400
+_SHORTEST = 3  # words of a statement that says how something is
 
 
 class ClaimGuard:
@@ -65,6 +66,8 @@ class ClaimGuard:
 
     def finish(self, *, calls: bool = False) -> str:
         """The rest, at the message's end; ``calls``: with a call in it, whose result is told."""
+        if not self._held[self._begun :].strip():
+            self._begun = 0  # "Yes." is all that it says
         rest = self._judge(len(self._held), is_last=True) if self._held and not self.replaced else ""
         return rest if calls else rest + self._owed
 
@@ -110,8 +113,10 @@ class ClaimGuard:
             return True
         if self._want is Want.TALK:
             return False
-        if rules.excuses.search(sentence):
+        if rules.excuses.search(sentence) or (self._want is Want.DEED and rules.denies.match(sentence)):
             return False
+        if len(sentence.split()) < _SHORTEST:
+            return rules.agrees.fullmatch(sentence) is not None
         asked, told, numbers = self._source()
         if {number.lower() for number in rules.numbers.findall(sentence)} - numbers:
             return True

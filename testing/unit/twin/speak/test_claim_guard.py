@@ -39,6 +39,7 @@ def said(request: str, answer: str, *known: str, may_call: bool = False) -> str:
         ("What did my wife ask you while I was out?", "She asked if you could take a picture of the house."),
         ("Where are my glasses?", "Your glasses are on the kitchen table."),
         ("how long did we talk yesterday", "We talked for two hours yesterday."),
+        ("has my salary come in", "Yes."),
         ("has my salary come in", "Sure! It arrived on the twelfth, 2,310 euros."),
     ],
 )
@@ -77,6 +78,7 @@ def test_a_deed_is_not_said_where_nothing_was_asked_for() -> None:
         ("My tomatoes have black bottoms, what is wrong with them?", "They lack calcium. Water them every day."),
         ("Is it raining in Leeds?", "I cannot tell you that. You could look out of the window."),
         ("Open the garage door.", "I'm sorry, I have no hands here."),
+        ("Open the garage door.", "There is no garage door here."),
         ("How are you?", "I'm doing well, thank you."),
         ("Can I help?", "I will tell you what I think."),
     ],

@@ -63,7 +63,7 @@ async def test_words_before_a_call_are_said_before_the_tool_is_run(house: Callab
 
     h = house(f"One moment.{CALL}", "All up.", tools=[ScriptedTool("mcp.get_status", slow)])
     pieces = h.agent.respond("c", "status", "typed")
-    assert [await anext(pieces), await anext(pieces)] == ["One moment.", "\n"]
+    assert "".join([await anext(pieces) for _ in range(3)]) == "One moment.\n"
     gate.open()
     assert "".join([piece async for piece in pieces]) == "All up."
 
