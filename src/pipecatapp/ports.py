@@ -131,6 +131,9 @@ class FactStore(Memory, Protocol):
     async def latest(self, turns: Sequence[str]) -> Fact | None:
         """The newest fact that was kept from one of these turns."""
 
+    async def newest(self, limit: int) -> list[str]:
+        """What the facts say that were kept last, the newest first."""
+
     async def forget(self, fact_ids: Iterable[str]) -> list[Fact]:
         """Forget facts with their history; returns what was forgotten."""
 

@@ -50,6 +50,9 @@ class ListedNotebook:
             raise StorageError("cannot write to the memory: no space left; free some disk space")
         return self._keep(text, kind, turn)
 
+    async def newest(self, limit: int) -> list[str]:
+        return self.texts[::-1][:limit]
+
     async def latest(self, turns: Sequence[str]) -> Fact | None:
         found = [name for name in self.facts if self.turns[name] in turns]
         return self.facts[found[-1]] if found else None

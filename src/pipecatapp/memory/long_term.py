@@ -244,6 +244,10 @@ class FaissMemory:
 
         return await asyncio.to_thread(page)
 
+    async def newest(self, limit: int) -> list[str]:
+        """What the facts say that were kept last, the newest first."""
+        return [fact.text for fact in await self.facts(limit=limit)]
+
     async def count(self, kind: str = "") -> int:
         """How many facts there are, of one kind when it is named."""
         await self._ready()

@@ -61,8 +61,11 @@ class Status:
         return ToolResult(" ".join(sentences), detail="\n".join([*detail, f"peak memory: {memory} MB"]))
 
 
+_NAMED = 3  # facts; nobody listens to more
+
+
 class MemorySummary:
-    """Says how much is remembered, and what this conversation began and ended with.
+    """Says what is remembered, the newest of it in its own words, and what this conversation ended with.
 
     Args:
         conversations: where turns are kept.
@@ -88,19 +91,22 @@ class MemorySummary:
         self._memory = memory
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
-        """Count, and name the first and the latest subject."""
+        """Count, and name the newest."""
         records = await self._conversations.load(context.conversation) if context.conversation else []
         others = [info for info in await self._conversations.all() if info.id != context.conversation and info.turns]
         facts = len(self._memory) if self._memory is not None else 0
         if not records and not others and not facts:
             return ToolResult("There is nothing in my memory yet.")
-        sentences = [f"In this conversation: {_count(len(records), 'turn')}."]
+        sentences = []
+        if self._memory is not None and facts:
+            named = "; ".join(_short(text, 120) for text in await self._memory.newest(_NAMED))
+            last = f", the last {_NAMED} of them" if facts > _NAMED else ""
+            sentences.append(f"I remember {_count(facts, 'fact')}{last}: {named}.")
         if records:
+            sentences.append(f"In this conversation: {_count(len(records), 'turn')}.")
             sentences.append(f"The last one was about: {_short(records[-1].turn.user_text)}.")
         if others:
-            sentences.append(f"I also keep {_count(len(others), 'other conversation')}.")
-        if facts:
-            sentences.append(f"I remember {_count(facts, 'fact')}.")
+            sentences.append(f"I {'also ' if sentences else ''}keep {_count(len(others), 'other conversation')}.")
         detail = "\n".join(f"{r.turn.user_text}\n  {r.turn.assistant_text}" for r in records[-10:])
         return ToolResult(" ".join(sentences), detail=detail)
 

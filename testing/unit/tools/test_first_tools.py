@@ -166,11 +166,20 @@ async def test_the_memory_is_summed_up(tmp_path: Path) -> None:
     )
 
 
-async def test_the_facts_are_counted(tmp_path: Path) -> None:
+async def test_the_newest_facts_are_named(tmp_path: Path) -> None:
     notebook = ListedNotebook("the dog is called Rex")
-    assert (await MemorySummary(await kept(tmp_path), notebook).run({}, NOWHERE)).text == (
-        "In this conversation: 0 turns. I remember 1 fact."
+    summary = MemorySummary(await kept(tmp_path), notebook)
+    assert (await summary.run({}, NOWHERE)).text == "I remember 1 fact: the dog is called Rex."
+    for text in ("the bin goes out on Monday", "the key is in the cellar", "Ada likes tea."):
+        await notebook.add(text)
+    assert (await summary.run({}, NOWHERE)).text == (
+        "I remember 4 facts, the last 3 of them: Ada likes tea; the key is in the cellar; the bin goes out on Monday."
     )
+
+
+async def test_only_other_conversations_are_counted(tmp_path: Path) -> None:
+    store = await kept(tmp_path, turn(1, "hello"), conversation="other")
+    assert (await MemorySummary(store).run({}, NOWHERE)).text == "I keep 1 other conversation."
 
 
 async def test_clearing_clears_this_conversation() -> None:
