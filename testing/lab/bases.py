@@ -42,6 +42,12 @@ def plain(suite: str) -> Path:
     return current(f"{suite}-lab", key, lambda fresh: _make_plain(suite, fresh))
 
 
+def kernel() -> Path:
+    """The layer that makes a node's tree a virtual machine's: Debian's kernel for those, in ``boot/vmlinuz``."""
+    key = hashlib.sha256(inspect.getsource(_make_kernel).encode()).hexdigest()[:8]
+    return current("kernel", key, _make_kernel)
+
+
 def current(kind: str, key: str, make: Callable[[Path], None], cache: Path = CACHE) -> Path:
     """The base of this kind and version, made when it is first asked for; those of older versions go."""
     base = cached(cache / f"{kind}-{key}", make)
@@ -89,3 +95,24 @@ def _make_plain(suite: str, fresh: Path) -> None:
         own.unlink(missing_ok=True)
     for package in (fresh / "var/cache/apt/archives").glob("*.deb"):
         package.unlink()
+
+
+def _make_kernel(fresh: Path) -> None:
+    # Its package is unpacked, not installed: without an initrd it needs no more.
+    tree = fresh.with_suffix(".tree")
+    subprocess.run(["rm", "-rf", "--one-file-system", str(tree)], check=True)
+    subprocess.run(["cp", "-a", "--reflink=auto", str(plain("trixie")), str(tree)], check=True)
+    inside = ["chroot", str(tree), "sh", "-ec"]
+    get = """
+        cd /tmp
+        apt-get -qq update
+        apt-get -qq download $(apt-cache depends linux-image-cloud-amd64 | awk '$1 == "Depends:" {print $2}')
+        dpkg-deb --extract linux-image-*.deb unpacked
+        depmod --basedir /tmp/unpacked/usr $(ls unpacked/usr/lib/modules)
+        mv unpacked/boot/vmlinuz-* unpacked/boot/vmlinuz
+    """
+    subprocess.run([*inside, get], check=True, capture_output=True)
+    for folder in ("boot", "usr/lib/modules"):
+        (fresh / folder).parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["cp", "-a", str(tree / "tmp/unpacked" / folder), str(fresh / folder)], check=True)
+    subprocess.run(["rm", "-rf", "--one-file-system", str(tree)], check=True)

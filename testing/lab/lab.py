@@ -14,18 +14,20 @@ import ipaddress
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from testing.lab import agent_base, bases, machine
+from testing.lab import agent_base, bases, machine, virtual
 from testing.lab.network import FIRST_HOST, NAME, Network, free_subnet
 from testing.lab.node import Node, forget, make_key, wait_until
 from testing.lab.play import Ansible, Inventory, Play
+from testing.lab.virtual import Virtual
 from testing.provision.container import Group, hierarchy
 from testing.provision.entered import Result
 
+Made = TypeVar("Made", bound=Node)
 # Kept connections would outlive a node's power cut by minutes.
 _SSH = (
     "-o",
@@ -37,6 +39,8 @@ _SSH = (
     "-o",
     "StrictHostKeyChecking=yes",
 )
+# An emulated PC on a busy machine takes a minute for what others do in a second.
+_PATIENT = ("-o", "ConnectTimeout=120", "-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=6")
 
 
 class Lab:
@@ -77,7 +81,8 @@ class Lab:
         lab.suite, lab._owner = state["suite"], state["owner"]
         lab.network = Network(name, ipaddress.IPv4Network(state["subnet"]))
         for node, known in state["nodes"].items():
-            lab.nodes[node] = lab._node(node, known["layers"], known["address"])
+            make = lab._virtual if known["virtual"] else lab._node
+            lab.nodes[node] = make(node, known["layers"], known["address"])
         return lab
 
     def __enter__(self) -> Lab:
@@ -128,14 +133,39 @@ class Lab:
             agent: they begin with the agent installed (``bootstrap.sh --starter-only``) instead of a plain Debian.
         """
         layers = agent_base.layers(self.suite) if agent else [bases.plain(self.suite)]
+        return self._add(names, lambda name: self._node(name, layers, self.free_address()))
+
+    def add_virtual(self, *names: str, agent: bool = False, clock: str | None = None) -> list[Virtual]:
+        """Add virtual machines and start them (``virtual.py``); they take ssh when this returns.
+
+        Args:
+            names: their host names, up to 12 characters each.
+            agent: as with ``add``.
+            clock: what the clocks on their boards say whenever they are switched on; None: they are right.
+
+        Raises:
+            RuntimeError: this machine cannot have one; the message says why.
+        """
+        if why := virtual.missing():
+            raise RuntimeError(why)
+        layers = [bases.kernel(), *(agent_base.layers(self.suite) if agent else [bases.plain(self.suite)])]
+
+        def make(name: str) -> Virtual:
+            made = self._virtual(name, layers, self.free_address())
+            made.clock = clock
+            return made
+
+        return self._add(names, make)
+
+    def _add(self, names: Sequence[str], make: Callable[[str], Made]) -> list[Made]:
         added = []
         for name in names:
             if name in self.nodes or len(name) > 12:
                 raise ValueError(f"{name}: there already, or longer than 12 characters")
-            self.nodes[name] = self._node(name, layers, self.free_address())
-            added.append(self.nodes[name])
+            added.append(made := make(name))
+            self.nodes[name] = made
         self._save()
-        self._at_once(self._begin, added)
+        self._at_once(self._begin, list(added))
         return added
 
     def start(self, *names: str) -> None:
@@ -147,13 +177,20 @@ class Lab:
         """Give a node a fresh disk with a fresh Debian, and its sshd new keys."""
         node = self.nodes[name]
         node.power_cut()
-        node.layers = [bases.plain(self.suite)]
+        kernel = [bases.kernel()] if isinstance(node, Virtual) else []
+        node.layers = [*kernel, bases.plain(self.suite)]
         self._save()
         self._begin(node)
 
     def readdress(self, name: str, address: str | None = None) -> str:
-        """Give a node another address, at once where it runs; the address. One that is free where it is left out."""
+        """Give a node another address, at once where it runs; the address. One that is free where it is left out.
+
+        Raises:
+            NotImplementedError: it is a virtual machine, which has its address on its own disk.
+        """
         node = self.nodes[name]
+        if isinstance(node, Virtual):
+            raise NotImplementedError(f"{name} is a virtual machine: change it there")
         node.address = address or self.free_address()
         if node.running:
             self.network.address(name, node.address)
@@ -195,6 +232,8 @@ class Lab:
 
     def play(self, playbook: str | Path, inventory: Inventory, *options: str, **more: Any) -> Play:
         """Run a playbook against the nodes of an inventory, from the control namespace; see ``Ansible.play``."""
+        if any(isinstance(node, Virtual) for node in self):
+            more["env"] = {"ANSIBLE_TIMEOUT": "240", **(more.get("env") or {})}
         return self.ansible.play(self.network.inside(), playbook, self.inventory(inventory), *options, **more)
 
     def inventory(self, inventory: Inventory) -> Path:
@@ -216,13 +255,23 @@ class Lab:
     def _ssh_options(self, node: str) -> list[str]:
         # Known by name: the same machine after its address has changed.
         known = ("-o", f"UserKnownHostsFile={self.path / 'known_hosts'}", "-o", f"HostKeyAlias={node}")
-        return [*_SSH, *known, "-o", "LogLevel=ERROR", "-i", str(self.path / "key")]
+        patient = _PATIENT if isinstance(self.nodes[node], Virtual) else ()
+        # Of an option said twice ssh takes the first.
+        return [*patient, *_SSH, *known, "-o", "LogLevel=ERROR", "-i", str(self.path / "key")]
 
     def _node(self, name: str, layers: list[Path], address: str) -> Node:
         return Node(name, self.path / "nodes" / name, self.network, layers, address)
 
+    def _virtual(self, name: str, layers: list[Path], address: str) -> Virtual:
+        def reach() -> list[str]:
+            node = self.nodes[name]
+            return self.network.inside("ssh", *self._ssh_options(name), f"root@{node.address}")
+
+        return Virtual(name, self.path / "nodes" / name, self.network, layers, address, reach)
+
     def _begin(self, node: Node) -> None:
         node.install((self.path / "key.pub").read_text())
+        self._save()
         self._start(node)
 
     def _start(self, node: Node) -> None:
@@ -238,7 +287,12 @@ class Lab:
     def _save(self) -> None:
         with self._saving:
             known = {
-                node.name: {"address": node.address, "layers": [str(layer) for layer in node.layers]} for node in self
+                node.name: {
+                    "address": node.address,
+                    "layers": [str(layer) for layer in node.layers],
+                    "virtual": isinstance(node, Virtual),
+                }
+                for node in self
             }
             state = {"subnet": str(self.network.subnet), "suite": self.suite, "owner": self._owner, "nodes": known}
             machine.write(self.path / "lab.json", json.dumps(state, indent=2))

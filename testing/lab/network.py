@@ -100,7 +100,7 @@ class Network:
 
     def up(self) -> None:
         """Make the control namespace with its bridge, and the way out."""
-        ns, mtu = self.namespace, _mtu()
+        ns, mtu = self.namespace, self.mtu
         command("ip", "netns", "add", ns)
         command("ip", "-n", ns, "link", "set", "lo", "up")
         command("ip", "-n", ns, "link", "add", _BRIDGE, "type", "bridge")
@@ -129,18 +129,42 @@ class Network:
 
     def plug(self, node: str, address: str) -> None:
         """Give a node a namespace and a link to the bridge."""
-        ns, mtu = self.node_namespace(node), _mtu()
+        ns, mtu = self.node_namespace(node), self.mtu
         command("ip", "netns", "add", ns)
         command("ip", "-n", ns, "link", "set", "lo", "up")
-        here = ("ip", "link", "add", f"v-{node}", "mtu", mtu, "netns", self.namespace)
+        here = ("ip", "link", "add", self.cable(node), "mtu", mtu, "netns", self.namespace)
         # A card keeps its number over a power cut, or its neighbours look for the old one for a minute.
-        card = ("name", "eth0", "address", _card(node), "mtu", mtu, "netns", ns)
+        card = ("name", "eth0", "address", self.card(node), "mtu", mtu, "netns", ns)
         command(*here, "type", "veth", "peer", *card)
         # Who gets an address announces it, as a client of DHCP does.
         notify = "echo 1 >/proc/sys/net/ipv4/conf/eth0/arp_notify"
         command("nsenter", f"--net=/run/netns/{ns}", "sh", "-c", notify)
-        command("ip", "-n", self.namespace, "link", "set", f"v-{node}", "master", _BRIDGE, "up")
+        command("ip", "-n", self.namespace, "link", "set", self.cable(node), "master", _BRIDGE, "up")
         self.address(node, address)
+
+    def plug_machine(self, node: str) -> None:
+        """Lay a cable from the bridge to a virtual machine, which has its card itself."""
+        link = self.cable(node)
+        command("ip", "-n", self.namespace, "tuntap", "add", "dev", link, "mode", "tap")
+        command("ip", "-n", self.namespace, "link", "set", link, "mtu", self.mtu, "master", _BRIDGE, "up")
+
+    @staticmethod
+    def cable(node: str) -> str:
+        """The name of a node's link, on the bridge's side."""
+        return f"v-{node}"
+
+    @staticmethod
+    def card(node: str) -> str:
+        """The number of a node's network card, which it keeps over a power cut."""
+        digits = hashlib.sha256(node.encode()).hexdigest()
+        return ":".join(["02", *(digits[i : i + 2] for i in range(0, 10, 2))])
+
+    @property
+    def mtu(self) -> str:
+        """What the way out takes, so that nothing has to be cut on it."""
+        routes = json.loads(command("ip", "-json", "-4", "route", "show", "default"))
+        device = routes[0]["dev"] if routes else "lo"
+        return str(min(1500, int(Path(f"/sys/class/net/{device}/mtu").read_text())))
 
     def address(self, node: str, address: str) -> None:
         """Give a node this address and no other, as its router does."""
@@ -156,12 +180,12 @@ class Network:
 
     def link(self, node: str, up: bool) -> None:
         """Pull a node's cable, or plug it in again."""
-        command("ip", "-n", self.namespace, "link", "set", f"v-{node}", "up" if up else "down")
+        command("ip", "-n", self.namespace, "link", "set", self.cable(node), "up" if up else "down")
 
     def unplug(self, node: str) -> None:
         """Take a node's link and namespace away, with all addresses and rules that are in it."""
         # Gone at once here; the namespace itself ends when its last process has.
-        quietly("ip", "-n", self.namespace, "link", "del", f"v-{node}")
+        quietly("ip", "-n", self.namespace, "link", "del", self.cable(node))
         quietly("ip", "netns", "del", self.node_namespace(node))
 
     def down(self) -> None:
@@ -187,15 +211,3 @@ def _end_processes(pids: Callable[[], str], limit_s: float = 30) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
-
-
-def _card(node: str) -> str:
-    digits = hashlib.sha256(node.encode()).hexdigest()
-    return ":".join(["02", *(digits[i : i + 2] for i in range(0, 10, 2))])
-
-
-def _mtu() -> str:
-    """What the way out takes, so that nothing has to be cut on it."""
-    routes = json.loads(command("ip", "-json", "-4", "route", "show", "default"))
-    device = routes[0]["dev"] if routes else "lo"
-    return str(min(1500, int(Path(f"/sys/class/net/{device}/mtu").read_text())))
