@@ -13,6 +13,8 @@ from typing import Any
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 # Clocks that are further apart than this (seconds) make certificates and tokens invalid on one of two machines.
 APART_S = 60.0
+# Not everywhere is a program that `timedatectl set-ntp` could start.
+_SET_CLOCKS = "ansible-playbook -i inventory.yaml heal_cluster.yaml -e heal_set_clock=yes"
 # The steps that change what a PC can run, newest first, with what the field calls their level.
 _CLASSES: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("AVX-512", "x86-64-v4", frozenset({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx2", "fma"})),
@@ -158,14 +160,14 @@ class Judgement:
         for name, by in wrong.items():
             yield (
                 f"{name} has a clock that is {duration(abs(by))} {'ahead of' if by > 0 else 'behind'} the control"
-                " node's. Set it there: sudo timedatectl set-ntp true"
+                f" node's. Set it by that: {_SET_CLOCKS} --limit {name}"
             )
         right = {name: by for name, by in ahead.items() if name not in wrong}
         if right and max(right.values()) - min(right.values()) > APART_S:
             slow, fast = min(right, key=lambda name: right[name]), max(right, key=lambda name: right[name])
             yield (
-                f"{slow} and {fast} have clocks that are {duration(right[fast] - right[slow])} apart. Set them: sudo"
-                " timedatectl set-ntp true"
+                f"{slow} and {fast} have clocks that are {duration(right[fast] - right[slow])} apart. Set them by the"
+                f" control node's: {_SET_CLOCKS} --limit {slow},{fast}"
             )
 
     def _twins(self) -> Iterator[str]:

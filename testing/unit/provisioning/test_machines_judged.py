@@ -100,12 +100,15 @@ def test_one_pc_is_called_this_machine() -> None:
     assert errors({"localhost": machine(1, memory_mb=900)})[0].startswith("This machine has 900 MiB")
 
 
+SET = "ansible-playbook -i inventory.yaml heal_cluster.yaml -e heal_set_clock=yes"
+
+
 def test_a_wrong_clock_is_named_with_how_wrong_it_is() -> None:
     lines = errors(house(node2={"ahead": -3 * 365.25 * 86400}, node3={"ahead": 61.0}))
 
     assert lines == [
-        "node2 has a clock that is 3 years behind the control node's. Set it there: sudo timedatectl set-ntp true",
-        "node3 has a clock that is 1 minute ahead of the control node's. Set it there: sudo timedatectl set-ntp true",
+        f"node2 has a clock that is 3 years behind the control node's. Set it by that: {SET} --limit node2",
+        f"node3 has a clock that is 1 minute ahead of the control node's. Set it by that: {SET} --limit node3",
     ]
 
 
