@@ -387,6 +387,8 @@ class Service:
 
     def _change(self, state: State, why: str) -> None:
         if state is not self.state:
+            if self.state is State.ASLEEP:
+                self._account.asleep(self._now(), self._wall())
             self._record.slept_s += self._asleep_for()
             self._since = self._now()
             self._record.since = self._wall()

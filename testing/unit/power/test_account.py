@@ -90,6 +90,19 @@ async def test_a_service_accounts_for_itself(tmp_path: Path) -> None:
     assert day["saved_ram_gb_h"] == pytest.approx(2, abs=0.06)
 
 
+async def test_a_short_sleep_counts_too(tmp_path: Path) -> None:
+    world = PowerWorld(tmp_path)
+    service = await world.asleep()
+    world.now += 7
+    service.wake()
+    await world.settle_down(service)
+
+    assert service.awake
+    described = service.describe()
+    (day,) = described["days"].values()
+    assert day["asleep_h"] * HOUR == pytest.approx(described["slept_s"], abs=0.1)
+
+
 class Counters:
     """A processor with RAPL."""
 
