@@ -19,7 +19,7 @@ from power_agent.driving import Driver, Gate
 from power_agent.energy import Energy
 from power_agent.errors import ConfigurationError, DriverError, PowerError
 from power_agent.gate import Entry, Gates, Nft, Redirect, nft, table
-from power_agent.job import JobDriver, Lock
+from power_agent.job import JobDriver, Lock, lock_of
 from power_agent.records import Records
 from power_agent.server import LlamaServer, RawServer
 from power_agent.service import Service
@@ -184,8 +184,9 @@ class Agent:
         if nomad is None or consul is None:
             raise ConfigurationError("a job needs `nomad` and `consul` in the configuration")
         consul_api = Api("Consul", consul, "X-Consul-Token")
-        lock = Lock(consul_api, watched.job)
-        driver = JobDriver(watched.job, watched.group, Api("Nomad", nomad, "X-Nomad-Token"), lock)
+        lock = Lock(consul_api, lock_of(watched.job, watched.namespace))
+        nomad_api = Api("Nomad", nomad, "X-Nomad-Token")
+        driver = JobDriver(watched.job, watched.group, nomad_api, lock, namespace=watched.namespace, node=nomad.node)
         record = self._records.of(watched.name)
         entry = Entry(consul_api, watched.name, watched.host, watched.activator_port, lambda: record.estimate_s)
         return driver, entry

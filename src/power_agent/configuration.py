@@ -28,7 +28,7 @@ class Watched:
         activator_port: where the agent answers for it while it sleeps; on the same address.
         http: it speaks HTTP; else the first payload wakes it.
         unit: its systemd unit; empty: it is a job of Nomad.
-        job, group: its job; empty: it is a systemd unit.
+        job, group, namespace: its job; empty: it is a systemd unit.
         idle_s: after so many seconds without work it may sleep, unless the policy says otherwise; None: it may not.
         min_awake_s: so long it stays awake at least.
         wake_within_s: a wake that takes longer has failed.
@@ -45,6 +45,7 @@ class Watched:
     unit: str = ""
     job: str = ""
     group: str = ""
+    namespace: str = "default"
     idle_s: float | None = None
     min_awake_s: float = MIN_AWAKE_S
     wake_within_s: float = WAKE_WITHIN_S
@@ -55,7 +56,11 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where Nomad or Consul is asked, and with what."""
+    """Where Nomad or Consul is asked, and with what.
+
+    Attributes:
+        node: Nomad's ID of this machine; empty: its agent is asked, which takes a right of its own.
+    """
 
     host: str
     port: int
@@ -63,6 +68,7 @@ class Endpoint:
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +155,7 @@ def _watched(entry: Mapping[str, Any]) -> Watched:
         unit=str(entry.get("unit", "")),
         job=str(entry.get("job", "")),
         group=str(entry.get("group") or entry.get("job", "")),
+        namespace=str(entry.get("namespace") or "default"),
         idle_s=None if idle is None else _seconds(idle),
         min_awake_s=_seconds(entry.get("min_awake_s", MIN_AWAKE_S)),
         wake_within_s=_seconds(entry.get("wake_within_s", WAKE_WITHIN_S)),
@@ -176,7 +183,7 @@ def _endpoint(given: Mapping[str, Any] | None) -> Endpoint | None:
     files = {
         name: Path(given[name]) for name in ("token_file", "ca_file", "certificate_file", "key_file") if given.get(name)
     }
-    return Endpoint(str(given["host"]), _port(given["port"]), **files)
+    return Endpoint(str(given["host"]), _port(given["port"]), **files, node=str(given.get("node") or ""))
 
 
 # The policy -----------------------------------------------------------------------------------------------------------

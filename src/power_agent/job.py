@@ -13,6 +13,7 @@ from power_agent.errors import BlockedError, DriverError
 from power_agent.http1 import Answer
 
 _LOCKS = "pipecatapp/power/"
+DEFAULT = "default"
 # Of the lock's session: three times what is between two looks at a sleeper (service.py), each of which renews it.
 _TTL = "45s"
 _GROUPS = Path("/sys/fs/cgroup/nomad.slice")
@@ -27,6 +28,11 @@ class HttpApi(Protocol):
 
     async def json(self, method: str, path: str, body: Any = None) -> Any:
         """As there."""
+
+
+def lock_of(job: str, namespace: str = DEFAULT) -> str:
+    """The lock of a job: another namespace may have one of the same name."""
+    return job if namespace == DEFAULT else f"{namespace}/{job}"
 
 
 class Lock:
@@ -85,21 +91,34 @@ class JobDriver:
         job, group: their names.
         nomad: its API.
         lock: of this job.
+        namespace: of the job.
+        node: Nomad's ID of this machine; empty: its agent is asked.
         groups: where the kernel shows the control groups that Nomad makes.
     """
 
-    def __init__(self, job: str, group: str, nomad: HttpApi, lock: Lock, groups: Path = _GROUPS) -> None:
+    def __init__(
+        self,
+        job: str,
+        group: str,
+        nomad: HttpApi,
+        lock: Lock,
+        *,
+        namespace: str = DEFAULT,
+        node: str = "",
+        groups: Path = _GROUPS,
+    ) -> None:
         self._groups = groups
+        self._where = "" if namespace == DEFAULT else f"?namespace={quote(namespace, safe='')}"
         self._job, self._group = job, group
         self._nomad, self._lock = nomad, lock
         self._path = f"/v1/job/{quote(job, safe='')}"
-        self._node = ""
+        self._node = node
         self._count = 0
         self._address: tuple[str, int] | None = None
 
     async def look(self) -> Look:
         """By the job, its allocations, its deployment and the lock."""
-        job = await self._nomad.json("GET", self._path)
+        job = await self._nomad.json("GET", f"{self._path}{self._where}")
         group = next((g for g in (job or {}).get("TaskGroups") or () if g["Name"] == self._group), None)
         if job is None or group is None:
             if await self._lock.value() is not None:
@@ -111,7 +130,7 @@ class JobDriver:
             return await self._look_at_sleeper()
         head = await self._head()
         here = head is not None and head["NodeID"] == await self._own_node()
-        deployment = await self._nomad.json("GET", f"{self._path}/deployment")
+        deployment = await self._nomad.json("GET", f"{self._path}/deployment{self._where}")
         deploying = bool(deployment) and deployment.get("Status") in ("running", "pending", "blocked", "paused")
         running = head is not None and head["ClientStatus"] == "running"
         # Only where it runs: elsewhere the lock may be that of an agent which is about to put it to sleep.
@@ -137,7 +156,7 @@ class JobDriver:
 
     async def sleep(self) -> None:
         """Scale the group to 0, the old count in the lock."""
-        job = await self._nomad.json("GET", self._path)
+        job = await self._nomad.json("GET", f"{self._path}{self._where}")
         count = next((g["Count"] for g in (job or {}).get("TaskGroups") or () if g["Name"] == self._group), 0)
         if count == 0:
             raise DriverError(f"the job {self._job} has nothing to put to sleep")
@@ -161,7 +180,7 @@ class JobDriver:
             # Without Consul it is woken all the same: twice to the same count is once.
             if not self._count:
                 raise
-        job = await self._nomad.json("GET", self._path)
+        job = await self._nomad.json("GET", f"{self._path}{self._where}")
         if job is None or job.get("Stop"):
             raise DriverError(f"the job {self._job} is {'stopped' if job else 'gone'}")
         await self._scale(self._count or 1, "a request waits for it")
@@ -172,7 +191,7 @@ class JobDriver:
             head = await self._head()
             if head is None or head["ClientStatus"] != "running":
                 raise DriverError(f"the job {self._job} has no allocation yet")
-            allocation = await self._nomad.json("GET", f"/v1/allocation/{head['ID']}")
+            allocation = await self._nomad.json("GET", f"/v1/allocation/{head['ID']}{self._where}")
             shared = ((allocation or {}).get("AllocatedResources") or {}).get("Shared") or {}
             ports = shared.get("Ports") or []
             if not ports:
@@ -182,7 +201,7 @@ class JobDriver:
 
     async def _scale(self, count: int, message: str) -> None:
         body = {"Count": count, "Target": {"Group": self._group}, "Message": f"power agent: {message}"}
-        answer = await self._nomad.ask("POST", f"{self._path}/scale", body, within_s=10.0)
+        answer = await self._nomad.ask("POST", f"{self._path}/scale{self._where}", body, within_s=10.0)
         if answer.status == 200:
             return
         said = answer.body[:200].decode(errors="replace").strip()
@@ -192,7 +211,7 @@ class JobDriver:
 
     async def _head(self) -> dict[str, Any] | None:
         """The first allocation that runs or is to run: of a ring, its head."""
-        allocations = await self._nomad.json("GET", f"{self._path}/allocations") or []
+        allocations = await self._nomad.json("GET", f"{self._path}/allocations{self._where}") or []
         alive = [
             each
             for each in allocations
