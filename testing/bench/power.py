@@ -177,31 +177,64 @@ class Machine:
             process.wait()
 
 
-async def cycles(machine: Machine, count: int, chance: random.Random) -> dict[str, Any]:
+@dataclass
+class Kept:
+    """The cycles so far, in a file where one is named: what was broken off goes on there.
+
+    Attributes:
+        over: by cycle, the seconds beyond the engine's own start.
+        starts: how long that took.
+    """
+
+    file: Path | None
+    done: int = 0
+    asked: int = 0
+    lost: int = 0
+    over: list[float] = field(default_factory=list)
+    starts: list[float] = field(default_factory=list)
+
+    def read(self) -> Kept:
+        """Itself, with what the file has."""
+        if self.file is not None and self.file.exists():
+            for name, value in json.loads(self.file.read_text()).items():
+                setattr(self, name, value)
+        return self
+
+    def write(self) -> None:
+        """Keep it."""
+        if self.file is not None:
+            new = self.file.with_suffix(".new")
+            new.write_text(json.dumps({name: value for name, value in vars(self).items() if name != "file"}))
+            new.replace(self.file)
+
+
+async def cycles(machine: Machine, count: int, chance: random.Random, kept: Kept) -> dict[str, Any]:
     """Sleep and wake, each time with 1 to 8 callers at once."""
     machine.idle(_IDLE_CYCLE_S)
-    lost = asked = 0
-    over: list[float] = []
     for number in range(count):
-        await machine.until("asleep")
         callers = chance.randint(1, 8)
+        if number < kept.done:
+            continue
+        await machine.until("asleep")
         began, wakes = time.monotonic(), len(machine.started)
         answers = await asyncio.gather(*(machine.complete(f"{number} {caller}", 1) for caller in range(callers)))
-        asked += callers
-        lost += sum(not good for good, _ in answers)
+        kept.asked += callers
+        kept.lost += sum(not good for good, _ in answers)
         if machine.watching is not None:
             await asyncio.gather(machine.watching, return_exceptions=True)
         if len(machine.started) == wakes + 1 and len(machine.ready) == len(machine.started):
             own = machine.ready[-1] - machine.started[-1]
-            over.append(min(at for _, at in answers) - began - own)
-    starts = [ready - started for started, ready in zip(machine.started, machine.ready, strict=False)]
+            kept.over.append(min(at for _, at in answers) - began - own)
+            kept.starts.append(own)
+        kept.done = number + 1
+        kept.write()
     return {
-        "cycles": count,
-        "callers": asked,
-        "lost": lost,
-        "wake_p50_s": round(statistics.median(over), 3),
-        "wake_p95_s": round(_p95(over), 3),
-        "engine_start_p50_s": round(statistics.median(starts), 3),
+        "cycles": kept.done,
+        "callers": kept.asked,
+        "lost": kept.lost,
+        "wake_p50_s": round(statistics.median(kept.over), 3),
+        "wake_p95_s": round(_p95(kept.over), 3),
+        "engine_start_p50_s": round(statistics.median(kept.starts), 3),
     }
 
 
@@ -283,10 +316,12 @@ async def measure(options: argparse.Namespace) -> int:
                 found: dict[str, Any] = {}
                 found |= await in_the_path(machine, pid, 200)
                 found |= resources(pid, options.idle)
-                found |= await cycles(machine, options.cycles, random.Random(options.seed))
-                machine.idle(None)
-                await machine.complete("awake", 1)
-                found |= await computing(machine, options.requests)
+                kept = Kept(options.keep).read()
+                found |= await cycles(machine, options.cycles, random.Random(options.seed), kept)
+                if options.requests:
+                    machine.idle(None)
+                    await machine.complete("awake", 1)
+                    found |= await computing(machine, options.requests)
         except BaseException:
             sys.stderr.write((machine.folder / "log").read_text()[-3000:])
             raise
@@ -297,7 +332,7 @@ async def measure(options: argparse.Namespace) -> int:
     for name, value in found.items():
         print(f"{name:<24}{value:>12}")
     print(json.dumps(found))
-    return 1 if found["lost"] or found["idle_false_sleeps"] else 0
+    return 1 if found["lost"] or found.get("idle_false_sleeps") else 0
 
 
 def main() -> int:
@@ -305,6 +340,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench power", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--cycles", type=int, default=100, help="how often it sleeps and wakes (default: 100)")
     parser.add_argument("--requests", type=int, default=200, help="that compute for long (default: 200)")
+    parser.add_argument("--keep", type=Path, help="a file of the cycles so far, with which it goes on (default: none)")
     parser.add_argument("--idle", type=float, default=20, help="seconds of idleness to measure (default: 20)")
     parser.add_argument("--seed", type=int, default=0, help="of all chance (default: 0)")
     return asyncio.run(measure(parser.parse_args()))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipecatapp.expert_host.liveness import PULSE_SEED, client
+from power_agent.http1 import connect
 from power_agent.pulse import ADDRESS
 from power_agent.server import LlamaServer, RawServer, owes_an_answer
 
@@ -169,3 +172,21 @@ async def test_where_ss_is_missing_nobody_knows(
     monkeypatch.setenv("PATH", str(tmp_path))
 
     assert await LlamaServer(server.address).busy() is None
+
+
+class NoThreads(ThreadPoolExecutor):
+    """Refuses all work."""
+
+    def submit(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("a thread for nothing")
+
+
+async def test_an_address_is_not_looked_up(server: Server) -> None:
+    asyncio.get_running_loop().set_default_executor(NoThreads(1))
+
+    reader, writer = await connect("127.0.0.1", server.port)
+    writer.write(b"GET /x HTTP/1.1\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 404")
