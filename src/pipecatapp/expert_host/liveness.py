@@ -143,5 +143,6 @@ def client(host: str, port: int, key: str, transport: httpx.AsyncBaseTransport |
         headers={"Authorization": f"Bearer {key}"},
         timeout=httpx.Timeout(None, connect=3.0),
         trust_env=False,
+        limits=limits,
         transport=transport or httpx.AsyncHTTPTransport(limits=limits, local_address=own, trust_env=False),
     )
