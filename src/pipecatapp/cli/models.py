@@ -57,9 +57,12 @@ def list_models() -> int:
     speeds = {each.model: each for each in forecasts(catalogue.of("main"), machine, rows, socket.gethostname())}
     for entry in catalogue:
         speed = _speed(speeds.get(entry.model.name)) if entry.purpose == "main" else ""
-        say(f"{_line(entry, machine, settings.models, entry in taken)} {speed}".rstrip())
+        others = entry.model in catalogue.suiting(entry.purpose, machine)
+        mark = "+" if entry in taken else "o" if others else " "
+        say(f"{_line(entry, machine, settings.models, mark)} {speed}".rstrip())
     starter = starter_file(settings.models)
-    say(f"\n* here  + taken by --for-this-pc  - does not fit    starter model: {starter or 'not here'}")
+    say("\n* here  + taken by --for-this-pc  o taken where + cannot be had  - does not fit")
+    say(f"starter model: {starter or 'not here'}")
     return OK
 
 
@@ -243,12 +246,12 @@ def _arrived(file: str, door: str) -> None:
     say(f"  {file}: from {door}; the checksum is right")
 
 
-def _line(entry: Entry, machine: Machine, models: Path, taken: bool) -> str:
+def _line(entry: Entry, machine: Machine, models: Path, taken: str) -> str:
     from pipecatapp.llm.catalogue import installed_variant
 
     model = entry.model
     variant = installed_variant(models, model) or model.variant_for(machine)
-    mark = "*" if installed_variant(models, model) else "+" if taken else " "
+    mark = "*" if installed_variant(models, model) else taken
     mark = mark if model.fits(machine) or mark == "*" else "-"
     size = f"{variant.size_mb} MB" if variant else "-"
     name = f"{model.name:29}{entry.purpose:11}"

@@ -84,6 +84,19 @@ def test_the_list_marks_what_is_here_what_is_taken_and_what_does_not_fit(
     assert (marks["big"], marks["small"], marks["eyes"]) == ("-", "+", "*")
 
 
+def test_the_list_marks_what_is_taken_where_the_best_cannot_be_had(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = [model(name, auto={"cpu": "core2"}) for name in ("best", "second")]
+    write(tmp_path, main_models=[*named, model("by-name")])
+
+    assert run("models", "list") == OK
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines if re.match(r"[+o] ", line)] == [["+", "best"], ["o", "second"]]
+    assert "  by-name" in "\n".join(lines)
+
+
 def test_for_this_pc_pulls_what_suits_it(run: Run, outcomes: Outcomes, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("models", "pull", "--for-this-pc") == OK
 

@@ -140,9 +140,8 @@ def test_no_voice_is_for_research_alone(shipped: Catalogue) -> None:
 def test_every_pc_can_have_ears_a_voice_a_memory_and_a_mind_from_the_package_index(shipped: Catalogue) -> None:
     pc = machine(CpuClass.AVX2, 2, 8000)
     for purpose in ("stt", "tts", "embedding", "main"):
-        # A mind has to be asked for by its name.
-        models = shipped.of(purpose) if purpose == "main" else shipped.suiting(purpose, pc)
-        by_index = [m for m in models if m.fits(pc) and all(p.pieces for v in m.variants for p in v.files)]
+        models = shipped.suiting(purpose, pc)
+        by_index = [m for m in models if all(p.pieces for v in m.variants for p in v.files)]
         assert by_index, purpose
 
 
