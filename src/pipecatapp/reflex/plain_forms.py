@@ -28,12 +28,22 @@ _DATED = tuple(
     (f"(what|which) (day|date) (is|was|will) it [be] {day}", {"question": f"what day is {day}"})
     for day in ("tomorrow", "yesterday")
 )
+# Whether it can, not that it shall.
+_ABLE = tuple(
+    f"{asks} (timers|alarms|reminders|lists|shopping lists|sums|conversions)"
+    for asks in (
+        "can you (set|do|make|keep)",
+        "are you able to (set|do|make|keep)",
+        "do you (have|do|keep|know how to set)",
+    )
+)
 _SAID: Mapping[str, Sequence[tuple[str, Mapping[str, str]]]] = {
     "calendar.ask": _DATED,
     "list.remove": _CLEARED,
     "list.add": _ENTERED,
     "memory.remember": _NOTED,
     "mcp.get_memory_summary": [(say, {}) for say in _SUMMED_UP],
+    "what_can_you_do": [(say, {}) for say in _ABLE],
 }
 PLAIN_FORMS = tuple(
     Command(say, (Guess(tool, call),), forms(say)) for tool, said in _SAID.items() for say, call in said

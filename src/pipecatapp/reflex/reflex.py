@@ -23,7 +23,7 @@ from pipecatapp.reflex.network import Meaning
 from pipecatapp.reflex.plain_forms import PLAIN_FORMS
 from pipecatapp.reflex.splitting import is_inside, is_open, joints, rejoin, spans
 from pipecatapp.reflex.tokens import tokens_of
-from pipecatapp.reflex.unmeant import is_refused, is_told
+from pipecatapp.reflex.unmeant import is_for_a_change, is_refused, is_told
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +162,7 @@ class TrainedReflex:
 
 def _unmeant(words: str, judgement: Judgement, intent: Intent) -> Intent | None:
     """A wish that is somebody else's, or supposed, is asked about where it is a clear one; None: it is meant."""
-    if is_refused(words, judgement.label):
+    if is_refused(words, judgement.label) or is_for_a_change(words, judgement.label):
         return Intent("mind", judgement.confidence)
     if not is_told(words, judgement.label):
         return None

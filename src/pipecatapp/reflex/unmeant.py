@@ -46,6 +46,18 @@ _MAKING = frozenset({
     "ansible.run_playbook", "code_runner.run_python_code", "web_browser.goto", "web_browser.type", "web_browser.click",
     "power.set_idle_threshold", "audio.volume",
 })  # fmt: skip
+# Who begins like this wants a change, and no report of how things are; "update me" does want one.
+_CHANGING = re.compile(
+    r"(?:(?:please|now|then|and|so|okay|ok|can you|could you|would you|will you|go and|i want you to),? )*"
+    r"(?:update|upgrade|patch|restart|reboot|shut|stop|kill|fix|repair|clean|install|remove|delete|replace|move|wake)\b"
+    r"(?! (?:me|us)\b)",
+    re.IGNORECASE,
+)
+
+
+def is_for_a_change(words: str, tool: str) -> bool:
+    """Whether these words ask for a change where the tool only tells how things are."""
+    return tool == "mcp.get_status" and _CHANGING.match(" ".join(words.split())) is not None
 
 
 def is_told(words: str, tool: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipecatapp.intents import Dialogue
-from pipecatapp.reflex.unmeant import is_refused, is_told
+from pipecatapp.reflex.unmeant import is_for_a_change, is_refused, is_told
 from testing.fakes.everyday_house import shipped_reflex
 
 pytestmark = pytest.mark.unit
@@ -44,6 +44,28 @@ def test_what_is_told_or_supposed_is_nobodys_wish(words: str) -> None:
 )
 def test_what_a_person_says_of_themselves_or_with_manners_is_meant(words: str) -> None:
     assert not is_told(words, "timer.set")
+
+
+@pytest.mark.parametrize("words", ["Update all the machines.", "could you restart everything", "please patch the PCs"])
+def test_who_wants_a_change_wants_no_report(words: str) -> None:
+    assert is_for_a_change(words, "mcp.get_status")
+    assert not is_for_a_change(words, "ssh.run_command")
+
+
+@pytest.mark.parametrize("words", ["update me on the machines", "how are the machines", "is the update through"])
+def test_who_wants_a_report_gets_it(words: str) -> None:
+    assert not is_for_a_change(words, "mcp.get_status")
+
+
+@pytest.mark.parametrize(
+    "words", ["Can you set timers?", "do you have reminders", "are you able to keep shopping lists"]
+)
+async def test_who_asks_whether_it_can_hears_what_it_can(words: str) -> None:
+    here = Dialogue(frozenset({"timer.list", "timer.set", "reminder.list", "list.read", "what_can_you_do"}))
+
+    intent = await shipped_reflex().decide(words, here)
+
+    assert (intent.kind, intent.guesses[0].tool) == ("tool", "what_can_you_do")
 
 
 def test_who_tells_of_a_sum_wants_to_know_it() -> None:
