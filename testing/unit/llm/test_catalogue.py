@@ -145,6 +145,18 @@ def test_every_pc_can_have_ears_a_voice_a_memory_and_a_mind_from_the_package_ind
         assert by_index, purpose
 
 
+def test_a_mixture_of_experts_is_an_entry_like_any_other_and_needs_its_checksum(tmp_path: Path) -> None:
+    mixture = model("qwen3-30b-a3b", ram_mb=18_500)
+    mixture["variants"][0] |= {"size_mb": 17_400, "reads_mb": 1_900}
+    entry = Catalogue.load(write(tmp_path, main_models=[mixture])).find("qwen3-30b-a3b")
+    assert entry.model.variants[0].reads_mb == 1_900
+    assert not entry.model.fits(machine(ram_mb=8000))
+
+    mixture["variants"][0]["files"][0]["sha256"] = "THE-SUM-OF-YOUR-FILE"
+    with pytest.raises(ConfigurationError, match="sha256"):
+        Catalogue.load(write(tmp_path, main_models=[mixture]))
+
+
 def test_a_file_in_pieces_has_its_size(tmp_path: Path) -> None:
     piece = {"wheel": "m==1.0", "sha256": SHA, "member": "m/part"}
     without = model()
