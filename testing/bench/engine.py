@@ -2,6 +2,7 @@
 
     scripts/bench engine
     scripts/bench engine --model /var/lib/pipecatapp/models/llama-3.2-1b-instruct-q4_0.gguf
+    PRIMACPP_SERVER=/opt/prima.cpp/llama-server scripts/bench engine --ring 3 --memory 300 --model MODEL.gguf
 
 A token needs every weight once, so ``bandwidth_fraction`` is the bytes read for the tokens of a second over what the
 memory gives (read by as many threads, in the same run). Without --model a model of random weights is measured, large
@@ -44,6 +45,7 @@ from pipecatapp.ports import ChatRequest
 from pipecatapp.twin.agent import Agent
 from pipecatapp.twin.turn_progress import TurnProgress
 from pipecatapp.twin.turn_queue import TurnRunner
+from testing.bench.engine_ring import compare
 from testing.bench.latency import _Nobody, percentile
 from testing.engine_node import engine_settings, running
 from testing.fakes.caller import Caller
@@ -333,14 +335,22 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a GGUF (default: one of 150 MB with random weights)")
     parser.add_argument("--engines", type=Path, default=Path(".cache/engine"), help="folder of engines (.cache/engine)")
     parser.add_argument("--turns", type=int, default=30, help="answers over which the overhead is measured")
+    parser.add_argument("--ring", type=int, metavar="N", help="plain, over RPC and in a ring of N nodes, instead")
+    parser.add_argument("--memory", type=int, default=0, metavar="MB", help="of each node, with --ring; 0: no limit")
     options = parser.parse_args()
+    if options.ring is not None and options.ring < 2:
+        parser.error("a ring has at least 2 nodes")
     if options.model is not None and not options.model.is_file():
         parser.error(f"{options.model} is no file")
     result: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         model = options.model or write_random_model(Path(folder) / "random-150m.gguf", shape=LARGE)
-        result |= asyncio.run(speed(model, options.engines))
-    result |= asyncio.run(overhead(options.engines, options.turns))
+        if options.ring:
+            result |= asyncio.run(compare(model.resolve(), options.ring, options.memory))
+        else:
+            result |= asyncio.run(speed(model, options.engines))
+    if not options.ring:
+        result |= asyncio.run(overhead(options.engines, options.turns))
     result["load_average"] = round(os.getloadavg()[0], 1)
     print(json.dumps(result))
 
