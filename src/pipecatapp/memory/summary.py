@@ -14,7 +14,7 @@ from pipecatapp.defusing import defuse
 from pipecatapp.domain import Fact, Message, Turn
 from pipecatapp.errors import ModelError
 from pipecatapp.languages import language
-from pipecatapp.languages.assertions import asserted
+from pipecatapp.languages.assertions import asserted, is_doubtful
 from pipecatapp.memory.fact_candidates import FactCandidate
 from pipecatapp.memory.keywords import words
 from pipecatapp.memory.statement_rules import extract_statements, is_known, is_unasked_secret
@@ -68,7 +68,9 @@ class Summariser:
                 written = await self._ask(_prompt(turn, before, related), constrained=profile.grammars)
                 notes = [note for note in _parse(written, related) if _carried(note, turn, before, related)]
                 notes = [note for note in notes if note.replaces or not is_known(note.text, related)]
-                return [note for note in notes if not is_unasked_secret(note.text, turn.user_text)]
+                if notes := [note for note in notes if not is_unasked_secret(note.text, turn.user_text)]:
+                    return notes
+                # It overlooks what is stated plainly; patterns do not.
         except ModelError as error:
             log.info("no model to say what to remember (%s); patterns decide", error)
         return extract_statements(turn, before, related)
@@ -125,7 +127,9 @@ def _parse(written: str, related: Sequence[Fact]) -> list[FactCandidate]:
 
 
 def _carried(note: FactCandidate, turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> bool:
-    """Whether the person's words carry it."""
+    """Whether it states something, and the person's words carry it."""
+    if is_doubtful(note.text) or language().pretence.interjection.fullmatch(note.text):
+        return False
     said_now = " ".join(asserted(turn.user_text))
     own = [said_now, *(earlier.user_text for earlier in before[-1:] if earlier.speaker == "person")]
     own += [fact.text for fact in related if fact.id == note.replaces]

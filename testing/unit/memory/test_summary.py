@@ -35,6 +35,16 @@ async def test_nothing_is_a_valid_answer() -> None:
     assert await notes("NOTHING", turn("tell me a joke")) == []
 
 
+async def test_what_a_person_states_plainly_is_kept_where_the_model_writes_nothing_of_it() -> None:
+    (note,) = await notes("NOTHING", turn("my daughter is called Anna"))
+    assert "Anna" in note.text
+
+
+@pytest.mark.parametrize("written", ["NEW: Hello. How are you today?", "NEW: Hello there."])
+async def test_a_greeting_or_a_question_is_no_note(written: str) -> None:
+    assert await notes(written, turn("hello there", "Hello. How are you today?")) == []
+
+
 async def test_a_correction_names_what_it_replaces() -> None:
     before = (turn("when is my dentist appointment", "It is on Wednesday."),)
     (note,) = await notes(
