@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from pipecatapp.expert_host.benchmark import measure_expert
+from pipecatapp.expert_host.spec import read_spec
 from testing.expert_group import expert_group
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
@@ -30,6 +32,11 @@ async def test_a_group_answers_and_comes_back_when_a_worker_dies_in_mid_answer(t
         await group.until(told, "nobody is told which model answers")
 
         assert "starter runs on 2 machines over RPC" in await group.plan()
+
+        await group.consul.register("creative", head.host, head.ports["api"])
+        measured = await measure_expert(read_spec(head.folder / "expert.json"), print, [16])
+        assert (measured.model, measured.engine, measured.machines) == ("starter", "rpc", 2)
+        assert measured.generated[16] > 0
 
         before = state["plan"]
         asked = asyncio.create_task(head.ask("tell me everything", 400))
