@@ -156,6 +156,7 @@ def _restore_from(file: IO[bytes], path: Path, settings: Settings, *, yes: bool)
         raise ConfigurationError(f"the backup has root's files, too: run sudo pipecatapp restore {path}")
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest.made_at))
     say(f"{path}: of {made}, by version {manifest.version}, with {', '.join(manifest.parts)}")
+    _check_house(settings, path)
     say("It replaces what this machine remembers and its settings of the same names; models and engines stay.")
     if "vault" in parts and vault_folder().exists():
         say(f"It replaces the cluster's vault, too; the one in {vault_folder()} is put aside.")
@@ -174,6 +175,30 @@ def _restore_from(file: IO[bytes], path: Path, settings: Settings, *, yes: bool)
             + (f", the one from before in {aside}: delete it later" if aside else "")
         )
     return OK
+
+
+def _check_house(settings: Settings, path: Path) -> None:
+    """Several PCs have one memory, which is in their servers' log: a file on one disk would only be put aside."""
+    from pipecatapp.storage.part import access_of
+    from pipecatapp.storage.replication.house_log import has_log
+    from pipecatapp.storage.replication.link import LinkError, RefusedError
+
+    if (access := access_of(settings)) is None:
+        return
+    try:
+        there = has_log(access)
+    except (LinkError, RefusedError) as error:
+        say(
+            f"The servers of the house's memory cannot be asked ({error}). Where they have one, it counts when they "
+            "are back, and what is restored here is kept beside it."
+        )
+        return
+    if there:
+        raise ConfigurationError(
+            "the PCs of this house have one memory, and it would take the place of what is restored. To have the file "
+            "count instead, on all of them stop the agent and nats and delete /var/lib/nats, start nats again, then "
+            f"here: sudo pipecatapp cluster restore {path} (docs/operations/survive.md)"
+        )
 
 
 def _restore_state(entries: Entries, settings: Settings) -> int:

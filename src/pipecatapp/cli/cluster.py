@@ -1,12 +1,14 @@
-"""The verbs ``cluster``: how the house's PCs are, in words that need no knowledge of clusters."""
+"""The verbs ``cluster``: how the house's PCs are, in words that need no knowledge of clusters; its memory as a file."""
 
 from __future__ import annotations
 
 import json
+from copy import copy
 from typing import TYPE_CHECKING
 
 import click
 
+from pipecatapp.cli.backup import backup, restore
 from pipecatapp.cli.terminal import say
 from pipecatapp.cli.verb import Verbs, json_option
 
@@ -31,6 +33,13 @@ def status(as_json: bool) -> int:
     overview = asyncio.run(create_watch(load_settings()).look())
     say(json.dumps(overview.as_json(), indent=2) if as_json else "\n".join(describe(overview)))
     return 0 if overview.saves else 1
+
+
+# On any of its PCs a backup has everything. A restore looks whether the house has a memory that would count instead.
+for _verb in (backup, restore):
+    _here = copy(_verb)
+    _here.example = _verb.example.replace("pipecatapp ", "pipecatapp cluster ", 1)
+    cluster.add_command(_here)
 
 
 def describe(overview: Overview) -> list[str]:

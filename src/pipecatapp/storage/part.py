@@ -172,6 +172,17 @@ def create(settings: Settings) -> Storage:
         ConfigurationError: it cannot be written.
     """
     _prepare(settings.state_dir)
+    return Storage(
+        settings.state_dir,
+        conversation_days=settings.conversation_days,
+        access=access_of(settings),
+        name=socket.gethostname(),
+        **({} if settings.journal_home else _GUEST),
+    )
+
+
+def access_of(settings: Settings) -> Access | None:
+    """How the servers that have the journal, too, are reached; None where there are none."""
     access = Access(
         settings.journal_servers,
         settings.nats_user,
@@ -180,13 +191,7 @@ def create(settings: Settings) -> Storage:
         settings.nats_certificate,
         settings.nats_key,
     )
-    return Storage(
-        settings.state_dir,
-        conversation_days=settings.conversation_days,
-        access=access if access.servers else None,
-        name=socket.gethostname(),
-        **({} if settings.journal_home else _GUEST),
-    )
+    return access if access.servers else None
 
 
 def _prepare(folder: Path) -> None:

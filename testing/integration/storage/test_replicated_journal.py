@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from pipecatapp.cli.main import main
 from pipecatapp.errors import NotSavedError
 from pipecatapp.ports import JournalEvent
 from pipecatapp.storage.backup import BackupReader, BackupWriter, Manifest
 from pipecatapp.storage.backup_parts import add_state, copy_journal_at_rest, restore_state
 from pipecatapp.storage.part import Storage
 from testing.house import UNHURRIED, active, agent, audited, told, tools_of, until
-from testing.nats import NatsHouse, nats_house
+from testing.nats import PASSWORD, NatsHouse, nats_house
 
 pytestmark = pytest.mark.integration
 
@@ -236,6 +237,37 @@ async def test_a_backup_is_restored_into_a_new_house(house: NatsHouse, tmp_path:
         await active(kitchen)
         await kitchen.journal.append(audited(2))
         await until("the second has it", lambda: has(second, "tool 1", "tool 2"))
+
+
+async def test_a_file_is_not_restored_into_a_house_whose_memory_would_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive, state = tmp_path / "backup.tar.gz", tmp_path / "state"
+    kept = Storage(state)
+    await kept.journal.append(audited("of the file"))
+    await kept.stop()
+    with archive.open("wb") as file:
+        writer = BackupWriter(file, Manifest(1, "test", 0.0, ("state",)))
+        add_state(writer, state, lambda target: copy_journal_at_rest(state, target))
+        writer.finish()
+    told = {"PIPECATAPP_CONFIG": tmp_path / "none.env", "STATE_DIR": state, "NATS_PASSWORD": PASSWORD}
+    async with nats_house(tmp_path / "nats-1", 1) as house:
+        told |= {"NATS_SERVERS": house.urls[0], "NATS_CA": house.ca, "NATS_CERTIFICATE": house.certificate}
+        for name, value in (told | {"NATS_KEY": house.key}).items():
+            monkeypatch.setenv(name, str(value))
+
+        async def restored() -> int:
+            return await asyncio.to_thread(main, ["cluster", "restore", "--yes", str(archive)])
+
+        assert await restored() == 0, "a new house has no memory yet"
+        async with agent(house, tmp_path / "kitchen", empty_waits_s=0) as kitchen:
+            await active(kitchen)
+        before = (state / "journal.db").stat()
+        assert await restored() == 2
+        assert "have one memory" in capsys.readouterr().err
+        assert (state / "journal.db").stat() == before
+    assert await restored() == 0
+    assert "cannot be asked" in capsys.readouterr().out
 
 
 async def test_two_halves_of_a_house_cannot_both_save(house: NatsHouse, tmp_path: Path) -> None:
