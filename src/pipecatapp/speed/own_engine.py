@@ -23,6 +23,7 @@ from pipecatapp.llm.weights import read_weights
 from pipecatapp.machine import Machine, free_mb
 from pipecatapp.speed.measurement import LENGTHS, Measurement
 from pipecatapp.speed.one_stream import WRITES, Say, measure
+from pipecatapp.storage.atomic import create_file
 
 # How a file calls its quantization.
 _QUANTIZATIONS = {
@@ -61,8 +62,7 @@ async def measure_here(
     with tempfile.TemporaryDirectory(prefix="pipecatapp-bench-") as folder:
         key, log, port = secrets.token_hex(16), Path(folder) / "engine.log", _free_port()
         key_file = Path(folder) / "key"
-        key_file.touch(0o600)
-        key_file.write_text(key)
+        create_file(key_file, key)
         options = await asyncio.to_thread(engine.options)
         launch = plan(
             model=model, alias=name, head=head, machine=machine, options=options, host="127.0.0.1", port=port,
