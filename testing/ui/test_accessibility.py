@@ -14,6 +14,7 @@ from pipecatapp.errors import ModelNotReadyError
 from pipecatapp.ports import ToolContext
 from pipecatapp.registration import Registration
 from testing.fakes.mission import Mission
+from testing.fakes.speeds import measurement
 from testing.ui.conftest import AXE, DESKTOP, JPEG, PHONE, REFUSE, OpenPage, Watch, open_tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -141,6 +142,7 @@ async def test_every_tab_of_the_details(
     await mission.gate.auditor.call(call, mission.ssh.spec, ToolContext("c-1", "t-1"), "refused", "page")
     coding = Registration("coding", "http://h1:1/v1", model="coder", engine="llama.cpp", description="programs")
     mission.experts.update([coding], stale=True)
+    await mission.measured.keep(measurement("seven", "pc1", 2.0))
     page = await open_page(mission.link, viewport=viewport, theme=theme)
     await expect(page.locator("#state")).to_have_text("Ready")
     if viewport is PHONE:
@@ -154,6 +156,7 @@ async def test_every_tab_of_the_details(
         ("Camera", "#camera-trouble"),
         ("Experts", "#experts table"),
         ("House", "#house-pcs .house-pc"),
+        ("Speed", "#speed-measured tr"),
         ("Audit", "#audit summary"),
         ("Log", "#log"),
     ):
