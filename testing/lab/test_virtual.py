@@ -73,6 +73,8 @@ def remembers(pc: Virtual, chance: random.Random | None) -> dict[str, set[int]]:
             acknowledged[name].add(int(number))
             if len(acknowledged["journal"]) == FACTS:
                 pc.power_cut(chance)
+                # Nobody says good-bye to it.
+                writing.terminate()
     writing.wait()
     return acknowledged
 
