@@ -131,7 +131,7 @@ def test_nomad_that_died_is_started_and_a_job_that_sleeps_sleeps_on(house: House
     house.settle()
 
 
-@pytest.mark.skip(reason="nodes of a lab share this machine's clock and may not set it; it needs virtual machines")
+@pytest.mark.skip(reason="nodes of a lab share this machine's clock; not told yet with a virtual machine's own")
 def test_a_clock_that_is_off_is_set_where_that_is_asked_for(house: House) -> None:
     house.lab.run("n1", "date", "--set=2019-01-01")
     house.heal("--extra-vars", "heal_set_clock=yes").succeeded()

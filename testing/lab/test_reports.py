@@ -162,7 +162,7 @@ def test_a_change_never_takes_two_servers_of_nomad_away(house: House) -> None:
     house.settle()
 
 
-@pytest.mark.skip(reason="nodes of a lab share this machine's clock and may not set it; it needs virtual machines")
+@pytest.mark.skip(reason="nodes of a lab share this machine's clock; not told yet with a virtual machine's own")
 def test_a_clock_that_was_years_off_is_right_again_and_its_node_registers_by_itself(house: House) -> None:
     house.lab.run("n3", "date", "--set=2019-01-01")
     house.lab["n3"].reboot()
