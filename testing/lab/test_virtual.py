@@ -19,7 +19,7 @@ from testing.lab.virtual import Virtual
 
 pytestmark = [
     pytest.mark.lab,
-    pytest.mark.timeout(1800),
+    pytest.mark.timeout(3600),
     pytest.mark.skipif(bool(virtual.missing()), reason=virtual.missing()),
 ]
 

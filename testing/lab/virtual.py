@@ -120,7 +120,7 @@ class Virtual(Node):
         made = ["unshare", "--mount", "bash", "-c", _IMAGE, "image", layers, str(self.folder), DISK]
         subprocess.run(made, check=True, capture_output=True, stdin=subprocess.DEVNULL)
 
-    def start(self, limit_s: float = 600) -> None:
+    def start(self, limit_s: float = 1200) -> None:
         """Press its button and wait until its systemd says that all is started.
 
         Raises:
@@ -143,7 +143,7 @@ class Virtual(Node):
             )  # fmt: skip
         self.come_up(lambda: self.running, limit_s)
 
-    def come_up(self, alive: Callable[[], bool], limit_s: float = 600) -> None:
+    def come_up(self, alive: Callable[[], bool], limit_s: float = 1200) -> None:
         """Wait until systemd says over ssh that the boot is over.
 
         Raises:
@@ -174,7 +174,7 @@ class Virtual(Node):
         super().power_cut()
         self._settle_disk(chance)
 
-    def reboot(self, limit_s: float = 600) -> None:
+    def reboot(self, limit_s: float = 1200) -> None:
         """Boot it again from inside, as after an update."""
         boot = ("cat", "/proc/sys/kernel/random/boot_id")
         before = self.run(*boot).output
