@@ -3,6 +3,9 @@
 QEMU's filter ``blklogwrites`` writes down all that a virtual machine sends to its disk, in the order in which it does
 (the format of Linux's dm-log-writes). A disk with a cache promises no more than what a flush that ended, or a write
 that asked for it, made safe.
+
+QEMU's NVMe disk takes a write that asks for it and does not pass that on. Linux sends such a one, a file system's
+commit, right behind a flush: the first write behind each counts as one. A disk may always keep more than it promised.
 """
 
 from __future__ import annotations
@@ -70,13 +73,13 @@ def replay(log: BinaryIO, disk: BinaryIO, keep: Callable[[], bool] = lambda: Fal
         How many writes are lost.
     """
     written = list(entries(log))
-    flushed = max((place for place, write in enumerate(written) if write.flags & FLUSH), default=-1)
+    safe = max((place + 1 for place, write in enumerate(written) if write.flags & FLUSH), default=-1)
     lost = 0
     for place, write in enumerate(written):
         # What a discarded sector has then is nobody's promise: leave it.
         if not write.sectors or write.flags & DISCARD:
             continue
-        if place < flushed or write.flags & FUA or keep():
+        if place <= safe or write.flags & FUA or keep():
             log.seek(write.data)
             disk.seek(write.sector * SECTOR)
             disk.write(log.read(write.sectors * SECTOR))
