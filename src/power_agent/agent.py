@@ -9,17 +9,17 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 from power_agent.activator import Activator
 from power_agent.api import Api
-from power_agent.configuration import Configuration, Policy, Watched, read_policy
+from power_agent.configuration import Configuration, Watched
 from power_agent.control import Control
 from power_agent.driving import Driver, Gate
 from power_agent.energy import Energy
 from power_agent.errors import ConfigurationError, DriverError, PowerError
 from power_agent.gate import Entry, Gates, Nft, Redirect, nft, table
 from power_agent.job import JobDriver, Lock, lock_of
+from power_agent.policy import PolicyFile, PolicyInConsul
 from power_agent.records import Records
 from power_agent.server import LlamaServer, RawServer
 from power_agent.service import Service
@@ -34,44 +34,6 @@ _POLICY_EVERY_S = 2.0
 _KEPT_EVERY_S = 300.0
 
 
-class PolicyFile:
-    """The household's policy, read again when the file changed.
-
-    Args:
-        file: None: there is none.
-    """
-
-    def __init__(self, file: Path | None) -> None:
-        self._file = file
-        self._policy = Policy()
-        self._stamp: tuple[int, int] | None = None
-        self.read()
-
-    def __call__(self) -> Policy:
-        """The policy as it was read last."""
-        return self._policy
-
-    def read(self) -> bool:
-        """Read it where it changed; returns whether it did."""
-        if self._file is None:
-            return False
-        before = self._policy
-        try:
-            stat = self._file.stat()
-            stamp = stat.st_mtime_ns, stat.st_ino
-            if stamp != self._stamp:
-                self._policy, self._stamp = read_policy(self._file.read_text(encoding="utf-8")), stamp
-        except FileNotFoundError:
-            self._policy, self._stamp = Policy(), None
-        except (OSError, UnicodeDecodeError) as error:
-            self._policy = Policy(broken={"": str(error)})
-        if self._policy == before:
-            return False
-        for name, why in self._policy.broken.items():
-            logger.error("%s: %s: %s; so it stays awake", self._file, name or "the whole file", why)
-        return True
-
-
 class Agent:
     """All of it.
 
@@ -83,7 +45,7 @@ class Agent:
 
     def __init__(self, configuration: Configuration, traffic: KernelTraffic | NoTraffic, apply: Nft = nft) -> None:
         self._configuration, self._traffic, self._apply = configuration, traffic, apply
-        self._policy = PolicyFile(configuration.policy)
+        self._policy = _policy_of(configuration)
         self._records = Records(configuration.folder)
         self._energy = Energy(energy_through(configuration.switch))
         self.services: list[Service] = []
@@ -116,6 +78,7 @@ class Agent:
             except DriverError as error:
                 logger.error("%s; requests to the ports of sleeping services are not led here", error)
         async with AsyncExitStack() as stack:
+            await self._policy.read()
             for service in self.services:
                 await self._first_look(service)
             for service in self.services:
@@ -138,7 +101,7 @@ class Agent:
         while True:
             await asyncio.sleep(_POLICY_EVERY_S)
             before = self._policy()
-            if not self._policy.read():
+            if not await self._policy.read():
                 continue
             for service in self.services:
                 name = service.watched.name
@@ -190,6 +153,13 @@ class Agent:
         record = self._records.of(watched.name)
         entry = Entry(consul_api, watched.name, watched.host, watched.activator_port, lambda: record.estimate_s)
         return driver, entry
+
+
+def _policy_of(configuration: Configuration) -> PolicyFile | PolicyInConsul:
+    if configuration.policy_key and configuration.consul is not None:
+        consul = Api("Consul", configuration.consul, "X-Consul-Token")
+        return PolicyInConsul(consul, configuration.policy_key)
+    return PolicyFile(configuration.policy)
 
 
 def handed_over() -> dict[int, socket.socket]:

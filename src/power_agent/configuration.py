@@ -76,6 +76,8 @@ class Configuration:
     """The agent's configuration.
 
     Attributes:
+        policy: the household's, in a file.
+        policy_key: the same in Consul's store, where there are several PCs; empty: the file counts.
         broken: by name of the entry why it cannot be used; the others are.
     """
 
@@ -88,6 +90,7 @@ class Configuration:
     nomad: Endpoint | None = None
     consul: Endpoint | None = None
     consul_user: str = ""
+    policy_key: str = ""
 
 
 def read_configuration(text: str) -> Configuration:
@@ -109,6 +112,7 @@ def read_configuration(text: str) -> Configuration:
             nomad=_endpoint(given.get("nomad")),
             consul=_endpoint(given.get("consul")),
             consul_user=str(given.get("consul_user", "")),
+            policy_key=str(given.get("policy_key") or ""),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigurationError(f"{type(error).__name__}: {error}") from error

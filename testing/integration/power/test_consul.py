@@ -10,9 +10,10 @@ import pytest_asyncio
 
 from pipecatapp.registration import from_consul
 from power_agent.api import Api
-from power_agent.configuration import Endpoint
+from power_agent.configuration import Endpoint, Watched
 from power_agent.gate import Entry
 from power_agent.job import JobDriver, Lock
+from power_agent.policy import PolicyInConsul
 from testing.consul import ConsulAgent, consul_servers
 from testing.fakes.nomad_cluster import NomadDouble
 
@@ -84,3 +85,31 @@ async def test_the_activator_is_found_under_the_name_of_the_service(agent: Consu
     assert (registration.asleep, registration.wake_s) == (True, 17.2)
     assert (registration.model, registration.description) == ("qwen", "programs")
     assert await consul.json("GET", "/v1/health/service/prima-api-coding") == []
+
+
+async def test_the_policy_lies_in_consul_for_all_machines(consul: Api) -> None:
+    policy = PolicyInConsul(consul, "experts/power/policy")
+    watched = Watched("prima-api-coding", "127.0.83.1", 8081, 18081, job="llm", idle_s=600)
+    assert policy().idle_of(watched) is None  # nobody knows yet
+
+    assert await policy.read()
+    assert policy().idle_of(watched) == 600
+    wanted = {"version": 1, "services": {watched.name: {"idle_seconds": 60}, "x": {"idle_seconds": "soon"}}}
+    changes = asyncio.create_task(policy.read())
+    await asyncio.sleep(0.2)
+    assert (await consul.ask("PUT", "/v1/kv/experts/power/policy", wanted)).status == 200
+    async with asyncio.timeout(20):
+        while not await changes:  # another key's change ends a wait, too
+            changes = asyncio.create_task(policy.read())
+    assert policy().idle_of(watched) == 60
+    assert list(policy().broken) == ["x"]
+
+    await consul.ask("PUT", "/v1/kv/experts/power/policy", "no policy")
+    async with asyncio.timeout(20):
+        while not await policy.read():
+            pass
+    assert policy().idle_of(watched) is None
+    away = PolicyInConsul(Api("Consul", Endpoint("127.0.83.1", 1), ""), "experts/power/policy")
+    assert not await away.read()
+    assert away().idle_of(watched) is None
+    await consul.ask("DELETE", "/v1/kv/experts/power/policy")

@@ -22,7 +22,7 @@ def test_the_agent_reads_what_the_role_writes() -> None:
         "pipecatapp-engine.service", "127.0.0.1", 8081, 18081, 1800,
     )  # fmt: skip
     assert read.policy == Path("/var/lib/pipecatapp/power_policy.json")
-    assert (read.nomad, read.consul, read.consul_user) == (None, None, "")
+    assert (read.nomad, read.consul, read.consul_user, read.policy_key) == (None, None, "", "")
 
 
 def test_it_has_three_capabilities_and_no_root() -> None:
