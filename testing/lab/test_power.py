@@ -157,7 +157,9 @@ def test_nobody_asks_and_it_sleeps_and_a_request_wakes_it(pc: Node) -> None:
     assert listed["wake_estimate_s"] > 0
     (day,) = list(listed["days"].values())[-1:]
     assert day["asleep_h"] > 0
-    assert day["saved_ram_gb_h"] > 0
+    # A lab's node may have no controller of memory.
+    counted = pc.run("systemctl", "show", "--property=MemoryCurrent", "--value", ENGINE).output.strip().isdecimal()
+    assert (day["saved_ram_gb_h"] > 0) == counted
     assert not led_away(pc)
     ask(pc)
 
