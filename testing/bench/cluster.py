@@ -86,8 +86,9 @@ class Household:
         """Ask until it is ended."""
         while True:
             wish, began = self.next_wish(), time.monotonic()
+            answered = await self._insist(wish, began)
             self.asked += 1
-            if await self._insist(wish, began):
+            if answered:
                 self.answered += 1
                 self.answers.append((began, time.monotonic()))
                 if wish.kept:
@@ -95,6 +96,11 @@ class Household:
             else:
                 self.unanswered.append(wish.text)
             await asyncio.sleep(_PACE_S)
+
+    def counted(self) -> tuple[int, int]:
+        """How many requests are over since the last time, and how many of them were answered."""
+        counts, self.asked, self.answered = (self.asked, self.answered), 0, 0
+        return counts
 
     async def _insist(self, wish: Wish, began: float) -> bool:
         again = False
@@ -262,7 +268,6 @@ async def measure(faults: int, seed: int, done: list[Result], note: Callable[[Re
 
 async def _one(house: House, household: Household, fault: str, chance: random.Random) -> Result:
     await asyncio.sleep(chance.uniform(1, 4))
-    asked, answered = household.asked, household.answered
     began = time.monotonic()
     await FAULTS[fault](house, chance)
     await house.whole()
@@ -274,7 +279,7 @@ async def _one(house: House, household: Household, fault: str, chance: random.Ra
     for text in household.unanswered:
         print(f"  not answered in {_ANSWERED_S:g} s: {text}", file=sys.stderr)
     household.unanswered.clear()
-    return Result(fault, round(gap_s, 2), household.asked - asked, household.answered - answered, lost, doubled)
+    return Result(fault, round(gap_s, 2), *household.counted(), lost, doubled)
 
 
 def report(done: list[Result]) -> dict[str, float]:
@@ -292,8 +297,7 @@ def report(done: list[Result]) -> dict[str, float]:
     asked = sum(each.asked for each in done)
     return {
         "faults": len(done),
-        # The request that is under way at the end of a fault belongs to the next one.
-        "answered": round(min(1.0, sum(each.answered for each in done) / max(1, asked)), 4),
+        "answered": round(sum(each.answered for each in done) / max(1, asked), 4),
         "facts_lost": sum(each.lost for each in done),
         "doubled": sum(each.doubled for each in done),
         "p95_gap_s": gaps[min(len(gaps) - 1, round(0.95 * (len(gaps) - 1)))],
