@@ -144,7 +144,7 @@ class Link:
             )
         except (NatsError, OSError, TimeoutError, _EnoughError) as error:
             self._until = math.inf
-            await _close(client)
+            await close_client(client)
             raise LinkError(f"no server of NATS can be reached: {_named(error)}") from error
         finally:
             self._until = math.inf
@@ -154,7 +154,7 @@ class Link:
         """Close the connection."""
         client, self._client = self._client, None
         if client is not None:
-            await _close(client)
+            await close_client(client)
 
     async def ask(
         self, subject: str, body: bytes, headers: Mapping[str, str] | None = None, timeout_s: float | None = None
@@ -243,10 +243,16 @@ def _checked(answer: Msg) -> dict[str, Any]:
     return dict(said)
 
 
-async def _close(client: Client) -> None:
-    try:
-        await client.close()
-    except (NatsError, OSError, TimeoutError) as error:
+async def close_client(client: Client, within_s: float = 3.0) -> None:
+    """Close a connection. With TLS the library may wait for ever for a server that was killed: then it is left."""
+    closing = asyncio.ensure_future(client.close())
+    done, _ = await asyncio.wait({closing}, timeout=within_s)
+    if not done:
+        closing.cancel()
+        log.debug("NATS was not closed within %g s", within_s)
+    elif (error := closing.exception()) is not None:
+        if not isinstance(error, (NatsError, OSError, TimeoutError)):
+            raise error
         log.debug("NATS was not closed well: %s", error)
 
 
