@@ -80,13 +80,17 @@ class Node(Booted):
 
     @property
     def has_disk(self) -> bool:
-        """Whether anything is installed on it."""
-        return (self.folder / "upper").exists()
+        """Whether something is installed on it: its sshd's key comes soon after the rest."""
+        return self._public_key.exists()
 
     @property
     def public_key(self) -> str:
         """Its sshd's."""
-        return (self.folder / "upper/etc/ssh/ssh_host_ed25519_key.pub").read_text().strip()
+        return self._public_key.read_text().strip()
+
+    @property
+    def _public_key(self) -> Path:
+        return self.folder / "upper/etc/ssh/ssh_host_ed25519_key.pub"
 
     @property
     def running(self) -> bool:
