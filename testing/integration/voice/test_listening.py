@@ -36,7 +36,7 @@ async def finished(h: Any, turns: int) -> None:
 
 
 async def test_who_goes_on_listening_does_not_end_the_answer(house: AgentHarness) -> None:
-    stt = ScriptedRecognizer("tell me the news", "Got it, thanks!", "Okay.")
+    stt = ScriptedRecognizer("tell me a story", "Got it, thanks!", "Okay.")
     async with house(ANSWER, stt=stt) as h, h.caller() as caller:
         await ask(h, caller)
         await caller.plays(0.8)
@@ -44,7 +44,7 @@ async def test_who_goes_on_listening_does_not_end_the_answer(house: AgentHarness
             await caller.say(spoken(sign) + bytes(16000))
         caller.fast_forward = True
         await finished(h, 1)
-        assert [message.text for message in h.sink.of(UserMessage)] == ["tell me the news"]
+        assert [message.text for message in h.sink.of(UserMessage)] == ["tell me a story"]
         assert [message.text for message in h.sink.of(AssistantMessage)] == [ANSWER]
 
 
@@ -57,7 +57,7 @@ async def test_alone_the_same_words_are_a_request(house: AgentHarness) -> None:
 
 
 async def test_no_ends_the_answer(house: AgentHarness) -> None:
-    stt = ScriptedRecognizer("tell me the news", "No.")
+    stt = ScriptedRecognizer("tell me a story", "No.")
     async with house(ANSWER, "All right.", stt=stt) as h, h.caller() as caller:
         await ask(h, caller)
         await caller.plays(0.8)
@@ -69,7 +69,7 @@ async def test_no_ends_the_answer(house: AgentHarness) -> None:
 
 async def test_noise_is_no_request_and_ends_no_answer(house: AgentHarness) -> None:
     """A recognizer that invents words for everything: without a voice they do not count, nor do its usual ones."""
-    stt = ScriptedRecognizer("tell me the news", *["and then we go to the market"] * 20)
+    stt = ScriptedRecognizer("tell me a story", *["and then we go to the market"] * 20)
     rng = np.random.default_rng(5)
     click = (rng.standard_normal(1600) * np.exp(-np.arange(1600) / 90) * 14000).astype(np.int16).tobytes()
     async with house(ANSWER, stt=stt) as h, h.caller() as caller:
@@ -114,7 +114,7 @@ async def test_the_own_voice_in_the_microphone_is_not_answered(house: AgentHarne
         end = max(4, min(len(told), round(heard * len(told))))
         return misheard(told[max(0, end - rng.randint(3, 8)) : end], rng)
 
-    stt = ScriptedRecognizer("tell me the news", *[own] * 40)
+    stt = ScriptedRecognizer("tell me a story", *[own] * 40)
     async with house(ANSWER, *["I answer myself."] * 5, stt=stt) as h, h.caller(echo_db=-20.0) as caller:
         await ask(h, caller)
         await finished(h, 1)

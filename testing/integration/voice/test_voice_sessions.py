@@ -38,7 +38,7 @@ async def until(condition: Callable[[], bool], timeout: float = 90.0) -> None:
 
 
 async def test_a_spoken_question_gets_a_spoken_answer(house: AgentHarness) -> None:
-    async with house("The kitchen light is on, and everything else is quiet.") as h, h.caller() as caller:
+    async with house("I cannot see the kitchen, and everything else is quiet.") as h, h.caller() as caller:
         await h.connected()
         end = await caller.say(spoken("what is the status of the cluster"))
         await caller.first_sound(end)
@@ -57,8 +57,8 @@ async def test_a_spoken_question_gets_a_spoken_answer(house: AgentHarness) -> No
 
 
 LONG = (
-    "There are seven machines in the cluster today. The first one is called apple and it is running very well. "
-    "The second one is called banana and it needs more memory. The third one is called cherry and it is asleep."
+    "Perhaps there are seven machines in the cluster. Perhaps the first one is called apple and is running very well. "
+    "Maybe the second one is called banana and it needs more memory. Maybe the third one is called cherry."
 )
 
 
@@ -78,7 +78,7 @@ async def test_speaking_over_the_answer_silences_it_and_the_history_keeps_what_w
         await caller.first_sound(time.monotonic())
         await caller.quiet()
         interrupted = [message for message in h.sink.of(AssistantMessage) if message.interrupted][-1]
-        assert interrupted.text.startswith("There are seven machines")
+        assert interrupted.text.startswith("Perhaps there are seven machines")
         assert "cherry" not in interrupted.text
         assert "stop" in h.sink.of(UserMessage)[1].text
         # The model was shown what was heard, not what it wrote.
@@ -214,17 +214,17 @@ class _Mute:
 
 
 async def test_without_a_voice_the_answer_is_written(house: AgentHarness) -> None:
-    async with house("The kitchen light is on.", tts=_Mute()) as h, h.caller() as caller:
+    async with house("I cannot see the kitchen light.", tts=_Mute()) as h, h.caller() as caller:
         await h.connected()
         await caller.say(spoken("what is the status of the cluster"))
         await until(lambda: bool(h.sink.of(TurnFinished)))
-        assert h.sink.of(AssistantMessage)[0].text == "The kitchen light is on."
+        assert h.sink.of(AssistantMessage)[0].text == "I cannot see the kitchen light."
         assert h.sink.of(ErrorSpoken)[0].kind == "tts"
 
 
 async def test_the_second_voice_speaks_when_the_first_fails(house: AgentHarness) -> None:
     voices = FallbackSynthesizer([_Mute(), FliteSynthesizer()])
-    async with house("The kitchen light is on.", tts=voices) as h, h.caller() as caller:
+    async with house("I cannot see the kitchen light.", tts=voices) as h, h.caller() as caller:
         await h.connected()
         await caller.first_sound(await caller.say(spoken("what is the status of the cluster")))
         await caller.quiet()
@@ -233,7 +233,7 @@ async def test_the_second_voice_speaks_when_the_first_fails(house: AgentHarness)
 
 
 async def test_smart_turn_ends_a_turn_too(house: AgentHarness) -> None:
-    async with house("The kitchen light is on.", turn="smart") as h, h.caller() as caller:
+    async with house("I cannot see the kitchen light.", turn="smart") as h, h.caller() as caller:
         await h.connected()
         await caller.first_sound(await caller.say(spoken("what is the status of the cluster")))
         assert "status" in h.sink.of(UserMessage)[0].text
