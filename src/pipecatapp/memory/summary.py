@@ -15,6 +15,7 @@ from pipecatapp.domain import Fact, Message, Turn
 from pipecatapp.errors import ModelError
 from pipecatapp.languages import language
 from pipecatapp.languages.assertions import asserted, is_doubtful
+from pipecatapp.languages.pretence import Want
 from pipecatapp.memory.fact_candidates import FactCandidate
 from pipecatapp.memory.keywords import words
 from pipecatapp.memory.statement_rules import extract_statements, is_known, is_unasked_secret
@@ -92,6 +93,11 @@ class Summariser:
                 await close()
 
 
+def _may_state(said: str) -> bool:
+    """Whether it is more than a question or a command. What is stated beside one is for the patterns."""
+    return language().pretence.want(said) is Want.TALK or bool(language().statements.wish.search(said))
+
+
 def _prompt(turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> list[Message]:
     lines = ["Notes so far:", *(f"{number}. {fact.text}" for number, fact in enumerate(related[:9], start=1))]
     if not related:
@@ -128,7 +134,11 @@ def _parse(written: str, related: Sequence[Fact]) -> list[FactCandidate]:
 
 def _carried(note: FactCandidate, turn: Turn, before: Sequence[Turn], related: Sequence[Fact]) -> bool:
     """Whether it states something, and the person's words carry it."""
-    if is_doubtful(note.text) or language().pretence.interjection.fullmatch(note.text):
+    if (
+        not _may_state(turn.user_text)
+        or is_doubtful(note.text)
+        or language().pretence.interjection.fullmatch(note.text)
+    ):
         return False
     said_now = " ".join(asserted(turn.user_text))
     own = [said_now, *(earlier.user_text for earlier in before[-1:] if earlier.speaker == "person")]
@@ -137,6 +147,9 @@ def _carried(note: FactCandidate, turn: Turn, before: Sequence[Turn], related: S
     about = [word for word in _plain(note.text) if word not in _ITS_OWN]
     exact = _plain(" ".join(re.findall(r"\b[A-Z][\w'-]*|\S*\d\S*|\S+[/@]\S+", note.text)))
     carried = bool(about) and sum(word in said for word in about) >= _CARRIED * len(about)
+    answered = set(_plain(turn.assistant_text))
+    if any(word in answered and word not in said for word in about):
+        return False  # it is the assistant's
     if not carried or any(word not in said and word not in _ITS_OWN for word in exact):
         log.info("a note was not kept: the person's words do not carry it")
         return False

@@ -45,6 +45,22 @@ async def test_a_greeting_or_a_question_is_no_note(written: str) -> None:
     assert await notes(written, turn("hello there", "Hello. How are you today?")) == []
 
 
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("why is the sky blue", "NEW: The sky is blue because of the air."),
+        ("set a timer for ten minutes", "NEW: I set a timer for ten minutes."),
+    ],
+)
+async def test_a_question_or_a_command_states_nothing(said: str, written: str) -> None:
+    assert await notes(written, turn(said)) == []
+
+
+async def test_what_only_the_assistant_said_is_no_note() -> None:
+    said = turn("it is a page about a gate", "I cannot close the gate here.")
+    assert await notes("NEW: I cannot close the gate.", said) == []
+
+
 async def test_a_correction_names_what_it_replaces() -> None:
     before = (turn("when is my dentist appointment", "It is on Wednesday."),)
     (note,) = await notes(
