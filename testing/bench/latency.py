@@ -69,11 +69,11 @@ PERSONA = (
     "friendly and calm, and do not repeat the question."
 )
 QUESTIONS = (
-    "what is the status of the cluster",
+    "tell me about the cluster",
     "is everything all right in the kitchen",
     "how warm is it in the living room now",
     "what do i have to do tomorrow morning",
-    "please look for the letter to the school",
+    "tell me about the letter to the school",
     "when will the washing machine be finished",
     "is the door to the garden closed",
 )
