@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from testing.fakes.mission import Mission
 from testing.ui.conftest import MARKUP, OpenPage, open_tab
@@ -43,6 +44,31 @@ async def test_reminders_and_timers_are_kept_with_the_keyboard_alone(mission: Mi
     await expect(page.locator(".due-when")).to_have_text(re.compile(r"9:5\d|10:00"))
     await page.get_by_role("button", name="Pause: pasta timer").press("Enter")
     await expect(page.locator(".due-when")).to_have_text(re.compile(r"(9:[345]\d|10:00), paused"))
+
+
+async def test_a_late_answer_takes_the_focus_from_nobody(mission: Mission, open_page: OpenPage) -> None:
+    page = await open_page(mission.link)
+    await open_tab(page, "Timers")
+    may_come = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        answer = await route.fetch()
+        if route.request.method == "POST":
+            await may_come.wait()
+        await route.fulfill(response=answer)
+
+    await page.route("**/api/schedule", late)
+    await page.locator("#schedule-kind").select_option("reminder")
+    await page.locator("#schedule-what").fill("call Ada")
+    await page.locator("#schedule-when").fill("every day at noon")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("button", name="Edit: call").press("Enter")
+    await page.keyboard.type("every monday")
+    may_come.set()
+    await expect(page.locator("#schedule-said")).to_contain_text("call Ada")
+    await page.keyboard.type(" at nine")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".due-when")).to_have_text(["every Monday at 9 in the morning"])
 
 
 async def test_a_ring_is_stopped_and_snoozed_with_the_keyboard(mission: Mission, open_page: OpenPage) -> None:

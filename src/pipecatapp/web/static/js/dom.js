@@ -59,6 +59,16 @@ export function makeButton(text, action, looks = {}) {
 }
 
 /**
+ * Once the server has answered: give the focus to this, unless the person has gone elsewhere meanwhile.
+ * @param {HTMLElement} target
+ * @param {Element | null} [from] where the focus was: it may be there still
+ */
+export function giveFocus(target, from = null) {
+  const now = document.activeElement;
+  if (!now || now === document.body || from?.contains(now)) target.focus();
+}
+
+/**
  * One of the icons that index.html defines.
  * @param {string} name
  * @returns {SVGSVGElement}

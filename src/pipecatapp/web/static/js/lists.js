@@ -3,7 +3,7 @@
 
 import { get, post, put, reason, remove } from "./api.js";
 import { on, tell } from "./bus.js";
-import { $, input, make, makeButton } from "./dom.js";
+import { $, giveFocus, input, make, makeButton } from "./dom.js";
 import { counted, exactly, visible, when } from "./format.js";
 import { keepFresh } from "./tabs.js";
 
@@ -183,7 +183,7 @@ async function add(list, field) {
   const now = input(`#${CSS.escape(field.id)}`); // the rows may have been made anew meanwhile
   if (!problem) now.value = "";
   $(`#${CSS.escape(field.id)}-problem`).textContent = problem;
-  now.focus();
+  giveFocus(now, now.form);
   changed();
 }
 
@@ -210,7 +210,7 @@ async function begin(event) {
   } catch (error) {
     $("#list-problem").textContent = reason(error);
   }
-  field.focus();
+  giveFocus(field, field.form);
   changed();
 }
 

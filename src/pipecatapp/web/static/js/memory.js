@@ -3,7 +3,7 @@
 
 import { get, post, put, reason, remove } from "./api.js";
 import { on, tell } from "./bus.js";
-import { $, button, input, make, makeButton } from "./dom.js";
+import { $, button, giveFocus, input, make, makeButton } from "./dom.js";
 import { counted, exactly, visible, when } from "./format.js";
 import { keepFresh } from "./tabs.js";
 
@@ -147,7 +147,7 @@ async function add(event) {
   } catch (error) {
     $("#memory-problem").textContent = reason(error);
   }
-  field.focus();
+  giveFocus(field, field.form);
 }
 
 /** @param {{ok?: boolean, reason?: string, progress?: number | null}} health */

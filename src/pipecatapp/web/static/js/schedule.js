@@ -4,7 +4,7 @@
 import { get, post, put, reason, remove } from "./api.js";
 import { on, tell } from "./bus.js";
 import { conversation } from "./current.js";
-import { $, input, make, makeButton } from "./dom.js";
+import { $, giveFocus, input, make, makeButton } from "./dom.js";
 import { visible } from "./format.js";
 import { isShown, keepFresh } from "./tabs.js";
 import { zone } from "./zone.js";
@@ -48,8 +48,7 @@ async function act(item, work) {
   }
   await load();
   const again = document.querySelector(`#schedule [data-entry="${CSS.escape(item.id)}"] button`);
-  if (again instanceof HTMLElement) again.focus();
-  else input("#schedule-when").focus();
+  giveFocus(again instanceof HTMLElement ? again : input("#schedule-when"));
 }
 
 const where = () => ({ conversation: conversation(), zone: zone() || undefined });
@@ -94,7 +93,7 @@ function edit(line, item) {
     editing = "";
     await load();
     const back = document.querySelector(`#schedule [data-entry="${CSS.escape(item.id)}"] button`);
-    if (back instanceof HTMLElement) back.focus();
+    if (back instanceof HTMLElement) giveFocus(back);
   };
   const save = async () => {
     try {
@@ -163,7 +162,7 @@ async function set(event) {
   } catch (error) {
     $("#schedule-problem").textContent = reason(error);
   }
-  when.focus();
+  giveFocus(when, $("#schedule-new"));
   changed();
 }
 
