@@ -113,7 +113,7 @@ class RosterReader:
     async def _from_consul(self) -> tuple[list[Member], list[Service], str, str]:
         headers = {"X-Consul-Token": self._consul_token} if self._consul_token else {}
         try:
-            async with self._client(self._consul, headers) as http:
+            async with await asyncio.to_thread(self._client, self._consul, headers) as http:
                 nodes, checks, leader = await asyncio.gather(
                     _ask(http, "/v1/catalog/nodes?stale"),
                     _ask(http, "/v1/health/state/any?stale"),
@@ -132,8 +132,7 @@ class RosterReader:
             return {}, [], ""
         headers = {"X-Nomad-Token": self._nomad_token} if self._nomad_token else {}
         try:
-            authority = ssl.create_default_context(cafile=self._nomad_ca) if self._nomad_ca else None
-            async with self._client(self._nomad, headers, authority) as http:
+            async with await asyncio.to_thread(self._client, self._nomad, headers, self._nomad_ca) as http:
                 nodes, jobs = await asyncio.gather(
                     _ask(http, "/v1/nodes?stale=true"), _ask(http, "/v1/jobs?namespace=*&stale=true")
                 )
@@ -146,9 +145,8 @@ class RosterReader:
         except (httpx.HTTPError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             return {}, [], f"Nomad cannot be asked: {_why(error)}"
 
-    def _client(
-        self, url: str, headers: Mapping[str, str], authority: ssl.SSLContext | None = None
-    ) -> httpx.AsyncClient:
+    def _client(self, url: str, headers: Mapping[str, str], ca: str | None = None) -> httpx.AsyncClient:
+        """One client. Reads certificates: blocks."""
         return httpx.AsyncClient(
             base_url=url,
             headers=dict(headers),
@@ -156,7 +154,7 @@ class RosterReader:
             trust_env=False,
             transport=self._transport,
             limits=httpx.Limits(max_keepalive_connections=0),
-            verify=authority or True,
+            verify=ssl.create_default_context(cafile=ca) if ca else True,
         )
 
 
